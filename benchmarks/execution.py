@@ -10,7 +10,9 @@ from benchmarks.other_tools import TOOLS, ToolBuild
 from benchmarks.raw_limit import RAW_LIMIT, RawLimit
 from benchmarks.rows import Row
 from benchmarks.session import Contestant, Measurement, Session
-from benchmarks.shapes import Shape
+from benchmarks.shapes import Shape, Wide
+
+HUGE: Final = "huge"
 
 _RUNS_NO_JOB: Final = frozenset({BUILD_AGAIN, PLAN, PLAN_DECLARED, STATUS})
 # The start-up to subtract, if it has another name: a build of a fresh partition starts up, and does nothing else.
@@ -30,6 +32,24 @@ def execute(session: Session, start_up: Mapping[str, Measurement], shapes: Seque
     measurements = iter(session.measure(shapes[0].name, all_contestants))
     for shape, shape_contestants in zip(shapes, contestants, strict=True):
         yield from _rows(shape, [next(measurements) for _ in shape_contestants], start_up)
+
+
+def execute_huge(session: Session, start_up: Mapping[str, Measurement]) -> Iterator[Row]:
+    """Builds huge wide graphs with DataBuild only, since `ninja` takes quadratic time, and yields their rows."""
+    shapes = [Wide(width=width, name=HUGE) for width in session.sizes.huge]
+    contestants: list[tuple[Contestant, ...]] = []
+    for shape in shapes:
+        graph = Graph(session.folder / f"{HUGE}-{shape.size}", shape, session.job)
+        contestants.append(
+            (
+                RawLimit(shape, session.job, session.parallelism),
+                Build(graph, parallelism=session.parallelism),
+                Build(graph, parallelism=session.parallelism, again=True),
+            )
+        )
+    measurements = iter(session.measure(HUGE, [contestant for some in contestants for contestant in some]))
+    for shape, some in zip(shapes, contestants, strict=True):
+        yield from _rows(shape, [next(measurements) for _ in some], start_up)
 
 
 def _contestants(session: Session, shape: Shape) -> list[Contestant]:

@@ -60,7 +60,10 @@ class _InstantExecutor:
     def guarded(self, _build_request_id: str) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext()
 
-    async def kill_orphans(self, _build_request_id: str) -> None:
+    async def kill_orphans(self, _build_request_id: str, _process: str) -> None:
+        pass
+
+    async def close(self) -> None:
         pass
 
 

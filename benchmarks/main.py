@@ -16,7 +16,7 @@ from benchmarks.other_tools import installed_tools
 from benchmarks.processes import BrokenRunError
 from benchmarks.report import as_json, as_text
 from benchmarks.rows import Rows
-from benchmarks.scenarios import SCENARIOS
+from benchmarks.scenarios import SCENARIOS, USUAL
 from benchmarks.session import Session
 from benchmarks.shapes import FULL, QUICK
 from benchmarks.start_up import measure_start_up, start_up_rows
@@ -25,7 +25,7 @@ from benchmarks.targets import judge
 _PARALLELISM = 2
 
 _SHAPE = flags.DEFINE_multi_enum(
-    "shape", list(SCENARIOS), list(SCENARIOS), "A scenario to measure; may be repeated. By default, all of them."
+    "shape", list(USUAL), list(SCENARIOS), "A scenario to measure; may be repeated. By default, all but huge ones."
 )
 _REPEATS = flags.DEFINE_integer("repeats", 3, "The number of timed runs of each contestant.", lower_bound=1)
 _QUICK = flags.DEFINE_boolean(

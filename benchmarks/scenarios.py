@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from benchmarks import engines, event_logs, planning, records, services
-from benchmarks.execution import execute
+from benchmarks.execution import HUGE, execute, execute_huge
 from benchmarks.rows import Row
 from benchmarks.session import Measurement, Session
 from benchmarks.shapes import Chain, Layers, Wide
@@ -37,5 +37,9 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     records.SCENARIO: records.read,
     services.SCENARIO: services.serve,
     engines.SCENARIO: engines.compare_clients,
+    HUGE: execute_huge,
 }
 """The scenarios, by their names in `--shape`."""
+
+USUAL: Final = tuple(name for name in SCENARIOS if name != HUGE)
+"""The scenarios that run if none is named; the others take many minutes."""

@@ -13,6 +13,7 @@ from benchmarks.engines import DASK, PLAIN, REAPI
 from benchmarks.engines import SCENARIO as ENGINES
 from benchmarks.event_logs import BUILDS, JOBS, POSTGRESQL, SINGLE, SQLITE, UNCLAIMED
 from benchmarks.event_logs import SCENARIO as EVENT_LOG
+from benchmarks.execution import HUGE
 from benchmarks.other_tools import NINJA, NINJA_PLAN
 from benchmarks.pages import PAGES
 from benchmarks.planning import LAYERS
@@ -42,6 +43,7 @@ class _Results:
         self.most_builds = sizes.parallel_builds[-1]
         self.served = sizes.served_tasks
         self.engine_tasks = sizes.engine_tasks
+        self.tenth_of_huge, self.huge = sizes.huge
 
     def added_ms(self, size: int, name: str) -> float | None:
         """Milliseconds per task that a contestant adds to a wide graph."""
@@ -51,6 +53,16 @@ class _Results:
     def growth_of_added(self) -> float | None:
         """The time that DataBuild adds per task of the large wide graph, relative to the small one."""
         return _ratio(self.added_ms(self.large, BUILD), self.added_ms(self.small, BUILD))
+
+    def growth_of_huge(self) -> float | None:
+        """The time that DataBuild adds per task of the largest wide graph, relative to one of a tenth of its size."""
+        few, many = (self._rows.find(HUGE, size, BUILD) for size in (self.tenth_of_huge, self.huge))
+        return _ratio(many.added_ms if many else None, few.added_ms if few else None)
+
+    def memory_of_huge(self) -> float | None:
+        """The peak memory of a build of the largest wide graph, in MiB."""
+        row = self._rows.find(HUGE, self.huge, BUILD)
+        return row.peak_memory_bytes / _MIB if row and row.peak_memory_bytes else None
 
     def plan(self) -> Row | None:
         return self._rows.find(PLANNING, self.many, PLAN)
@@ -159,6 +171,18 @@ TARGETS: Final = (
         unit="times",
         measured=_Results.growth_of_added,
         limit=1.1,
+    ),
+    Target(
+        text="huge: added per task of {huge:,}, over that of {tenth_of_huge:,}",
+        unit="times",
+        measured=_Results.growth_of_huge,
+        limit=1.1,
+    ),
+    Target(
+        text="huge {huge:,}: peak memory of a build",
+        unit="MiB",
+        measured=_Results.memory_of_huge,
+        limit=1024.0,
     ),
     Target(
         text="wide {middle:,}: a repeat beyond start-up, per partition",

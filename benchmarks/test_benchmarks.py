@@ -17,6 +17,7 @@ from benchmarks.pages import PAGES
 from benchmarks.records import COMMANDS
 from benchmarks.report import as_json, as_text
 from benchmarks.rows import Row, Rows
+from benchmarks.scenarios import SCENARIOS, USUAL
 from benchmarks.served_builds import WAYS_TO_BUILD
 from benchmarks.services import FIRST_EVENT, SUBMISSIONS, TO_WATCHER
 from benchmarks.shapes import QUICK, Chain, Layers, Shape, Wide, request_of
@@ -28,6 +29,7 @@ SHAPES: tuple[Shape, ...] = (
     *(Wide(width=width) for width in QUICK.wide),
     Layers(height=QUICK.layers[0], width=QUICK.layers[1]),
 )
+HUGE = tuple(Wide(width=width, name="huge") for width in QUICK.huge)
 PLANS = ["DataBuild plan", "DataBuild plan, declared"]
 DATABUILD = ["DataBuild build", "DataBuild build again", *PLANS, "DataBuild status"]
 
@@ -102,8 +104,9 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     program = Path("benchmarks/benchmarks").absolute()  # which only Bazel makes
     command = [program] if program.exists() else child.command(str(Path(__file__).with_name("main.py")))
     folder = tmp_path_factory.mktemp("benchmarks")
+    shapes = [f"--shape={name}" for name in SCENARIOS]
     done = subprocess.run(
-        [*command, "--quick", "--repeats=1", "--output=json", f"--directory={folder}"],
+        [*command, "--quick", "--repeats=1", "--output=json", f"--directory={folder}", *shapes],
         capture_output=True,
         text=True,
         check=False,
@@ -122,6 +125,7 @@ def test_each_row_is_there(report: dict[str, Any]) -> None:
 
     expected = {("start-up", 1): ["bare Python", *tools, *DATABUILD[-1:], *PLANS, "DataBuild build again"]}
     expected |= {(shape.name, shape.size): ["raw limit", *tools, *DATABUILD] for shape in SHAPES}
+    expected |= {("huge", width): ["raw limit", *DATABUILD[:2]] for width in QUICK.huge}
     expected |= {("planning", width): PLANS for width in QUICK.planned[:-1]}
     expected["planning", QUICK.planned[-1]] = PLANS[1:]
     layers = QUICK.planned_layers[0] * QUICK.planned_layers[1]
@@ -147,7 +151,7 @@ def test_each_row_is_there(report: dict[str, Any]) -> None:
 
 
 def test_as_many_processes_start_as_there_are_tasks(report: dict[str, Any]) -> None:
-    tasks = {(shape.name, shape.size): shape.tasks for shape in SHAPES}
+    tasks = {(shape.name, shape.size): shape.tasks for shape in (*SHAPES, *HUGE)}
     running = {"raw limit", "DataBuild build", *installed_tools()}
 
     for measured in report["rows"]:
@@ -182,6 +186,10 @@ def test_every_target_is_judged_with_numbers(report: dict[str, Any]) -> None:
     # In a small graph, a cost near zero can be measured as negative. Then its growth has no meaning and is left out.
     unmeasured = [verdict["target"] for verdict in report["targets"] if verdict["measured"] is None]
     assert all(" over " in target for target in unmeasured)
+
+
+def test_scenarios_that_take_long_run_only_when_they_are_named() -> None:
+    assert set(SCENARIOS) - set(USUAL) == {"huge"}
 
 
 def test_the_machine_is_described(report: dict[str, Any]) -> None:

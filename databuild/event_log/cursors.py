@@ -29,7 +29,7 @@ class Cursors(Protocol):
     """
 
     def take(self, exporter: str, holder: str, seconds: float) -> int | None:
-        """Takes a cursor, or holds it longer. A new cursor begins at the end of the log.
+        """Acquires a cursor, or holds it longer. A new cursor begins at the end of the log.
 
         Args:
             exporter: The name of the exporter.

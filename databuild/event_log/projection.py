@@ -74,14 +74,19 @@ class EndedRun(NamedTuple):
 
 
 class PlacedRun(NamedTuple):
-    """New values of where a job run is in an engine; an empty text or zero keeps the earlier value."""
+    """New values of the place of a job run, of its logs and its worker; empty, 0 and None keep earlier values."""
 
     job_run_id: str
     build_request_id: str
-    executor: str
-    machine: str
-    placed_time: float
-    queued_seconds: float
+    executor: str = ""
+    machine: str = ""
+    placed_time: float = 0.0
+    queued_seconds: float = 0.0
+    log_store: str = ""
+    stdout_bytes: int | None = None
+    stderr_bytes: int | None = None
+    worker_id: str = ""
+    worker_request: int = 0
 
 
 class BuildPartition(NamedTuple):
@@ -130,7 +135,7 @@ class Changes:
         new_runs: Job runs with their first event.
         started_runs: Job runs that have started.
         ended_runs: Job runs that have ended.
-        placed_runs: Job runs that an engine has accepted or started, by id.
+        placed_runs: Job runs that an engine has accepted or started, or that a worker has served, by id.
         build_partitions: Rows of partitions within the build, by ref.
         partitions: Changes of partition records, by ref.
         released: Refs that the build no longer claims.
@@ -215,6 +220,9 @@ class Changes:
     def _job(self, time: float, event: ev.BuildEvent, message: ev.JobEvent) -> None:
         run, status = message.job_run_id, message.status
         if status == ev.JOB_STATUS_RUNNING:
+            if message.log_store:
+                placed = self._placed(run, event.build_request_id)
+                self.placed_runs[run] = placed._replace(log_store=message.log_store)
             manifest = message.manifest
             inputs = [(consumed.ref, consumed.version, consumed.query) for consumed in manifest.inputs]
             self.started_runs.append(
@@ -256,6 +264,14 @@ class Changes:
         ran = status in {ev.JOB_STATUS_COMPLETED, ev.JOB_STATUS_FAILED}
         if ran:
             self._count("jobs_completed" if status == ev.JOB_STATUS_COMPLETED else "jobs_failed")
+            if message.HasField("stdout_bytes"):
+                placed = self._placed(run, event.build_request_id)
+                self.placed_runs[run] = placed._replace(
+                    stdout_bytes=message.stdout_bytes, stderr_bytes=message.stderr_bytes
+                )
+        if message.worker_id:
+            placed = self._placed(run, event.build_request_id)
+            self.placed_runs[run] = placed._replace(worker_id=message.worker_id, worker_request=message.worker_request)
         category, failure = _failure(message.failure) if message.HasField("failure") else _NO_FAILURE
         self.ended_runs.append(
             EndedRun(
@@ -273,12 +289,15 @@ class Changes:
 
     def _place(self, time: float, build: str, message: ev.PlacementEvent) -> None:
         run = message.job_run_id
-        placed = self.placed_runs.get(run) or PlacedRun(run, build, "", "", 0.0, 0.0)
+        placed = self._placed(run, build)
         if message.started:
             placed = placed._replace(machine=message.machine, placed_time=time, queued_seconds=message.queued_seconds)
         else:
             placed = placed._replace(executor=message.executor)
         self.placed_runs[run] = placed
+
+    def _placed(self, job_run_id: str, build_request_id: str) -> PlacedRun:
+        return self.placed_runs.get(job_run_id) or PlacedRun(job_run_id, build_request_id)
 
     def _partition(self, time: float, event_id: str, message: ev.PartitionEvent) -> None:
         ref, status = message.ref, message.status

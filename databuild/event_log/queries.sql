@@ -34,7 +34,9 @@ WHERE build_request_id = :build_request_id AND ref > :after AND :status IN ('', 
 r.job_run_id, r.build_request_id, r.number, r.task_id, r.job_label, r.attempt, r.status, r.scheduled_time,
 r.started_time, r.ended_time, r.exit_code, r.duration_seconds, r.cpu_seconds, r.peak_memory_bytes, r.failure_category,
 r.failure_message, coalesce(e.executor, '') AS executor, coalesce(e.machine, '') AS machine,
-coalesce(e.placed_time, 0.0) AS placed_time, coalesce(e.queued_seconds, 0.0) AS queued_seconds
+coalesce(e.placed_time, 0.0) AS placed_time, coalesce(e.queued_seconds, 0.0) AS queued_seconds,
+coalesce(e.log_store, '') AS log_store, e.stdout_bytes, e.stderr_bytes,
+coalesce(e.worker_id, '') AS worker_id, coalesce(e.worker_request, 0) AS worker_request
 
 -- name: with_placements
 LEFT JOIN placements e ON e.job_run_id = r.job_run_id

@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 
 _NO_METADATA: Final = ("", "{}")
 
-# Like `InputVersion._make`, without a check of the length.
+# Like `_make`, without a check of the length.
 _new_input_version: Callable[[Iterable[Any]], InputVersion] = functools.partial(tuple.__new__, InputVersion)
+_new_manifest: Callable[[Iterable[Any]], Manifest] = functools.partial(tuple.__new__, Manifest)
+_new_partition: Callable[[Iterable[Any]], PartitionRecord] = functools.partial(tuple.__new__, PartitionRecord)
 
 
 def named_rows(columns: tuple[str, ...], rows: Sequence[Any]) -> list[Any]:
@@ -103,12 +105,14 @@ class PartitionRecords:
         decoded = json.loads(f"[{','.join([inputs for _, inputs, _ in found])}]")
         for (run, _, digests), inputs in zip(found, decoded, strict=True):
             row = runs[run]
-            manifests[run] = Manifest(
-                row.job_label,
-                row.code_digest,
-                row.configuration_digest,
-                tuple(map(_new_input_version, inputs)),
-                json.loads(digests) if digests else {},
+            manifests[run] = _new_manifest(
+                (
+                    row.job_label,
+                    row.code_digest,
+                    row.configuration_digest,
+                    tuple(map(_new_input_version, inputs)),
+                    json.loads(digests) if digests else {},
+                )
             )
         self._manifests = manifests
         return [_partition_record(row, manifests.get(row.job_run_id)) for row in rows]
@@ -142,23 +146,25 @@ def _partition_record(row: Any, manifest: Manifest | None) -> PartitionRecord:
         values = json.loads(adopted)
         adoption = AdoptionRecord._make(values[:4])
         manifest = manifest or (_manifest(*values[4]) if values[4:] else None)
-    return PartitionRecord(
-        ref,
-        status,
-        build,
-        time,
-        bool(available),
-        version,
-        job_run_id,
-        produced_by or (adoption.operation_id if adoption is not None else ""),
-        manifest,
-        {} if metadata in _NO_METADATA else json.loads(metadata),
-        bool(tainted),
-        taint_reason,
-        _failure(failure_category, failure_message) if failure_category else None,
-        claimed_by or "",
-        adoption,
-        Location._make(json.loads(location)) if location else None,
+    return _new_partition(
+        (
+            ref,
+            status,
+            build,
+            time,
+            bool(available),
+            version,
+            job_run_id,
+            produced_by or (adoption.operation_id if adoption is not None else ""),
+            manifest,
+            {} if metadata in _NO_METADATA else json.loads(metadata),
+            bool(tainted),
+            taint_reason,
+            _failure(failure_category, failure_message) if failure_category else None,
+            claimed_by or "",
+            adoption,
+            Location._make(json.loads(location)) if location else None,
+        )
     )
 
 

@@ -49,7 +49,12 @@ READ_MODELS: Final = (
         "duration_seconds cpu_seconds peak_memory_bytes failure_category failure_message code_digest "
         "configuration_digest inputs output_digests",
     ),
-    _table("placements", "job_run_id", "build_request_id executor machine placed_time queued_seconds"),
+    _table(
+        "placements",
+        "job_run_id",
+        "build_request_id executor machine placed_time queued_seconds log_store stdout_bytes stderr_bytes worker_id "
+        "worker_request",
+    ),
     _table("partitions", "ref", _PARTITION_COLUMNS),
     _table("partition_counts", "status", "count"),
     _table("partition_uses", "input job_run_id output", "version query"),

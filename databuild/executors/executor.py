@@ -10,9 +10,13 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from databuild.executors.start_faults import StartFault
+
+if TYPE_CHECKING:
+    from databuild.v1.job_pb2 import JobConfigureResponse
 
 ENGINE_VARIABLE: Final = "DATABUILD_EXECUTOR"
 """The environment variable with the address of the engine, in processes that an engine runs. On a machine that has both
@@ -79,6 +83,40 @@ class Code:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class WorkerSpec:
+    """A request to a worker, a process that serves many requests (docs/workers.md), instead of a process of its own.
+
+    Attributes:
+        env: The environment variables with which a worker is started. Only workers with equal ones are reused.
+        code_digest: A hash of the program and its runfiles. A worker of other code is never reused.
+        arguments: The arguments of the run; with `configure`, the refs.
+        configure: True to ask for the configurations of refs, False to run the job.
+        max_requests: The number of requests after which a worker is replaced; 0 for no limit.
+        max_memory_bytes: The resident memory above which a worker is replaced after a request; 0 for no limit.
+    """
+
+    env: Mapping[str, str]
+    code_digest: str
+    arguments: Sequence[str]
+    configure: bool = False
+    max_requests: int = 0
+    max_memory_bytes: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkerFault:
+    """The reason why a worker did not serve a request.
+
+    Attributes:
+        message: The cause and the next step, as the predicate of a sentence about the job.
+        users_fault: True if the program of the worker is at fault; False if it may serve the request another time.
+    """
+
+    message: str
+    users_fault: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ProcessSpec:
     """One process to run.
 
@@ -93,9 +131,14 @@ class ProcessSpec:
         timeout_seconds: The maximum run time; None for no limit.
         run_id: The name of the run, which no other run ever has. Local processes need none.
         code: The program, for executors that ship code.
-        task: The file with the task description of the run, for executors without access to this machine.
+        task: The task description of the run, or the file with it if it is large; for executors without access to this
+            machine.
         properties: Requirements on the machine, in the words of the engine.
         resources: The amount of each named resource that the run needs.
+        goes_on: Called when the awaiting task is cancelled: True if the process goes on nevertheless, for another
+            process to resume. Only engines can do that.
+        worker: The same run as a request to a worker; None for a process of its own. Executors without workers run the
+            process.
     """
 
     argv: Sequence[str]
@@ -107,9 +150,11 @@ class ProcessSpec:
     timeout_seconds: float | None = None
     run_id: str = ""
     code: Code | None = None
-    task: str = ""
+    task: bytes | Path = b""
     properties: Mapping[str, str] = field(default_factory=dict)
     resources: Mapping[str, int] = field(default_factory=dict)
+    goes_on: Callable[[], bool] = bool  # which returns False
+    worker: WorkerSpec | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,6 +178,10 @@ class ProcessResult:
         refused: The reason why the engine will never run the process; empty if it has run.
         machine: The machine that ran it; empty for this one, or if the executor does not say.
         queued_seconds: The time for which it waited for a machine.
+        worker_id: The worker that served it; empty for a process of its own.
+        worker_request: The number of the request among those of the worker, from 1.
+        worker_fault: The reason why the worker did not serve it; None if it did, or if a signal ended the worker.
+        configured: The answer of a worker to a request for configurations.
     """
 
     exit_code: int
@@ -149,6 +198,10 @@ class ProcessResult:
     refused: str = ""
     machine: str = ""
     queued_seconds: float = 0.0
+    worker_id: str = ""
+    worker_request: int = 0
+    worker_fault: WorkerFault | None = None
+    configured: JobConfigureResponse | None = None
 
 
 class UnconfirmedCancellationError(asyncio.CancelledError):
@@ -196,18 +249,26 @@ class Executor(Protocol):
 
 
 class ProcessExecutor(Executor, Protocol):
-    """Runs processes on this machine, each in a process group of its own."""
+    """Runs processes on this machine, each in a process group of its own, or by workers."""
 
     def guarded(self, build_request_id: str) -> AbstractContextManager[None]:
         """Returns a context in which no process of a build outlives this process, even if this process is killed."""
         ...
 
-    async def kill_orphans(self, build_request_id: str) -> None:
+    async def kill_orphans(self, build_request_id: str, process: str) -> None:
         """Kills the processes of a build whose orchestrator has died, and returns when they have ended.
+
+        Args:
+            build_request_id: The build.
+            process: The name of the process that ran it, whose workers end as well; empty if it is unknown.
 
         Raises:
             ProcessesLeftError: Some of them cannot be ended.
         """
+        ...
+
+    async def close(self) -> None:
+        """Ends the workers, and returns when they have ended. No run may be going on."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Runs processes on this machine.
+"""Runs processes on this machine, and requests to workers.
 
 Processes are started by `posix_spawn` with pipes for their output, and a pidfd for each in one epoll set reports its
 end: the cheapest way that we know from Python. This module does not know the purpose of the processes.
@@ -8,33 +8,39 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import functools
 import os
+import secrets
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from databuild.errors import ProcessesLeftError
 from databuild.executors.capacity import capacity_of
 from databuild.executors.command_size import CommandSize
 from databuild.executors.descriptor_limit import DescriptorLimit
 from databuild.executors.executor import Capabilities, Capacity, ProcessResult, ProcessSpec
-from databuild.executors.fd_poller import FdPoller
 from databuild.executors.out_of_memory import OomKills
 from databuild.executors.output import LogFile, TailBuffer
-from databuild.executors.process_group import GroupTermination, kill_groups_with
-from databuild.executors.report_file import ReportFile
+from databuild.executors.process_end import ProcessEnd, end_group, reap
+from databuild.executors.process_group import kill_groups_with
+from databuild.executors.report_file import ReportPoller
 from databuild.executors.running_process import RunningProcess
-from databuild.executors.spawning import Spawner
-from databuild.executors.start_faults import EXHAUSTED, start_fault
+from databuild.executors.start_faults import start_fault
+from databuild.executors.starter import Starter
 from databuild.executors.uncancellable import uncancellable
 from databuild.executors.watchdog import watchdog
 
+if TYPE_CHECKING:
+    from databuild.executors.workers.worker_runs import WorkerRuns
+
 BUILD_VARIABLE: Final = "DATABUILD_BUILD_REQUEST_ID"
 """The environment variable that names the build. Every process of a build inherits it, so that orphans can be found."""
+
+OWNER_VARIABLE: Final = "DATABUILD_WORKERS_OF"
+"""The environment variable of workers with the name of the process that started them: they serve several builds."""
 
 DEFAULT_GRACE_SECONDS: Final = 10.0
 """The time between TERM and KILL for a process group."""
@@ -45,22 +51,9 @@ DEFAULT_LOG_LIMIT_BYTES: Final = 64 * 1024 * 1024
 START_SECONDS: Final = 60.0
 """The time for which a start waits for descriptors, processes or memory while none of our processes holds any."""
 
-_REPORT_POLL_SECONDS = 0.25
 _READ_DELAY_SECONDS = 0.01
-_MIN_START_BACKOFF_SECONDS = 0.01
-_MAX_START_BACKOFF_SECONDS = 1.0
-
-
-class _Usage(NamedTuple):
-    """The exit code and resource usage of a process."""
-
-    exit_code: int
-    cpu_seconds: float
-    peak_memory_bytes: int
-    unended: Sequence[int] = ()
-
-
-_USAGE_OF_UNENDED: Final = _Usage(-signal.SIGKILL, 0.0, 0)
+# 128 + 9 is the exit code of a shell whose command was killed.
+_KILLED: Final = frozenset({-signal.SIGKILL, 128 + signal.SIGKILL})
 
 
 class LocalExecutor:
@@ -79,6 +72,9 @@ class LocalExecutor:
         descriptor_limit: DescriptorLimit | None = None,
         capacity: Capacity | None = None,
         start_seconds: float = START_SECONDS,
+        process: str = "",
+        max_processes: int = 0,
+        worker_idle_seconds: float | None = None,
     ) -> None:
         """Starts nothing yet.
 
@@ -90,61 +86,77 @@ class LocalExecutor:
             capacity: The number of processes that run at once; None for as many as fit on the machine.
             start_seconds: The time for which a start waits for descriptors, processes or memory while none of our
                 processes holds any.
+            process: The name of this process, by which `kill_orphans` finds its workers; empty for one that nobody
+                knows.
+            max_processes: The number of running processes and idle workers above which workers end; 0 for the number
+                of processors.
+            worker_idle_seconds: The time after which an idle worker ends; None to keep it until `close`.
         """
         self.grace_seconds = grace_seconds
-        self._spawner = Spawner(base_env)
         self._command_size = CommandSize(base_env)
         self._log_limit_bytes = log_limit_bytes
-        self._descriptor_limit = descriptor_limit or DescriptorLimit()
-        self._start_seconds = start_seconds
-        self.capacity = capacity or capacity_of(self._descriptor_limit)
+        descriptor_limit = descriptor_limit or DescriptorLimit()
+        self.capacity = capacity or capacity_of(descriptor_limit)
         self._slots = asyncio.Semaphore(self.capacity.processes)
         self._oom_kills = OomKills()
-        self._poller = FdPoller()
-        self._running = 0
-        self._polled_reports: set[ReportFile] = set()
-        self._report_timer: asyncio.TimerHandle | None = None
+        self._starter = Starter(base_env, descriptor_limit, start_seconds)
+        self._reports = ReportPoller()
         self._unread: set[RunningProcess] = set()
         self._read_timer: asyncio.TimerHandle | None = None
+        self._process = process or secrets.token_hex(8)
+        self._max_processes = max_processes or len(os.sched_getaffinity(0))
+        self._worker_idle_seconds = worker_idle_seconds
+        self._workers: WorkerRuns | None = None
 
     def command_fault(self, argv: Sequence[str], env: Mapping[str, str]) -> str:
         return self._command_size.fault(argv, env)
 
     async def run(self, spec: ProcessSpec, on_report: Callable[[bytes], None] | None = None) -> ProcessResult:
         async with self._slots:
-            stdout, stderr = self._sink(spec.stdout), self._sink(spec.stderr)
-            try:
-                running = await self._start(spec, stdout, stderr)
-            except OSError as error:
-                fault = start_fault(error, spec.argv, self._spawner.whole_env(spec.env), spec.cwd)
-                return ProcessResult(exit_code=-1, start_fault=fault)
-            started = time.monotonic()  # after the start, whose waits for resources are not part of the run
-            self._oom_kills.sample(started)
-            self._running += 1
-            report = None
-            if spec.report and on_report is not None:
-                report = ReportFile(spec.report, on_report)
-                self._poll(report)
-            try:
-                usage, timed_out = await self._wait(running, spec.timeout_seconds)
-            finally:
-                self._running -= 1
-                self._unread.discard(running)
-                running.finish()
-                if report is not None:
-                    self._polled_reports.discard(report)
-                    report.finish()
+            with self._reports.reading(spec.report, on_report):
+                if spec.worker is not None:
+                    from databuild.executors.workers.worker_runs import request_of
+
+                    if (request := request_of(spec)) is not None:
+                        self._oom_kills.sample(time.monotonic())
+                        output = self._sink(spec.stdout), self._sink(spec.stderr)
+                        return await self._worker_runs().run(spec, request, *output, self._oom_kills.since)
+                return await self._run_process(spec)
+
+    async def _run_process(self, spec: ProcessSpec) -> ProcessResult:
+        starter = self._starter
+        stdout, stderr = self._sink(spec.stdout), self._sink(spec.stderr)
+
+        def start(open_files: int | None) -> RunningProcess:
+            spawn = functools.partial(starter.spawner.spawn, spec.argv, spec.env, spec.cwd, open_files=open_files)
+            return RunningProcess(spawn, stdout, stderr, starter.poller)
+
+        if self._workers is not None:
+            self._workers.make_room()
+        try:
+            running = await starter.start(start)
+        except OSError as error:
+            fault = start_fault(error, spec.argv, starter.spawner.whole_env(spec.env), spec.cwd)
+            return ProcessResult(exit_code=-1, start_fault=fault)
+        self._read_later(running)
+        started = time.monotonic()  # after the start, whose waits for resources are not part of the run
+        self._oom_kills.sample(started)
+        starter.running += 1
+        try:
+            end, timed_out = await self._wait(running, spec.timeout_seconds)
+        finally:
+            starter.running -= 1
+            self._unread.discard(running)
+            running.finish()
         ended = time.monotonic()
-        # 128 + 9 is the exit code of a shell whose command was killed.
-        killed = usage.exit_code in {-signal.SIGKILL, 128 + signal.SIGKILL} and not timed_out
         return ProcessResult(
-            exit_code=usage.exit_code,
+            exit_code=end.exit_code,
             timed_out=timed_out,
             duration_seconds=ended - started,
-            cpu_seconds=usage.cpu_seconds,
-            peak_memory_bytes=usage.peak_memory_bytes,
-            oom_kills=self._oom_kills.since(started, ended) if killed else 0,
-            unended=usage.unended,
+            cpu_seconds=end.cpu_seconds,
+            peak_memory_bytes=end.peak_memory_bytes,
+            oom_kills=self._oom_kills.since(started, ended) if end.exit_code in _KILLED and not timed_out else 0,
+            unended=end.unended,
             stdout=stdout.content() if isinstance(stdout, TailBuffer) else b"",
             stderr=stderr.content() if isinstance(stderr, TailBuffer) else b"",
         )
@@ -152,47 +164,37 @@ class LocalExecutor:
     def guarded(self, build_request_id: str) -> AbstractContextManager[None]:
         return watchdog(f"{BUILD_VARIABLE}={build_request_id}")
 
-    async def kill_orphans(self, build_request_id: str) -> None:
+    async def kill_orphans(self, build_request_id: str, process: str) -> None:
         # Every process of a build inherits the variable, so that its environment identifies it (proc(5)).
-        groups = await kill_groups_with(f"{BUILD_VARIABLE}={build_request_id}".encode())
+        groups = set(await kill_groups_with(f"{BUILD_VARIABLE}={build_request_id}".encode()))
+        if process not in {"", self._process}:
+            # A worker serves several builds, and a process that is dead, or does not renew its leases, has none.
+            groups.update(await kill_groups_with(f"{OWNER_VARIABLE}={process}".encode()))
         if groups:
             raise ProcessesLeftError(build_request_id, sorted(groups))
+
+    async def close(self) -> None:
+        if self._workers is not None:
+            await self._workers.close()
 
     def _sink(self, path: str) -> LogFile | TailBuffer:
         return LogFile(path, self._log_limit_bytes) if path else TailBuffer(self._log_limit_bytes)
 
-    async def _start(
-        self, spec: ProcessSpec, stdout: LogFile | TailBuffer, stderr: LogFile | TailBuffer
-    ) -> RunningProcess:
-        """Starts a process; retries with back-off while the machine lacks descriptors, processes or memory.
+    def _worker_runs(self) -> WorkerRuns:
+        if self._workers is None:
+            from databuild.executors.workers.worker_runs import WorkerRuns
 
-        Raises:
-            OSError: The process cannot be started.
-        """
-        waited = 0.0
-        pause = _MIN_START_BACKOFF_SECONDS
-        while True:
-            limit = self._descriptor_limit
-            start = functools.partial(self._spawner.spawn, spec.argv, spec.env, spec.cwd, open_files=limit.raised_from)
-            try:
-                running = RunningProcess(start, stdout, stderr, self._poller)
-            except OSError as error:
-                # Each of our processes releases resources when it ends, so wait without limit while any run. Other
-                # programs may never release theirs.
-                if error.errno not in EXHAUSTED or (not self._running and waited >= self._start_seconds):
-                    raise
-                waited = 0.0 if self._running else waited + pause
-                if error.errno == errno.EMFILE:
-                    limit.raise_limit()
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, _MAX_START_BACKOFF_SECONDS)
-                continue
-            limit.opened(running.highest_descriptor)
-            self._read_later(running)
-            return running
+            self._workers = WorkerRuns(
+                self._starter,
+                owner=f"{OWNER_VARIABLE}={self._process}",
+                max_processes=self._max_processes,
+                idle_seconds=self._worker_idle_seconds,
+                grace_seconds=lambda: self.grace_seconds,
+            )
+        return self._workers
 
-    async def _wait(self, running: RunningProcess, timeout_seconds: float | None) -> tuple[_Usage, bool]:
-        """Waits for the end of a process, and returns its usage and True if it was ended for its timeout."""
+    async def _wait(self, running: RunningProcess, timeout_seconds: float | None) -> tuple[ProcessEnd, bool]:
+        """Waits for the end of a process, and returns it and True if the process was ended for its timeout."""
         ended = running.ended()
         try:
             if timeout_seconds is None:
@@ -200,24 +202,20 @@ class LocalExecutor:
             else:
                 done, _ = await asyncio.wait((ended,), timeout=timeout_seconds)
                 if not done:
-                    return await uncancellable(self._end_group(running.pid, ended)), True
+                    return await uncancellable(self._end(running.pid, ended)), True
         except asyncio.CancelledError:
             # The future was cancelled with the awaiting task. The pidfd stays readable after the end of the process, so
             # a new future cannot miss it.
-            await uncancellable(self._end_group(running.pid, running.ended()))
+            await uncancellable(self._end(running.pid, running.ended()))
             raise
         with contextlib.suppress(ProcessLookupError, PermissionError):
             # Children that are left running could still write to outputs that are about to be recorded as complete. The
             # pid cannot have been reused: the process has not been waited for yet.
             os.killpg(running.pid, signal.SIGKILL)
-        return _wait_for(running.pid), False
+        return reap(running.pid), False
 
-    async def _end_group(self, pid: int, ended: asyncio.Future[None]) -> _Usage:
-        group = GroupTermination(pid, grace_seconds=lambda: self.grace_seconds)
-        if not await group.end_leader(ended):
-            return _USAGE_OF_UNENDED._replace(unended=(pid,))
-        usage = _wait_for(pid)
-        return usage._replace(unended=tuple(await group.end_members()))
+    async def _end(self, pid: int, ended: asyncio.Future[None]) -> ProcessEnd:
+        return await end_group(pid, ended, lambda: self.grace_seconds)
 
     def _read_later(self, running: RunningProcess) -> None:
         """Starts to read the pipes of a process after 10 ms; a shorter process is read once, at its end.
@@ -233,23 +231,3 @@ class LocalExecutor:
         for running in self._unread:
             running.start_reading()
         self._unread.clear()
-
-    def _poll(self, report: ReportFile) -> None:
-        """Polls a report file until it is discarded; one timer serves all of them."""
-        self._polled_reports.add(report)
-        if self._report_timer is None:
-            loop = asyncio.get_running_loop()
-            self._report_timer = loop.call_later(_REPORT_POLL_SECONDS, self._poll_all, loop)
-
-    def _poll_all(self, loop: asyncio.AbstractEventLoop) -> None:
-        for report in tuple(self._polled_reports):
-            report.read()
-        polled = self._polled_reports
-        self._report_timer = loop.call_later(_REPORT_POLL_SECONDS, self._poll_all, loop) if polled else None
-
-
-def _wait_for(pid: int) -> _Usage:
-    # wait4 returns the usage of this process and of its waited-for children; getrusage(2) would add up all processes.
-    _, status, usage = os.wait4(pid, 0)
-    max_memory = usage.ru_maxrss * 1024  # in KiB on Linux
-    return _Usage(os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, max_memory)

@@ -1,13 +1,16 @@
-"""Reads the lines of a report file while a process appends to it."""
+"""Reads the lines of report files while processes append to them."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 _READ_BYTES: Final = 1 << 20
+_POLL_SECONDS: Final = 0.25
 
 
 class ReportFile:
@@ -44,3 +47,40 @@ class ReportFile:
         self.read()
         if self._partial_line:
             self._on_report(self._partial_line)
+
+
+class ReportPoller:
+    """Polls report files; one timer serves all of them."""
+
+    def __init__(self) -> None:
+        self._reports: set[ReportFile] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    @contextlib.contextmanager
+    def reading(self, path: str, on_report: Callable[[bytes], None] | None) -> Iterator[None]:
+        """Returns a context in which each line of a file is passed on, at most a fraction of a second after its write.
+
+        At the end of the context, every line has been passed on.
+
+        Args:
+            path: The path of the file; empty for none.
+            on_report: Called with each line; None to read nothing.
+        """
+        if not path or on_report is None:
+            yield
+            return
+        report = ReportFile(path, on_report)
+        self._reports.add(report)
+        if self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(_POLL_SECONDS, self._poll, loop)
+        try:
+            yield
+        finally:
+            self._reports.discard(report)
+            report.finish()
+
+    def _poll(self, loop: asyncio.AbstractEventLoop) -> None:
+        for report in tuple(self._reports):
+            report.read()
+        self._timer = loop.call_later(_POLL_SECONDS, self._poll, loop) if self._reports else None

@@ -13,8 +13,9 @@ from typing import Final
 from databuild.executors.fd_poller import FdPoller
 from databuild.executors.output import OutputSink
 
-DESCRIPTORS_PER_RUN: Final = 6
-"""The descriptors of a run: two pipes, a pidfd, two logs, and one more while it starts or its report is read."""
+DESCRIPTORS_PER_RUN: Final = 8
+"""The descriptors of a run: two pipes, a pidfd, two logs, the two channels of a worker, and one more while it starts or
+its report is read."""
 
 _READ_BYTES: Final = 1 << 16
 _MAX_READS: Final = 64
@@ -81,15 +82,19 @@ class RunningProcess:
         self._ended = asyncio.get_running_loop().create_future()
         return self._ended
 
-    def finish(self) -> None:
-        """Reads the rest of the output, and closes all descriptors."""
-        self._poller.close(self._pidfd)
+    def drain(self) -> None:
+        """Reads the output that is in the pipes now."""
         for read_end in tuple(self._pipes):
             for _ in range(_MAX_READS):
                 if not self._read(read_end):
                     break
-            if read_end in self._pipes:
-                self._close(read_end)
+
+    def finish(self) -> None:
+        """Reads the rest of the output, and closes all descriptors."""
+        self._poller.close(self._pidfd)
+        self.drain()
+        for read_end in tuple(self._pipes):
+            self._close(read_end)
 
     def _open_pidfd(self) -> int:
         """Opens the pidfd and adds it to the poller; kills the process if that fails."""

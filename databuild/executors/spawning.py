@@ -20,6 +20,9 @@ _STRUCTURE_BYTES: Final = 1024  # the largest structure of glibc, posix_spawnatt
 _SETPGROUP, _SETSIGDEF, _SETSIGMASK = 0x02, 0x04, 0x08  # POSIX_SPAWN_* of <spawn.h>
 # Python ignores SIGPIPE, and nohup or a shell may make this process ignore the others. Jobs expect the defaults.
 _DEFAULT_SIGNALS: Final = (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+FIRST_INHERITED: Final = 3
+"""The number that the first inherited descriptor has in the process."""
+
 _SHELL: Final = "/bin/sh"
 _NO_INPUT: Final = os.fsencode(os.devnull)
 
@@ -73,6 +76,7 @@ class Spawner:
         stderr: int,
         *,
         open_files: int | None = None,
+        inherited: Sequence[int] = (),
     ) -> int:
         """Starts a process with an empty standard input, and returns its pid.
 
@@ -83,6 +87,7 @@ class Spawner:
             stdout: The descriptor of its standard output.
             stderr: The descriptor of its standard error.
             open_files: The soft limit on open files; None to inherit that of this process.
+            inherited: Descriptors that it gets as 3, 4 and so on. Their numbers here must be higher than those.
 
         Raises:
             OSError: The process could not be started.
@@ -100,6 +105,8 @@ class Spawner:
             _quick.posix_spawn_file_actions_addopen(actions, 0, _NO_INPUT, os.O_RDONLY, 0)
             _quick.posix_spawn_file_actions_adddup2(actions, stdout, 1)
             _quick.posix_spawn_file_actions_adddup2(actions, stderr, 2)
+            for number, descriptor in enumerate(inherited, start=FIRST_INHERITED):
+                _quick.posix_spawn_file_actions_adddup2(actions, descriptor, number)
             pid = ctypes.c_int()
             error = _posix_spawn(
                 ctypes.byref(pid),

@@ -4,24 +4,34 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
 
 from databuild.exporters.exporter import Exporter
 from databuild.exporters.follower import FollowedLog, Follower
+
+if TYPE_CHECKING:
+    from databuild.event_log.liveness import Liveness
+
+_SILENT_SECONDS: Final = 1.0
+"""The time to wait before a person is told that the end of the process waits."""
 
 
 class ExportSet:
     """Sends the events of an event log with several exporters, each in a thread of its own."""
 
-    def __init__(self, log: FollowedLog, exporters: Sequence[Exporter], warn: Callable[[str], None]) -> None:
+    def __init__(
+        self, log: FollowedLog, exporters: Sequence[Exporter], *, warn: Callable[[str], None], liveness: Liveness
+    ) -> None:
         """Starts nothing yet.
 
         Args:
             log: The event log.
             exporters: The exporters.
             warn: Called with a sentence when a receiver fails or refuses events, from another thread.
+            liveness: Names this process, and tells which processes have died.
         """
         self._warn = warn
-        self._followers = [Follower(log, exporter, warn=warn) for exporter in exporters]
+        self._followers = [Follower(log, exporter, warn=warn, liveness=liveness) for exporter in exporters]
 
     def start(self) -> None:
         """Begins to send.
@@ -42,9 +52,14 @@ class ExportSet:
             True if everything was sent and nothing was refused.
         """
         deadline = time.monotonic() + seconds
+        late = [follower for follower in self._followers if not follower.stop(min(seconds, _SILENT_SECONDS))]
+        if late and seconds > _SILENT_SECONDS:
+            names = ", ".join(follower.name for follower in late)
+            self._warn(f"sending events to {names} for {seconds:g} s at most")
         complete = True
         for follower in self._followers:
             if not follower.stop(max(deadline - time.monotonic(), 0.0)):
+                follower.give_up()
                 complete = False
                 reason = f": {follower.fault}" if follower.fault else ""
                 self._warn(

@@ -1,7 +1,7 @@
 """A follower reads the event log behind a cursor, and sends the events with an exporter.
 
-It reads what is durable, in a thread of its own, so it never delays a build: the event log is the queue. What could not
-be sent is sent by the next process with the same exporter.
+It reads durable events, in a thread of its own, so it never delays a build: the event log is the queue. Events that
+could not be sent are sent by the next process with the same exporter.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from databuild.exporters.exporter import Exporter, ReceiverError
 
 if TYPE_CHECKING:
     from databuild.event_log.cursors import Cursors
+    from databuild.event_log.liveness import Liveness
     from databuild.event_log.reads import Reader
 
 MAX_EVENTS: Final = 500
@@ -63,13 +64,16 @@ class Follower:
         refused: The number of events that the receiver refused for good.
     """
 
-    def __init__(self, log: FollowedLog, exporter: Exporter, *, warn: Callable[[str], None]) -> None:
+    def __init__(
+        self, log: FollowedLog, exporter: Exporter, *, warn: Callable[[str], None], liveness: Liveness
+    ) -> None:
         """Starts nothing yet.
 
         Args:
             log: The event log.
             exporter: Sends the events.
             warn: Called with a sentence when the receiver fails or refuses events, from another thread.
+            liveness: Names this process, and tells which processes have died.
         """
         self.name = exporter.name
         self.fault = ""
@@ -78,7 +82,8 @@ class Follower:
         self._log = log
         self._exporter = exporter
         self._warn = warn
-        self._holder = uuid.uuid4().hex
+        self._liveness = liveness
+        self._holder = f"{liveness.this_process()}#{uuid.uuid4().hex}"
         self._cursors = log.cursors()
         self._reader = log.reader()
         self._stopping = threading.Event()
@@ -108,18 +113,19 @@ class Follower:
             return True
         self._stopping.set()
         self._thread.join(seconds)
-        if not self._thread.is_alive():
-            return True
-        # The thread may be in the middle of a request. Let the next process take the cursor at once.
+        return not self._thread.is_alive()
+
+    def give_up(self) -> None:
+        """Lets the next process take the cursor at once, although the thread may be in the middle of a request."""
         with contextlib.suppress(EventLogError), contextlib.closing(self._log.cursors()) as cursors:
             cursors.release(self.name, self._holder)
-        return False
 
     def step(self) -> Step:
         """Sends the next events."""
         try:
             position = self._cursors.take(self.name, self._holder, HOLD_SECONDS)
             if position is None:
+                self._release_of_dead()
                 return Step.HELD
             found = list(self._reader.all_events(after_position=position, limit=MAX_EVENTS))
             if not found:
@@ -160,6 +166,12 @@ class Follower:
                 time.sleep(min(pause, _MAX_LAST_PAUSE))
             else:
                 self._stopping.wait(pause)
+
+    def _release_of_dead(self) -> None:
+        """Releases the cursor if its holder was a process of this machine that has died, which need not expire."""
+        for cursor in self._cursors.all():
+            if cursor.exporter == self.name and self._liveness.is_gone(cursor.holder.partition("#")[0]):
+                self._cursors.release(self.name, cursor.holder)
 
     def _sent_by_another(self) -> bool:
         """Returns True if the process that holds the cursor has sent all events."""

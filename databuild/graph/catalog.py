@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import functools
 import itertools
 import json
@@ -59,6 +58,19 @@ class RetryPolicy:
         return min(self.backoff_seconds * self.multiplier ** (failed_attempts - 1), self.max_backoff_seconds)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkerLimits:
+    """The limits of the workers of a job; 0 for none.
+
+    Attributes:
+        max_requests: The number of requests after which a worker is replaced.
+        max_memory_bytes: The resident memory above which a worker is replaced after a request.
+    """
+
+    max_requests: int = 0
+    max_memory_bytes: int = 0
+
+
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """One job of a graph.
@@ -77,6 +89,7 @@ class Job:
         always_local: True if it runs on the machine of the orchestrator even in builds on an engine.
         exec_properties: Requirements on machines of engines, in their words.
         code_files: The path of the list of its runfiles; empty if there is none.
+        worker: The limits of the workers that serve it; None if each of its runs is a process.
     """
 
     label: str
@@ -92,6 +105,7 @@ class Job:
     always_local: bool = False
     exec_properties: Mapping[str, str] = field(default_factory=dict)
     code_files: str = ""
+    worker: WorkerLimits | None = None
 
     @functools.cached_property
     def patterns(self) -> tuple[PartitionPattern, ...]:
@@ -120,6 +134,8 @@ class JobCatalog:
         max_partitions: The maximum number of partitions of one plan.
         executor: The address of the engine that runs the jobs unless a build says otherwise, or `local`.
         log_store: The URI of the place of job logs unless a build says otherwise; empty for the state directory.
+        notify: The URLs that get notifications unless a build or service says otherwise.
+        notify_on: The occasions of notifications; empty for the default ones.
         extensions: The directories of the packages of each extension of DataBuild among the runfiles, by its name.
         exec_properties: Requirements on machines of engines for jobs that do not set them.
     """
@@ -135,6 +151,8 @@ class JobCatalog:
     max_partitions: int = MAX_PARTITIONS
     executor: str = LOCAL
     log_store: str = ""
+    notify: tuple[str, ...] = ()
+    notify_on: tuple[str, ...] = ()
     extensions: Mapping[str, Sequence[str]] = field(default_factory=dict)
     exec_properties: Mapping[str, str] = field(default_factory=dict)
 
@@ -353,6 +371,8 @@ class JobCatalog:
                     raise OverlappingPatternsError((first_label, first.text), (second_label, second.text), example)
 
     def _nearest(self, ref: str) -> str | None:
+        import difflib
+
         by_example = {pattern.example(): pattern.text for pattern, _ in self.patterns}
         nearest = difflib.get_close_matches(ref, by_example, n=1, cutoff=0.4)
         return by_example[nearest[0]] if nearest else None
@@ -387,6 +407,8 @@ def load_catalog(path: str, runfiles: str) -> JobCatalog:
             max_partitions=int(_get(catalog, "max_partitions", 0)) or MAX_PARTITIONS,
             executor=_get(catalog, "executor", "") or LOCAL,
             log_store=_get(catalog, "log_store", ""),
+            notify=tuple(_get(catalog, "notify", ())),
+            notify_on=tuple(_get(catalog, "notify_on", ())),
             extensions={
                 name: tuple(_resolved(path, runfiles) for path in _get(extension, "import_paths", []))
                 for name, extension in _get(catalog, "extensions", {}).items()
@@ -432,6 +454,14 @@ def _job(job: Mapping[str, Any], runfiles: str) -> Job:
         always_local=_get(job, "executor", "") == LOCAL,
         exec_properties=dict(_get(job, "exec_properties", {})),
         code_files=_resolved(_get(job, "code_files", ""), runfiles),
+        worker=_worker(job["worker"]) if "worker" in job else None,
+    )
+
+
+def _worker(limits: Mapping[str, Any]) -> WorkerLimits:
+    return WorkerLimits(
+        max_requests=int(_get(limits, "max_requests", 0)),
+        max_memory_bytes=int(_get(limits, "max_memory_bytes", 0)),
     )
 
 

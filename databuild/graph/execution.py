@@ -48,6 +48,7 @@ class ExecutionOptions:
         limits: The available amount of each named resource.
         needs: The amount of each resource that one run of a job needs, by job label.
         short_seconds: While tasks take less than this, others are claimed ahead.
+        consecutive: The labels of jobs whose tasks run one after the other if they can.
     """
 
     jobs: int = 1
@@ -56,6 +57,7 @@ class ExecutionOptions:
     limits: Mapping[str, int] = field(default_factory=dict)
     needs: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     short_seconds: float = SHORT_SECONDS
+    consecutive: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -122,7 +124,7 @@ class _Execution:
         recover: Recover,
         inputs: InputCheck | None,
     ) -> None:
-        self._queue = ReadyQueue(tasks, limits=options.limits, needs=options.needs)
+        self._queue = ReadyQueue(tasks, limits=options.limits, needs=options.needs, consecutive=options.consecutive)
         self._runner = runner
         self._observer = observer
         self._keep_going = options.keep_going

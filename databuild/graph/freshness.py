@@ -90,8 +90,12 @@ class Freshness:
         self._code_digests = code_digests
         self._forced = forced
         self._reuse_stale = options.reuse_stale
+        self._reset()
+
+    def _reset(self) -> None:
+        self.changed_configurations.clear()
         # The last element is found for _PAUSE, so that the search below need not look for it at each edge.
-        self._decisions = [*[_UNDECIDED] * len(graph.refs), _IN_PROGRESS]
+        self._decisions = [*[_UNDECIDED] * len(self._graph.refs), _IN_PROGRESS]
         self._kept_versions: dict[str, str] = {}
         self._changed_inputs: dict[int, Decision | None] = {}
         self._batch_versions: dict[int, dict[str, str]] = {}
@@ -110,7 +114,53 @@ class Freshness:
         """
         if not self._records:
             return [_MISSING] * len(self._graph.refs)
+        if (yield from self._precede_their_inputs()):
+            decisions = yield from self._decide_backwards()
+            if not self.changed_configurations:
+                return decisions
+            self._reset()  # the search finds them in the order in which they are explained
         return (yield from self.search(refs))
+
+    def _precede_their_inputs(self) -> Generator[None, None, bool]:
+        """Returns True if the number of each partition is lower than those of its inputs, as in a graph of layers."""
+        first_inputs: dict[int, int] = {}
+        work = 0
+        for number, inputs in enumerate(self._graph.upstream):
+            work += 1
+            if work >= SLICE:
+                work = 0
+                yield
+            if not inputs:
+                continue
+            if len(inputs) <= SLICE:
+                first = min(inputs)
+            elif (known := first_inputs.get(id(inputs))) is not None:
+                first = known
+            else:
+                first = first_inputs[id(inputs)] = min(inputs)
+                yield
+            if first <= number:
+                return False
+        return True
+
+    def _decide_backwards(self) -> Generator[None, None, list[Decision]]:
+        """Decides about all partitions, those with the highest numbers first."""
+        decisions, records = self._decisions, self._records
+        work = 0
+        for number in range(len(decisions) - 2, -1, -1):
+            record = records.get(self._graph.refs[number])
+            if record is None:
+                decisions[number] = _MISSING
+                work += 1
+            else:
+                work += 1 + (len(record.manifest.inputs) if record.manifest is not None else 0)
+            if work >= SLICE:
+                work = 0
+                yield
+            if record is not None:
+                decisions[number] = self._decide(number, record)
+        decisions.pop()
+        return decisions
 
     def search(self, refs: Sequence[str]) -> Generator[None, None, list[Decision]]:
         """Does what `decide` does, and always finds partitions that depend on each other."""

@@ -1,4 +1,4 @@
-"""Parser of the output of `JOB config`: a JobConfigureResponse (job.proto) as protobuf JSON.
+"""Parser of the answers of jobs: a JobConfigureResponse (job.proto) as protobuf JSON, or as the message of a worker.
 
 Written for speed: a plan of 100,000 partitions reads as many configurations, and google.protobuf.json_format takes
 many times as long. A test compares the results of both parsers.
@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from databuild.errors import InvalidRequestError, JobConfigurationError
 from databuild.graph.refs import check_ref
 from databuild.model.job_graph import JobConfig
+
+if TYPE_CHECKING:
+    from databuild.v1.job_pb2 import DataDep, JobConfigureResponse
 
 _MAX_SHOWN_BYTES = 200
 _QUERY, _MATERIALIZE = 0, 1
@@ -65,6 +68,49 @@ def parse_configure_response(
         for number, config in enumerate(answer):
             _check_process_texts(config, f"configs[{number}]", fault)
     return answer
+
+
+def configs_of_response(
+    response: JobConfigureResponse,
+    *,
+    job_label: str,
+    refs: Sequence[str] = (),
+    cancelled: Callable[[], bool] | None = None,
+) -> list[JobConfig]:
+    """Checks and converts the answer of a worker, as `parse_configure_response` does with printed ones."""
+
+    def fault(message: str) -> JobConfigurationError:
+        return JobConfigurationError(job_label, message, refs=refs)
+
+    answer = []
+    for number, config in enumerate(response.configs):
+        if cancelled is not None and cancelled():
+            raise fault("the request for its configurations was cancelled")
+        where = f"configs[{number}]"
+        converted = _config(
+            {
+                "outputs": [{"str": output.str} for output in config.outputs],
+                "inputs": [_dep_fields(dep) for dep in config.inputs],
+                "args": list(config.args),
+                "env": dict(config.env),
+            },
+            number,
+            fault,
+        )
+        _check_process_texts(converted, where, fault)
+        answer.append(converted)
+    return answer
+
+
+def _dep_fields(dep: DataDep) -> dict[str, Any]:
+    """Returns an input as JSON has it."""
+    fields: dict[str, Any] = {"partition_ref": {"str": dep.partition_ref.str}}
+    if dep.dep_type_name:
+        fields["dep_type_name"] = dep.dep_type_name
+    if dep.dep_type_code or not dep.dep_type_name:
+        # An unset code is 0, which is that of QUERY. It does not contradict a name.
+        fields["dep_type_code"] = "MATERIALIZE" if dep.dep_type_code == _MATERIALIZE else dep.dep_type_code
+    return fields
 
 
 _CONFIG_FIELDS = frozenset({"outputs", "inputs", "args", "env"})

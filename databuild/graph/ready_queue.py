@@ -6,7 +6,7 @@ Knows tasks, their dependencies and their resources; it does not know how tasks 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from databuild.errors import InvalidRequestError
 from databuild.graph.ports import ExecutionProgress, Recovery
@@ -14,7 +14,10 @@ from databuild.model.job_graph import Task
 
 
 class ReadyQueue:
-    """Hands out tasks whose upstream tasks are done and whose resources are free, lowest number first."""
+    """Hands out tasks whose upstream tasks are done and whose resources are free, lowest number first.
+
+    Tasks of the last job come first as long as it has any, if the job is among `consecutive`.
+    """
 
     def __init__(
         self,
@@ -22,6 +25,7 @@ class ReadyQueue:
         *,
         limits: Mapping[str, int] | None = None,
         needs: Mapping[str, Mapping[str, int]] | None = None,
+        consecutive: Collection[str] = (),
     ) -> None:
         """Makes tasks without upstream tasks ready.
 
@@ -29,6 +33,7 @@ class ReadyQueue:
             tasks: The job graph, in the order of task numbers.
             limits: The available amount of each named resource.
             needs: The amount of each resource that one run of a job needs, by job label.
+            consecutive: The labels of jobs whose tasks are handed out one after the other; not of jobs with needs.
 
         Raises:
             InvalidRequestError: A job needs more of a resource than there is.
@@ -41,7 +46,11 @@ class ReadyQueue:
                 self._downstream.setdefault(upstream, []).append(task.task_id)
         self._free = dict(limits or {})
         self._needs = {label: need for label, need in (needs or {}).items() if need}
-        self._ready = [task.task_id for task in tasks if not task.upstream]
+        self._consecutive = frozenset(consecutive).difference(self._needs)
+        self._last_job = ""
+        self._ready: list[int] = []
+        self._ready_of: dict[str, list[int]] = {}  # of each job in `consecutive`, if it has any
+        self._fill(task.task_id for task in tasks if not task.upstream)
         self._parked: dict[str, list[int]] = {}
         self._holding: set[int] = set()
         self._unsettled = set(self._tasks)
@@ -64,9 +73,7 @@ class ReadyQueue:
         for task in progress.failed:
             self._unsettled.discard(task.task_id)
             self._give_up_downstream(task)
-        self._ready = sorted(
-            task_id for task_id in self._unsettled if not self._waiting_for[task_id] and task_id not in running
-        )
+        self._fill(task_id for task_id in self._unsettled if not self._waiting_for[task_id] and task_id not in running)
 
     def task(self, number: int) -> Task:
         """Returns a task by its number."""
@@ -79,8 +86,14 @@ class ReadyQueue:
 
     def pop(self) -> Task | None:
         """Removes and returns the next ready task, and takes its resources; None if no task can run now."""
-        while self._ready:
-            task = self._tasks[heapq.heappop(self._ready)]
+        while True:
+            if label := self._next_consecutive_job():
+                task = self._tasks[self._pop_of(label)]
+            elif self._ready:
+                task = self._tasks[heapq.heappop(self._ready)]
+                self._last_job = ""
+            else:
+                return None
             # After an extension, a task that was ready may wait again. It is ready a second time when that has ended.
             if self._waiting_for[task.task_id] or task.task_id in self._taken or task.task_id not in self._unsettled:
                 continue
@@ -94,7 +107,22 @@ class ReadyQueue:
             self._holding.discard(task.task_id)
             self._taken.add(task.task_id)
             return task
-        return None
+
+    def _next_consecutive_job(self) -> str:
+        """Returns the job in `consecutive` that has the next task; empty if the task of another job is next."""
+        if self._last_job in self._ready_of:
+            return self._last_job
+        label = min(self._ready_of, key=lambda job: self._ready_of[job][0], default="")
+        is_first = bool(label) and (not self._ready or self._ready_of[label][0] < self._ready[0])
+        return label if is_first else ""
+
+    def _pop_of(self, label: str) -> int:
+        self._last_job = label
+        ready = self._ready_of[label]
+        task_id = heapq.heappop(ready)
+        if not ready:
+            del self._ready_of[label]
+        return task_id
 
     def done(self, task: Task) -> int:
         """Marks a task as done and returns how many more tasks may be ready now."""
@@ -105,7 +133,7 @@ class ReadyQueue:
         for downstream in self._downstream.get(task.task_id, ()) if waiting is None else waiting:
             self._waiting_for[downstream] -= 1
             if not self._waiting_for[downstream] and downstream in self._unsettled:
-                heapq.heappush(self._ready, downstream)
+                self._push(downstream)
                 freed += 1
         return freed
 
@@ -153,7 +181,7 @@ class ReadyQueue:
             self._taken.discard(task.task_id)
         for number in {task.task_id, *(new.task_id for new in recovery.new_tasks), *recovery.again}:
             if not self._waiting_for[number]:
-                heapq.heappush(self._ready, number)
+                self._push(number)
         return circle
 
     def _wait(self, task_id: int, upstream: int) -> None:
@@ -213,15 +241,30 @@ class ReadyQueue:
         if holding:
             self._holding.add(task.task_id)
         self._taken.discard(task.task_id)
-        heapq.heappush(self._ready, task.task_id)
+        self._push(task.task_id)
 
     def give_up(self) -> list[Task]:
         """Gives up all tasks that are not done, failed or given up yet, and returns them in order."""
         given_up = [self._tasks[task_id] for task_id in sorted(self._unsettled)]
         self._unsettled.clear()
         self._ready.clear()
+        self._ready_of.clear()
         self._parked.clear()
         return given_up
+
+    def _fill(self, task_ids: Iterable[int]) -> None:
+        """Makes these tasks ready, and no others."""
+        self._ready.clear()
+        self._ready_of.clear()
+        for task_id in sorted(task_ids):  # a sorted list is a heap
+            self._heap_of(task_id).append(task_id)
+
+    def _push(self, task_id: int) -> None:
+        heapq.heappush(self._heap_of(task_id), task_id)
+
+    def _heap_of(self, task_id: int) -> list[int]:
+        label = self._tasks[task_id].job_label
+        return self._ready_of.setdefault(label, []) if label in self._consecutive else self._ready
 
     def _release(self, task: Task) -> int:
         need = self._needs.get(task.job_label)

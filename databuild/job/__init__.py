@@ -14,9 +14,9 @@
     if __name__ == "__main__":
         main(config, run)
 
-`main` gives the program the sub-commands `config`, `exec` and `worker`. DataBuild runs the first two; no executor runs
-`worker` yet. A job that declares its inputs in its BUILD file has no `config`: `main(run)` is enough. A job starts once
-or twice per task, so these modules import very little; import heavy packages inside `run`.
+`main` gives the program the sub-commands `config`, `exec` and `worker`; the last one serves jobs with `worker = True`.
+A job that declares its inputs in its BUILD file has no `config`: `main(run)` is enough. Any other job starts once or
+twice per task, so these modules import very little; import heavy packages inside `run`.
 """
 
 from databuild.job.answers import Config, ConfigError

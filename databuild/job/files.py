@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
+_unfinished: "set[str]" = set()
+
+
 class writing:  # noqa: N801 - read as a verb: with writing(path) as temporary
     """Writes a file atomically: to a temporary path beside it, which replaces `path` at the end of the block.
 
@@ -32,11 +35,13 @@ class writing:  # noqa: N801 - read as a verb: with writing(path) as temporary
 
     def __enter__(self) -> str:
         os.makedirs(os.path.dirname(self._path) or ".", exist_ok=True)
+        _unfinished.add(self._temporary)
         return self._temporary
 
     def __exit__(
         self, error_type: "type[BaseException] | None", error: "BaseException | None", trace: "TracebackType | None"
     ) -> None:
+        _unfinished.discard(self._temporary)
         if error_type is None:
             if self._sync:
                 _sync(self._temporary)
@@ -46,6 +51,14 @@ class writing:  # noqa: N801 - read as a verb: with writing(path) as temporary
                 _sync(os.path.dirname(self._path) or ".")
         elif os.path.exists(self._temporary):
             os.unlink(self._temporary)
+
+
+def remove_unfinished() -> None:
+    """Removes the temporary files of blocks that have not ended, such as those of a generator that was given up."""
+    while _unfinished:
+        path = _unfinished.pop()
+        if os.path.exists(path):
+            os.unlink(path)
 
 
 def content_digest(*paths: "str | os.PathLike[str]") -> str:

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 _FAILED = 1
 _MISUSED = 2
+_VERSION_VARIABLE = "DATABUILD_WORKER"
 
 _HELP = """\
 {name}: a job of a DataBuild graph. The graph runs it; to run it by hand:
 
   {name} config REF...   prints, as JSON, how to produce partitions: inputs, arguments and environment
   {name} exec ARGS...    does the work, with the arguments and the environment that config has printed
-  {name} worker          serves many such requests on stdin and stdout, as length-delimited protobuf messages;
-                         DataBuild does not run it yet
+  {name} worker          serves many such requests on descriptors 3 and 4; started by the graph alone
 
 For example, to print the configuration of one partition, and then to produce it:
 
@@ -70,6 +70,8 @@ def main(
 
 
 def _run_declared(run: "RunFunction", words: "Sequence[str]", name: str) -> "NoReturn":
+    if list(words) == ["worker"] and _VERSION_VARIABLE in os.environ:
+        _serve(None, run)
     # In a build, each word is an argument of the run, also one that asks a person's program for help.
     if "DATABUILD_JOB_RUN_ID" not in os.environ and list(words) in (["--help"], ["-h"]):
         sys.stdout.write(_HELP_OF_DECLARED.format(name=name))
@@ -85,9 +87,10 @@ def _run_command(config: "ConfigFunction", run: "RunFunction", words: "Sequence[
         hint = "" if words[1:] else "; exec has no arguments, and config prints those that it needs"
         sys.exit(execute(run, Run(words[1:], os.environ), f"{name}: exec failed{hint}"))
     if command == "worker" and len(words) == 1:
-        from databuild.job.worker import serve
-
-        sys.exit(serve(config, run))
+        if _VERSION_VARIABLE not in os.environ:
+            sys.stderr.write(f"{name}: a worker is started by a graph, for a job with worker = True\n")
+            sys.exit(_MISUSED)
+        _serve(config, run)
     if command in {"--help", "-h", "help"}:
         sys.stdout.write(_HELP.format(name=name))
         sys.exit(0)
@@ -95,6 +98,13 @@ def _run_command(config: "ConfigFunction", run: "RunFunction", words: "Sequence[
         sys.stderr.write(f"{name}: {' '.join(words)!r} is not a command; the commands are config, exec and worker\n\n")
     sys.stderr.write(_HELP.format(name=name))
     sys.exit(_MISUSED)
+
+
+def _serve(config: "ConfigFunction | None", run: "RunFunction") -> "NoReturn":
+    del os.environ[_VERSION_VARIABLE]  # a program that the job starts is no worker
+    from databuild.job.worker import serve
+
+    sys.exit(serve(config, run))
 
 
 def execute(run: "RunFunction", arguments: Run, heading: str) -> int:

@@ -6,7 +6,7 @@ https://protobuf.dev/programming-guides/encoding/. Unknown fields are skipped, a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -20,6 +20,7 @@ _INT64_BITS = 64
 _USER = 1
 """FAILURE_CATEGORY_USER of proto/databuild/v1/partition.proto."""
 _MATERIALIZE = 1
+_PROTOCOL_VERSION = 1
 
 
 class WireError(ValueError):
@@ -35,7 +36,7 @@ class Request:
         kind: `configure` or `execute`; empty for an unknown kind.
         refs: The refs to configure.
         args: The arguments of the run.
-        env: The environment variables of the run.
+        env: The environment variables of the request.
     """
 
     request_id: int = 0
@@ -87,13 +88,35 @@ def parse_request(data: bytes) -> Request:
             request.request_id = _signed(value)
         elif number == 2 and wire_type == _LENGTH:
             # Of a oneof, the last field on the wire is set. A message that occurs twice is merged.
-            request.kind, request.args, request.env = "configure", [], {}
+            if request.kind != "configure":
+                request.kind, request.args, request.env = "configure", [], {}
             request.refs += [_ref(element) for element in _repeated(value, 1)]
+            request.env.update(_entry(element) for element in _repeated(value, 40))
         elif number == 3 and wire_type == _LENGTH:
-            request.kind, request.refs = "execute", []
+            if request.kind != "execute":
+                request.kind, request.refs, request.env = "execute", [], {}
             request.args += [_text(element) for element in _repeated(value, 1)]
             request.env.update(_entry(element) for element in _repeated(value, 2))
     return request
+
+
+def execute_request(request_id: int, args: Sequence[str], env: Mapping[str, str]) -> bytes:
+    """Returns a JobRequest to run a job."""
+    parts = [_bytes_field(1, arg.encode()) for arg in args] + [_variable(*variable) for variable in env.items()]
+    return _varint_field(1, request_id) + _bytes_field(3, b"".join(parts))
+
+
+def exit_code_of(response: bytes) -> int:
+    """Returns the exit code in a JobResponse to an execute request; 1 for a failure."""
+    for number, _, value in _fields(response):
+        if number == 3 and isinstance(value, bytes):
+            return next((_signed(code) for inner, _, code in _fields(value) if inner == 1), 0)
+    return 1
+
+
+def greeting() -> bytes:
+    """Returns the first JobResponse of a worker."""
+    return _bytes_field(40, _varint_field(1, _PROTOCOL_VERSION))
 
 
 def configured(request_id: int, configs: list[Config]) -> bytes:
@@ -132,6 +155,10 @@ def _config(config: Config) -> bytes:
             ),
         )
     )
+
+
+def _variable(name: str, value: str) -> bytes:
+    return _bytes_field(2, _bytes_field(1, name.encode()) + _bytes_field(2, value.encode()))
 
 
 def _bytes_field(number: int, value: bytes) -> bytes:

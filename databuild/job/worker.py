@@ -1,19 +1,19 @@
-"""The `worker` sub-command: one process that serves many requests.
+"""The `worker` sub-command: one process that serves many requests (docs/workers.md).
 
-Requests and responses are JobRequest and JobResponse messages (proto/databuild/v1/job.proto) on stdin and stdout, each
-preceded by its length as a varint, as with Bazel's persistent workers
-(https://bazel.build/remote/creating). Prints of the job go to stderr. The end of stdin ends the
-worker.
+Requests and responses are JobRequest and JobResponse messages (proto/databuild/v1/job.proto) on descriptors 3 and 4,
+each preceded by its length as a varint, as with Bazel's persistent workers (https://bazel.build/remote/creating). The
+end of the requests ends the worker.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from databuild.job.answers import Config, ConfigError, ask
 from databuild.job.failures import print_failure
+from databuild.job.process_state import restored
 from databuild.job.program import execute
 from databuild.job.run import Run
 from databuild.job.wire import (
@@ -22,30 +22,40 @@ from databuild.job.wire import (
     configured,
     executed,
     failed,
+    greeting,
     parse_request,
     read_framed,
     write_framed,
 )
 
+try:
+    from ctypes import PyDLL
+
+    _flush_c = PyDLL(None).fflush
+except (ImportError, OSError, AttributeError):  # pragma: no cover - a Python without ctypes
+    _flush_c = None  # type: ignore[assignment]
+
 _NAME = "worker"
 _FAILED = 1
+_REQUESTS, _RESPONSES = 3, 4
+
+ConfigFunction = Callable[[Sequence[str]], Iterable[Config]]
 
 
-def serve(config: Callable[[Sequence[str]], Iterable[Config]], run: Callable[[Run], None]) -> int:
-    """Serves requests from stdin until it ends, and returns the exit code."""
-    with os.fdopen(os.dup(0), "rb") as requests, os.fdopen(os.dup(1), "wb") as responses:
-        # The descriptors 0 and 1 are replaced, so that neither the job nor its child processes can read requests or
-        # write into the responses.
-        null = os.open(os.devnull, os.O_RDONLY)
-        os.dup2(null, 0)
-        os.close(null)
-        os.dup2(2, 1)
+def serve(config: ConfigFunction | None, run: Callable[[Run], None]) -> int:
+    """Serves requests until they end, and returns the exit code."""
+    process = os.getpid()
+    with os.fdopen(_REQUESTS, "rb") as requests, os.fdopen(_RESPONSES, "wb") as responses:
+        # Programs that the job starts get neither of them.
+        os.set_inheritable(_REQUESTS, False)
+        os.set_inheritable(_RESPONSES, False)
         try:
+            write_framed(responses, greeting())
             while (data := read_framed(requests)) is not None:
                 response = respond(parse_request(data), config, run)
-                # Prints of this request must be complete before the response: the caller may read them at once.
-                sys.stdout.flush()
-                sys.stderr.flush()
+                if os.getpid() != process:
+                    # The function has forked, and the child has returned. It must not become a second worker.
+                    os._exit(_FAILED)
                 write_framed(responses, response)
         except (EOFError, WireError) as error:
             sys.stderr.write(f"{_NAME}: {error}\n")
@@ -53,8 +63,19 @@ def serve(config: Callable[[Sequence[str]], Iterable[Config]], run: Callable[[Ru
     return 0
 
 
-def respond(request: Request, config: Callable[[Sequence[str]], Iterable[Config]], run: Callable[[Run], None]) -> bytes:
-    if request.kind == "configure":
+def respond(request: Request, config: ConfigFunction | None, run: Callable[[Run], None]) -> bytes:
+    """Serves a request, and returns the response. All output of the request is written then."""
+    with restored():
+        os.environ.update(request.env)
+        try:
+            return _respond(request, config, run)
+        finally:
+            _flush()
+
+
+def _respond(request: Request, config: ConfigFunction | None, run: Callable[[Run], None]) -> bytes:
+    if request.kind == "configure" and config is not None:
+        sys.stdout = sys.stderr  # as in a process, whose standard output is the answer
         try:
             return configured(request.request_id, ask(config, request.refs))
         except (Exception, SystemExit) as error:
@@ -63,21 +84,25 @@ def respond(request: Request, config: Callable[[Sequence[str]], Iterable[Config]
                 print_failure(f"{_NAME}: config failed", error)
             return failed(request.request_id, heading)
     if request.kind == "execute":
-        return executed(request.request_id, _execute(request, run))
-    return failed(request.request_id, "the request is neither configure nor execute")
+        return executed(request.request_id, _execute(request.args, dict(os.environ), run))
+    known = "execute" if config is None else "configure or execute"
+    return failed(request.request_id, f"got a request that its program does not serve; it serves {known}")
 
 
-def _execute(request: Request, run: Callable[[Run], None]) -> int:
-    before = dict(os.environ)
-    os.environ.update(request.env)
+def _execute(args: Sequence[str], environ: Mapping[str, str], run: Callable[[Run], None]) -> int:
     try:
-        return execute(run, Run(request.args, dict(os.environ)), f"{_NAME}: exec failed")
+        return execute(run, Run(args, environ), f"{_NAME}: exec failed")
     except SystemExit as stop:
         # As the interpreter would: https://docs.python.org/3/library/exceptions.html#SystemExit
         if stop.code is None or isinstance(stop.code, int):
             return stop.code or 0
         sys.stderr.write(f"{stop.code}\n")
         return _FAILED
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+        if stream is not None and not stream.closed:
+            stream.flush()
+    if _flush_c is not None:  # libraries in C have buffers of their own
+        _flush_c(None)

@@ -6,7 +6,7 @@ Commands that only read do not import this module, since it needs `dataclasses` 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Final, TypedDict, cast
+from typing import Final, TypedDict
 
 from databuild.errors import InvalidRequestError
 from databuild.v1 import events_pb2 as ev
@@ -54,12 +54,15 @@ class BuildOptions(_Planning):
             0 in a build on an engine means as many as the engine runs at once.
         executor: The address of the engine that runs the jobs, or `local`. Empty in a request means the default of the
             graph.
+        log_store: The URI of the place of job logs. Empty in a request means the default of the graph; empty in a build
+            means the state directory.
         verify: The data whose presence in its store is checked before it is used, one of `VERIFY_POLICIES`.
     """
 
     keep_going: bool = False
     jobs: int = 0
     executor: str = ""
+    log_store: str = ""
     verify: str = "inputs"
 
     @classmethod
@@ -68,6 +71,7 @@ class BuildOptions(_Planning):
             keep_going=message.keep_going,
             jobs=message.jobs,
             executor=message.executor,
+            log_store=message.log_store,
             verify=_policy_name(message.verify or ev.VERIFY_POLICY_INPUTS),
         )
         return options.with_planning(PlanOptions.from_message(message.plan))
@@ -78,7 +82,8 @@ class BuildOptions(_Planning):
             jobs=self.jobs,
             plan=self.planning.to_message(),
             executor=self.executor,
-            verify=_policy_number(self.verify),
+            log_store=self.log_store,
+            verify=_policy_message_name(self.verify),
         )
 
     @property
@@ -107,15 +112,15 @@ def _policy_name(number: int) -> str:
     return VERIFY_POLICIES[number - 1]
 
 
-def _policy_number(name: str) -> ev.VerifyPolicy:
-    """Returns the number of a policy in messages.
+def _policy_message_name(name: str) -> str:
+    """Returns the name of a policy in messages.
 
     Raises:
         InvalidRequestError: There is no such policy.
     """
     if name not in VERIFY_POLICIES:
         raise InvalidRequestError(f"verify is {name!r}; it must be one of {', '.join(VERIFY_POLICIES)}")
-    return cast("ev.VerifyPolicy", 1 + VERIFY_POLICIES.index(name))
+    return f"VERIFY_POLICY_{name.upper()}"
 
 
 class PlanKeywords(TypedDict, total=False):
@@ -131,4 +136,5 @@ class BuildKeywords(PlanKeywords, total=False):
     keep_going: bool
     jobs: int
     executor: str
+    log_store: str
     verify: str

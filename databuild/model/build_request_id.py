@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 import time
 from typing import Final
 
@@ -28,7 +28,8 @@ def new_build_request_id(now: float | None = None) -> str:
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(seconds))
     step = int(seconds % 1 * len(_ALPHABET) ** 2)
     fraction = _ALPHABET[step // len(_ALPHABET)] + _ALPHABET[step % len(_ALPHABET)]
-    return f"{stamp}-{fraction}{''.join(secrets.choice(_ALPHABET) for _ in range(4))}"
+    random = "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in os.urandom(4))  # 256 is a multiple of the length
+    return f"{stamp}-{fraction}{random}"
 
 
 def check_build_request_id(build_request_id: str) -> None:

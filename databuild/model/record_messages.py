@@ -181,6 +181,11 @@ def job_run_to_message(record: JobRunRecord) -> sv.JobRun:
         machine=record.machine,
         placed_time=time_to_message(record.placed_time),
         queued_seconds=record.queued_seconds,
+        log_store=record.log_store,
+        stdout_bytes=record.stdout_bytes,
+        stderr_bytes=record.stderr_bytes,
+        worker_id=record.worker_id,
+        worker_request=record.worker_request,
     )
 
 
@@ -204,5 +209,10 @@ def job_run_from_message(message: sv.JobRun) -> JobRunRecord:
         machine=message.machine,
         placed_time=time_from_message(message.placed_time),
         queued_seconds=message.queued_seconds,
+        log_store=message.log_store,
+        stdout_bytes=message.stdout_bytes if message.HasField("stdout_bytes") else None,
+        stderr_bytes=message.stderr_bytes if message.HasField("stderr_bytes") else None,
+        worker_id=message.worker_id,
+        worker_request=message.worker_request,
         failure=failure_from_message(message),
     )

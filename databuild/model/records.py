@@ -196,8 +196,10 @@ class BuildRecord(NamedTuple):
 class JobRunRecord(NamedTuple):
     """The state of a job run; `number` is the sequence number of its first event in the build.
 
-    The last fields but one are of runs on an engine: its address, the machine and the time at which it started the run,
-    and the time for which the run waited.
+    Runs on an engine have its address, the machine and the time at which it started the run, and the time for which the
+    run waited. Runs whose logs are not in a state directory have the URI of their place, and after their end the sizes
+    of the logs.
+    Runs that a worker has served have its id and the number of the request among those of the worker.
     """
 
     job_run_id: str
@@ -218,6 +220,11 @@ class JobRunRecord(NamedTuple):
     machine: str = ""
     placed_time: float = 0.0
     queued_seconds: float = 0.0
+    log_store: str = ""
+    stdout_bytes: int | None = None
+    stderr_bytes: int | None = None
+    worker_id: str = ""
+    worker_request: int = 0
     failure: FailureRecord | None = None
 
 

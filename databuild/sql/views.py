@@ -91,7 +91,7 @@ def create_view(
         values = "CAST({} AS {}) AS {}" if files else "CAST(NULL AS {1}) AS {2}"
         selected = ", ".join(values.format(quoted(column), kind, quoted(column)) for column, kind in columns.items())
         rows = f"SELECT {selected} FROM ({rows})" if files else f"SELECT {selected} WHERE false"
-    database.execute(f"CREATE VIEW {quoted(name)} AS {rows}")
+    database.execute(f"CREATE TEMP VIEW {quoted(name)} AS {rows}")
 
 
 def describe(database: duckdb.DuckDBPyConnection, views: Iterable[str]) -> str:
@@ -156,7 +156,7 @@ def _create_table_of_fields(
         [None if value is None else str(value) for value in values] if kind == "VARCHAR" else values
         for kind, values in zip(kinds, lists, strict=True)
     ]
-    database.execute(f"CREATE TABLE {table} AS SELECT {selected}", texts)
+    database.execute(f"CREATE TEMP TABLE {table} AS SELECT {selected}", texts)
 
 
 def _common_type(values: Iterable[Any]) -> str:

@@ -44,6 +44,14 @@ class LocalStorage:
                         continue
             return sorted(found, key=lambda file: file.uri)
 
+    def folders(self, uri: str) -> Sequence[str]:
+        with _translated(uri):
+            try:
+                with os.scandir(_path(uri)) as entries:
+                    return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+            except (FileNotFoundError, NotADirectoryError):
+                return []
+
     def read(self, uri: str, offset: int = 0, limit: int | None = None) -> bytes | None:
         with _translated(uri):
             try:

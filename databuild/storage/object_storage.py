@@ -65,6 +65,17 @@ class ObjectStorage:
             names = sorted(name for name in found if name.startswith(prefix))
             return [_stored_file(f"{uri.rstrip('/')}/{name[len(prefix) :]}", found[name]) for name in names]
 
+    def folders(self, uri: str) -> Sequence[str]:
+        path = self._path(uri).rstrip("/")
+        with _translated(uri):
+            try:
+                found = self._files.ls(path, detail=True)
+            except FileNotFoundError:
+                return []
+            # Some libraries return the names of directories with a slash, and some the directory itself as well.
+            names = {entry["name"].rstrip("/") for entry in found if entry["type"] == "directory"}
+            return sorted(name.rpartition("/")[2] for name in names - {path})
+
     def read(self, uri: str, offset: int = 0, limit: int | None = None) -> bytes | None:
         end = None if limit is None else offset + limit
         with _translated(uri):
@@ -108,7 +119,7 @@ def _translated(uri: str) -> Iterator[None]:
 
 
 def _shown(fault: BaseException) -> str:
-    """Returns an error in one line, without the queries of URLs, which may be signed."""
+    """Returns an error in one line, without users, passwords and queries of URLs, which may be signed."""
     lines = str(fault).strip().splitlines() or [""]
-    text = re.sub(r"\?\S+", "?...", lines[0])[:_MAX_FAULT]
+    text = re.sub(r"://[^/@\s]*@", "://", re.sub(r"\?\S+", "?...", lines[0]))[:_MAX_FAULT]
     return f"{type(fault).__name__}: {text}" if text else type(fault).__name__

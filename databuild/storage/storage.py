@@ -44,6 +44,10 @@ class Storage(Protocol):
         """
         ...
 
+    def folders(self, uri: str) -> Sequence[str]:
+        """Returns the names of the directories directly below a directory, in order; nothing if it does not exist."""
+        ...
+
     def read(self, uri: str, offset: int = 0, limit: int | None = None) -> bytes | None:
         """Returns a part of a file; None if it does not exist.
 

@@ -6,12 +6,11 @@ imported only by a process that uses them.
 
 from __future__ import annotations
 
-import pkgutil
 import sys
 import threading
 from collections.abc import Collection, Mapping, Sequence
 
-from databuild.errors import InvalidRequestError
+from databuild.errors import InvalidRequestError, StorageError
 from databuild.storage.local_storage import LocalStorage
 from databuild.storage.storage import Storage
 from databuild.storage.storage_uri import check_storage_uri, extension_of, without_credentials
@@ -69,11 +68,15 @@ class Storages:
             return self._opened[root]
 
     def _open(self, uri: str, extension: str) -> Storage:
+        import pkgutil
+
         sys.path.extend(path for path in self._import_paths[extension] if path not in sys.path)
         for name in _NAMESPACE_PACKAGES:
             # A package that computed its path at its import does not see the directories that were added since.
             if package := sys.modules.get(name):
                 package.__path__ = pkgutil.extend_path(package.__path__, name)
-        from databuild.storage.object_storage import ObjectStorage
-
+        try:
+            from databuild.storage.object_storage import ObjectStorage
+        except ImportError as error:
+            raise StorageError(uri, f"its library cannot be imported: {error}") from error
         return ObjectStorage(uri, extension)

@@ -21,10 +21,12 @@ A job that declares its inputs in its BUILD file has a run function alone. Its t
         delays = GivenInput(ref="daily_delays/date=2013-01-01", metadata={"path": "delays.csv"})
         result = job.execute(folder=tmp_path, outputs=["carrier_report/month=2013-01"], inputs=[delays])
 
-The job runs in the process of the test, without Bazel. To test a graph, use the rule `databuild_graph_test`.
+The job runs in the process of the test, without Bazel. `check_worker` runs it in processes of their own, and tells
+whether a worker can serve it (docs/workers.md). To test a graph, use the rule `databuild_graph_test`.
 """
 
 from databuild.testing.given_task import GivenInput
 from databuild.testing.jobs import JobUnderTest, RunResult
+from databuild.testing.worker_check import WorkerDifferenceError
 
-__all__ = ["GivenInput", "JobUnderTest", "RunResult"]
+__all__ = ["GivenInput", "JobUnderTest", "RunResult", "WorkerDifferenceError"]

@@ -12,6 +12,7 @@ from typing import Any
 from databuild.job.answers import Config, ConfigError, ask, to_json
 from databuild.job.run import Run
 from databuild.testing.given_task import GivenInput, task_json
+from databuild.testing.worker_check import WorkerCheck
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +55,9 @@ class RunResult:
     def of(self, kind: str) -> list[Mapping[str, object]]:
         """Returns the reports of one kind: `partition`, `metric`, `check` or `progress`."""
         return [report[kind] for report in self.reports if kind in report]
+
+
+_TASK = "task.json"
 
 
 class JobUnderTest:
@@ -109,21 +113,11 @@ class JobUnderTest:
             env: Environment variables of the run.
             attempt: The number of the attempt.
         """
-        report, task = folder / "report.jsonl", folder / "task.json"
+        report = folder / "report.jsonl"
         report.unlink(missing_ok=True)
-        given = [GivenInput(ref=one) if isinstance(one, str) else one for one in inputs]
-        if outputs:
-            task.write_text(task_json(outputs, given, self._patterns))
+        self._write_task(folder, outputs, inputs)
         before, directory = dict(os.environ), Path.cwd()
-        os.environ.update(
-            {
-                "DATABUILD_ATTEMPT": str(attempt),
-                "DATABUILD_JOB_RUN_ID": "test",
-                "DATABUILD_REPORT": str(report),
-                "DATABUILD_TASK": str(task) if outputs else "",
-            }
-        )
-        os.environ.update(env or {})
+        os.environ.update({**_environment(folder, attempt, outputs), **(env or {})})
         os.chdir(folder)
         error: BaseException | None = None
         try:
@@ -136,6 +130,48 @@ class JobUnderTest:
             os.environ.update(before)
         lines = report.read_text().splitlines() if report.exists() else []
         return RunResult(error=error, reports=[json.loads(line) for line in lines])
+
+    def check_worker(
+        self,
+        args: Sequence[str] = (),
+        *,
+        folder: Path,
+        outputs: Sequence[str] = (),
+        inputs: Iterable[str | GivenInput] = (),
+        env: Mapping[str, str] | None = None,
+        prepare: Callable[[Path], object] = lambda _: None,
+    ) -> None:
+        """Runs the job once in a process of its own and twice in one worker, and compares outputs and reports.
+
+        Other processes import the functions of the job, so that they see its modules as they are at a start. Outputs
+        are files in the folder, and must not depend on the time or on process ids.
+
+        Args:
+            args: As for `execute`.
+            folder: The working directory of the runs. It is emptied before each of them.
+            outputs: As for `execute`.
+            inputs: As for `execute`.
+            env: As for `execute`.
+            prepare: Writes the files that the job reads into the folder.
+
+        Raises:
+            WorkerDifferenceError: The runs differ, so that the job must not have workers.
+            TypeError: A function of the job cannot be imported.
+        """
+        given = tuple(inputs)
+
+        def prepare_all() -> None:
+            self._write_task(folder, outputs, given)
+            prepare(folder)
+
+        functions = [function for function in (self._config, self._run) if function is not None]
+        environment = {**_environment(folder, 1, outputs), **(env or {})}
+        WorkerCheck(functions, args, folder, environment, prepare_all).check()
+
+    def _write_task(self, folder: Path, outputs: Sequence[str], inputs: Iterable[str | GivenInput]) -> None:
+        given = [GivenInput(ref=one) if isinstance(one, str) else one for one in inputs]
+        if outputs:
+            (folder / _TASK).write_text(task_json(outputs, given, self._patterns))
 
     def execute_for(
         self, *refs: str, folder: Path, inputs: Iterable[GivenInput] = (), env: Mapping[str, str] | None = None
@@ -168,3 +204,13 @@ class JobUnderTest:
             inputs=given.values(),
             env={**config.env, **(env or {})},
         )
+
+
+def _environment(folder: Path, attempt: int, outputs: Sequence[str]) -> dict[str, str]:
+    """Returns the environment variables that DataBuild sets for a run."""
+    return {
+        "DATABUILD_ATTEMPT": str(attempt),
+        "DATABUILD_JOB_RUN_ID": "test",
+        "DATABUILD_REPORT": str(folder / "report.jsonl"),
+        "DATABUILD_TASK": str(folder / _TASK) if outputs else "",
+    }

@@ -23,3 +23,12 @@ def test_a_change_compares_the_second_input_with_the_first(tmp_path: Path) -> No
 
     assert result.error is None
     assert (tmp_path / "data/rolling/change/month=2026-02").read_text() == "-25.0%\n"
+
+
+def test_workers_can_serve_totals(tmp_path: Path) -> None:
+    JobUnderTest(total.run).check_worker(
+        folder=tmp_path,
+        outputs=["balance/date=2026-01-02"],
+        inputs=[GivenInput(ref="one", metadata={"path": "one"})],
+        prepare=lambda folder: (folder / "one").write_text("10\n"),
+    )

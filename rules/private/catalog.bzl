@@ -49,9 +49,12 @@ def _catalog_job(ctx, job):
         entry["resources"] = job.resources
     if job.tags:
         entry["tags"] = job.tags
+    if job.worker:
+        limits = {"maxMemoryBytes": job.worker.max_memory_bytes, "maxRequests": job.worker.max_requests}
+        entry["worker"] = {name: value for name, value in limits.items() if value}
     return entry
 
-def write_catalog(ctx, *, graph_label, jobs, lookup, default_partitions, resources, max_running_jobs, max_partitions, executor, log_store, extensions, exec_properties):
+def write_catalog(ctx, *, graph_label, jobs, lookup, default_partitions, resources, max_running_jobs, max_partitions, executor, log_store, notify, notify_on, extensions, exec_properties):
     """Writes the job catalog of a graph.
 
     Args:
@@ -65,6 +68,8 @@ def write_catalog(ctx, *, graph_label, jobs, lookup, default_partitions, resourc
         max_partitions: Maximum number of partitions that one plan considers; 0 for the default.
         executor: Address of the engine that runs the jobs; empty for none.
         log_store: Place of job logs; empty for the state directory.
+        notify: URLs that get notifications.
+        notify_on: Occasions of notifications; empty for the default ones.
         extensions: Import paths of each extension, by its name.
         exec_properties: Requirements on machines for jobs that do not set them.
 
@@ -89,6 +94,10 @@ def write_catalog(ctx, *, graph_label, jobs, lookup, default_partitions, resourc
         catalog["maxPartitions"] = max_partitions
     if executor:
         catalog["executor"] = executor
+    if notify:
+        catalog["notify"] = notify
+    if notify_on:
+        catalog["notifyOn"] = notify_on
     if log_store:
         catalog["logStore"] = log_store
     if extensions:

@@ -29,6 +29,9 @@ def databuild_duckdb_job(
         retries = 0,
         retry_backoff = "1s",
         resources = {},
+        worker = False,
+        worker_max_requests = 0,
+        worker_max_memory = "",
         **kwargs):
     """Declares a job whose program is one SELECT. DuckDB runs it, and its result is stored as a Parquet file.
 
@@ -74,6 +77,9 @@ def databuild_duckdb_job(
         retries: As those of `databuild_job`.
         retry_backoff: As that of `databuild_job`.
         resources: As those of `databuild_job`.
+        worker: As that of `databuild_job`. It saves the start of Python and DuckDB for each partition.
+        worker_max_requests: As that of `databuild_job`.
+        worker_max_memory: As that of `databuild_job`.
         **kwargs: Common attributes of rules, such as `visibility` and `tags`.
     """
     duckdb_program(
@@ -105,5 +111,8 @@ def databuild_duckdb_job(
         resources = resources,
         retries = retries,
         retry_backoff = retry_backoff,
+        worker = worker,
+        worker_max_memory = worker_max_memory,
+        worker_max_requests = worker_max_requests,
         **{attribute: value for attribute, value in kwargs.items() if attribute not in UNSUPPORTED}
     )

@@ -26,6 +26,9 @@ def databuild_job(
         resources = {},
         executor = "",
         infrastructure_retries = 2,
+        worker = False,
+        worker_max_requests = 0,
+        worker_max_memory = "",
         **kwargs):
     """Declares a job: a program that turns input partitions into output partitions.
 
@@ -78,6 +81,11 @@ def databuild_job(
             capacity.
         executor: `local` for a job that always runs on the machine of the orchestrator, even in builds on an engine.
         infrastructure_retries: Maximum number of retries after an engine lost a job run; they do not count as `retries`.
+        worker: True to serve job runs and `config` by processes that live for many of them, on the machine of the orchestrator. The
+            program has to speak the protocol of docs/workers.md, as one made with `databuild.job` does.
+        worker_max_requests: Number of requests after which a worker is replaced. The default is no limit.
+        worker_max_memory: Resident memory, such as `512MB` or `2GiB`, above which a worker is replaced after a request. The default
+            is no limit.
         **kwargs: Common attributes of rules, such as `visibility` and `tags`. The tags are copied to the job catalog, and
             `exec_properties` are requirements on machines of engines.
     """
@@ -101,5 +109,8 @@ def databuild_job(
         run_args = args,
         run_env = env,
         run_timeout = _as_text(timeout),
+        worker = worker,
+        worker_max_memory = worker_max_memory,
+        worker_max_requests = worker_max_requests,
         **kwargs
     )

@@ -4,6 +4,7 @@ load(":catalog.bzl", "write_catalog")
 load(":extensions.bzl", "check_extensions", "extension_info")
 load(":labels.bzl", "label_text")
 load(":launcher.bzl", "LAUNCHER_ATTRS", "launcher_info")
+load(":notifications.bzl", "check_notifications")
 load(":patterns.bzl", "pattern_shape")
 load(":program.bzl", "program_attr", "program_info")
 load(":providers.bzl", "DataBuildGraphInfo", "DataBuildJobInfo")
@@ -48,6 +49,12 @@ _ATTRS = {
     ),
     "max_running_jobs": attr.int(
         doc = "Maximum number of job runs at the same time, in all builds that share an event log; 0 for no limit.",
+    ),
+    "notify": attr.string_list(
+        doc = "URLs that get notifications.",
+    ),
+    "notify_on": attr.string_list(
+        doc = "Occasions of notifications.",
     ),
     "resources": attr.string_dict(
         doc = "Capacity of each named resource, in all builds that share an event log: positive integers.",
@@ -116,6 +123,7 @@ def _databuild_graph_impl(ctx):
         fail("max_running_jobs of {} is {}, but must not be negative".format(label, ctx.attr.max_running_jobs))
 
     check_extensions(label, ctx.attr.executor, ctx.attr.executors, ctx.attr.log_store, ctx.attr.storage)
+    check_notifications(label, ctx.attr.notify, ctx.attr.notify_on)
     extensions = extension_info(ctx.attr.extensions)
     lookup = program_info(ctx, "lookup") if ctx.attr.lookup else None
     catalog = write_catalog(
@@ -129,6 +137,8 @@ def _databuild_graph_impl(ctx):
         max_partitions = ctx.attr.max_partitions,
         executor = ctx.attr.executor,
         log_store = ctx.attr.log_store,
+        notify = ctx.attr.notify,
+        notify_on = ctx.attr.notify_on,
         extensions = extensions.import_paths,
         exec_properties = ctx.attr.exec_properties,
     )

@@ -13,6 +13,7 @@ load(":patterns.bzl", "pattern_shape")
 load(":program.bzl", "program_attr", "program_info")
 load(":providers.bzl", "DataBuildJobInfo")
 load(":resources.bzl", "resource_counts")
+load(":sizes.bzl", "size_bytes")
 load(":templates.bzl", "check_declaration")
 
 visibility(["//rules/..."])
@@ -75,7 +76,13 @@ _ATTRS = {
         doc = "Maximum duration of one job run.",
     ),
     "worker": attr.bool(
-        doc = "Not supported. True fails with a message that says so.",
+        doc = "True if worker processes serve the job.",
+    ),
+    "worker_max_memory": attr.string(
+        doc = "Memory above which a worker is replaced after a request.",
+    ),
+    "worker_max_requests": attr.int(
+        doc = "Number of requests after which a worker is replaced.",
     ),
     "_code_digest": attr.label(
         cfg = "exec",
@@ -109,6 +116,20 @@ def _declaration(ctx, label):
     check_declaration(label, ctx.attr.outputs, declaration)
     return declaration
 
+def _worker(ctx, label):
+    """Returns the limits of the workers of a job; None for a job without workers."""
+    if ctx.attr.worker_max_requests < 0:
+        fail("worker_max_requests of {} is {}, but must not be negative".format(label, ctx.attr.worker_max_requests))
+    if ctx.attr.worker:
+        return struct(
+            max_memory_bytes = size_bytes(label, "worker_max_memory", ctx.attr.worker_max_memory),
+            max_requests = ctx.attr.worker_max_requests,
+        )
+    for attribute in ["worker_max_memory", "worker_max_requests"]:
+        if getattr(ctx.attr, attribute):
+            fail("{} of {} needs worker = True; each of its runs is a process of its own".format(attribute, label))
+    return None
+
 def _databuild_job_impl(ctx):
     label = label_text(ctx.label)
     _check_outputs(label, ctx.attr.outputs)
@@ -116,8 +137,6 @@ def _databuild_job_impl(ctx):
         fail("retries of {} is {}, but must not be negative".format(label, ctx.attr.retries))
     if ctx.attr.infrastructure_retries < 0:
         fail("infrastructure_retries of {} is {}, but must not be negative".format(label, ctx.attr.infrastructure_retries))
-    if ctx.attr.worker:
-        fail("worker of {} is True, which is not supported yet: every job run starts a process. Remove the attribute".format(label))
     program = program_info(ctx, "binary")
     code_digest = write_code_digest(ctx, ctx.executable._code_digest, program)
     code_files = write_code_files(ctx, program)
@@ -142,6 +161,7 @@ def _databuild_job_impl(ctx):
             retry_backoff_seconds = duration_seconds(label, "retry_backoff", ctx.attr.retry_backoff),
             tags = ctx.attr.tags,
             timeout_seconds = duration_seconds(label, "timeout", ctx.attr.run_timeout),
+            worker = _worker(ctx, label),
         ),
     ]
 

@@ -21,6 +21,7 @@ DataBuildJobInfo = provider(
         "retry_backoff_seconds": "int: delay before the first retry in seconds.",
         "tags": "list of strings: tags, for people and filters.",
         "timeout_seconds": "int: maximum duration of one job run in seconds; 0 means no limit.",
+        "worker": "struct with `max_requests` and `max_memory_bytes` (ints; 0 means no limit); None if each job run is a process.",
     },
 )
 

@@ -13,8 +13,10 @@ from databuild.errors import (
 )
 from databuild.event_log.log import EventLog
 from databuild.event_log.open import open_event_log
+from databuild.event_log.verify import verify
 from databuild.model.results import Success
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
+from databuild.orchestration.events.payloads import job_event
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from tests.contract.builds import begin, produce
@@ -103,6 +105,30 @@ async def test_requests_and_delegations_do_not_change_the_record_of_a_partition(
     assert [records[ref].status for ref in "pq"] == ["AVAILABLE", "AVAILABLE"]
     assert records["p"].build_request_id == "b1"
     assert log.reader().partition_counts() == {"AVAILABLE": 2}
+
+
+async def test_a_job_run_has_the_place_of_its_logs_and_after_its_end_their_sizes(log: EventLog) -> None:
+    build = await begin(log, "b", "p", "q")
+    for run, task in (("b.1.1", 1), ("b.2.1", 2)):
+        build.emit_job_scheduled(run, task, "//:j")
+    running = job_event("b.1.1", 1, "//:j", ev.JOB_STATUS_RUNNING, 1)
+    running.log_store = "s3://bucket/logs"
+    build.emit(("job", running))
+    build.emit_placement("b.1.1", executor="dask://engine:1", handle="h")
+    await build.emit_job_running("b.2.1", 2, "//:j")
+    first, second = log.reader().job_runs("b")
+    assert (first.log_store, first.executor, first.stdout_bytes) == ("s3://bucket/logs", "dask://engine:1", None)
+    assert (second.log_store, second.stderr_bytes) == ("", None)
+    ended = job_event(
+        "b.1.1", 1, "//:j", ev.JOB_STATUS_FAILED, 1, pt.Failure(category=pt.FAILURE_CATEGORY_USER, message="no")
+    )
+    ended.stdout_bytes, ended.stderr_bytes = 5_000_000_000, 0
+    await build.emit(("job", ended))
+
+    record = present(log.reader().job_run("b.1.1"))
+    assert (record.log_store, record.stdout_bytes, record.stderr_bytes) == ("s3://bucket/logs", 5_000_000_000, 0)
+    assert (record.executor, record.status) == ("dask://engine:1", "FAILED")
+    assert verify(log.reader()).reported == ()
 
 
 async def test_a_request_to_cancel_shows_at_the_build(log: EventLog) -> None:

@@ -10,7 +10,7 @@ _LARGE = {"payload", "requested", "inputs", "output_digests", "metadata", "adopt
 _SMALL = {
     *("build_request_id", "retry_of_build_request_id", "job_run_id", "ref", "input", "output", "version", "resource"),
     *("graph_label", "job_label", "status", "reason", "cause", "taint_reason", "failure_category", "failure_message"),
-    *("executor", "machine", "exporter"),
+    *("executor", "machine", "log_store", "exporter"),
     *("code_digest", "configuration_digest", "cancel_requested_by", "holder", "submitter", "waiting_for"),
 }
 """The other columns with texts, in SQLite."""

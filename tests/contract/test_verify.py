@@ -228,7 +228,7 @@ async def test_a_column_that_contradicts_the_events_is_named(log_of_builds: Stor
         value = broken(row[index])
         if column in {"available", "tainted", "query"}:
             value = f"CASE WHEN {column} THEN FALSE ELSE TRUE END"
-        elif column == "exit_code":
+        elif column in {"exit_code", "stdout_bytes", "stderr_bytes"}:
             value = "77"
         store.execute(f"UPDATE {table.name} SET {column} = {value} WHERE {where}")
         name = " ".join(repr(part) for part in row[: table.key_length])

@@ -52,6 +52,11 @@ class S3Server:
         )
         self._client.create_bucket(Bucket="bucket")
 
+    @property
+    def pid(self) -> int:
+        """The id of the process of the server."""
+        return self._process.pid
+
     def keys(self, prefix: str = "") -> list[str]:
         """Returns the keys of the bucket that begin with a prefix."""
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket="bucket", Prefix=prefix)

@@ -385,20 +385,3 @@ def test_events_and_logs_are_followed_while_they_come(graph: ScriptGraph, served
         f"==> {build}.1.1 //numbers:number (stderr) <==",
         "//numbers:number, attempt 1",
     ]
-
-
-@pytest.mark.parametrize("command", ["status", "builds", "partitions", "logs"])
-def test_commands_that_only_read_import_no_more_than_they_need(graph: ScriptGraph, command: str) -> None:
-    graph.run("build")
-    program = (
-        "import sys, os; from databuild.cli import main; os._exit = lambda code: None\n"
-        "try: main.main()\n"
-        "except SystemExit: pass\n"
-        "print(*sorted(sys.modules), file=sys.stderr)"
-    )
-
-    code, _, err = graph.run(command, program=program)
-
-    heavy = {"grpc", "asyncio", "absl", "google.protobuf", "pathlib", "dataclasses", "databuild.client", "uvicorn"}
-    assert code == 0
-    assert heavy.intersection(err.split()) == set()

@@ -34,6 +34,7 @@ class Killed:
 
     def __init__(self, folder: Path, executor: str) -> None:
         self.graph = ScriptGraph(folder)
+        self.executor = executor
         self.uri = f"sqlite:{folder}/events.db"
         self.flags = (f"--event_log={self.uri}", f"--executor={executor}")
         process = self.graph.start("build", "sum/wait-1_two", "--build_request_id=first", *self.flags)
@@ -117,6 +118,18 @@ def test_a_service_that_leaves_its_builds_leaves_them_to_the_next(killed: Killed
     following.wait_for("first", "COMPLETED")
 
     killed.check()
+
+
+@pytest.mark.parametrize("killed", ENGINES, indirect=True)
+def test_until_then_status_and_explain_say_so(killed: Killed) -> None:
+    flag = f"--event_log={killed.uri}"
+    fate = f"its orchestrator has died; the next build on {killed.executor} with the same code continues it, any other"
+
+    for command in (("status", "first"), ("explain", "number/wait-1")):
+        code, out, err = killed.graph.run(*command, flag)
+
+        assert code == 0, err
+        assert fate in out
 
 
 @pytest.mark.parametrize("killed", ENGINES, indirect=True)

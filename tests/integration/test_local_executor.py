@@ -303,7 +303,7 @@ async def test_orphans_of_a_dead_build_are_killed(executor: LocalExecutor, tmp_p
     )
     group = await words_of(pids)
 
-    await executor.kill_orphans(env["DATABUILD_BUILD_REQUEST_ID"])
+    await executor.kill_orphans(env["DATABUILD_BUILD_REQUEST_ID"], "")
 
     assert await left.wait() == -signal.SIGKILL
     assert all(is_gone(pid) for pid in group)

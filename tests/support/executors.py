@@ -10,9 +10,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from databuild.executors.executor import Capacity, Code, Executor, ProcessSpec, RemoteExecutor
+from databuild.executors.executor import (
+    Capacity,
+    Code,
+    Executor,
+    ProcessResult,
+    ProcessSpec,
+    RemoteExecutor,
+    WorkerSpec,
+)
 from databuild.executors.local import LocalExecutor
 from databuild.executors.registry import ExecutorOptions
+from tests.support.process_worker import write_worker
 
 BASE_ENV = {"PATH": "/usr/bin:/bin", "BASE": "of local processes alone"}
 
@@ -51,6 +60,44 @@ class LocalCase:
             log_limit_bytes=options.log_limit_bytes,
             capacity=Capacity(SLOTS, "the test"),
         )
+
+
+class WorkerCase:
+    """Processes on this machine that workers start, one for each request."""
+
+    def __init__(self, folder: Path) -> None:
+        """Writes the program of the workers into a folder."""
+        self._program = folder / "worker"
+        write_worker(self._program)
+        self._opened: list[LocalExecutor] = []
+
+    async def open(self, options: ExecutorOptions) -> Executor:
+        executor = _ByWorkers(
+            str(self._program),
+            base_env=BASE_ENV,
+            grace_seconds=options.grace_seconds,
+            log_limit_bytes=options.log_limit_bytes,
+            capacity=Capacity(SLOTS, "the test"),
+        )
+        self._opened.append(executor)
+        return executor
+
+    async def close(self) -> None:
+        """Ends the workers."""
+        for executor in self._opened:
+            await executor.close()
+
+
+class _ByWorkers(LocalExecutor):
+    """Sends the command line of each process to a worker."""
+
+    def __init__(self, program: str, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._program = program
+
+    async def run(self, spec: ProcessSpec, on_report: Callable[[bytes], None] | None = None) -> ProcessResult:
+        worker = WorkerSpec(env={}, code_digest="1", arguments=spec.argv)
+        return await super().run(replace(spec, argv=(self._program, *spec.argv), worker=worker), on_report)
 
 
 class OpenedByScheme:

@@ -23,5 +23,8 @@ class NoProcesses:
     def guarded(self, _build_request_id: str) -> AbstractContextManager[None]:
         return contextlib.nullcontext()
 
-    async def kill_orphans(self, _build_request_id: str) -> None:
+    async def kill_orphans(self, build_request_id: str, process: str) -> None:
+        pass
+
+    async def close(self) -> None:
         pass

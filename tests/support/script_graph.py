@@ -17,6 +17,7 @@ from typing import Any
 from databuild.cli.display.output import Output
 from databuild.cli.main import run
 from databuild.event_log import liveness
+from tests.support.process_worker import write_worker
 from tests.support.waiting import wait_until
 from tools.python import child
 
@@ -99,7 +100,12 @@ class ScriptGraph:
     """
 
     def __init__(
-        self, folder: Path, *, default_partitions: Sequence[str] = ("number/one",), slow: bool = False
+        self,
+        folder: Path,
+        *,
+        default_partitions: Sequence[str] = ("number/one",),
+        slow: bool = False,
+        workers: bool = False,
     ) -> None:
         """Writes the scripts and the catalog.
 
@@ -107,6 +113,7 @@ class ScriptGraph:
             folder: An empty folder.
             default_partitions: The partitions of a build without arguments.
             slow: True to make each job run long enough that none is claimed ahead, which would depend on time.
+            workers: True to let workers start the scripts.
         """
         self.folder = folder
         self.processes: list[subprocess.Popen[str]] = []
@@ -120,7 +127,11 @@ class ScriptGraph:
             (folder / name).chmod(0o755)
             (folder / f"{name}.digest").write_text(f"{name}-1\n")
             (folder / f"{name}.code_files").write_text(f".\n{name}\n")
-            job = {"label": f"//numbers:{name}", "executable": name, "code_digest_file": f"{name}.digest"}
+            job: dict[str, object] = {"label": f"//numbers:{name}", "executable": name}
+            job["code_digest_file"] = f"{name}.digest"
+            if workers:
+                write_worker(folder / f"{name}.worker", str(folder / name))
+                job |= {"executable": f"{name}.worker", "worker": {}}
             # On an engine, a job run starts in a directory of its own.
             environment = {"NUMBERS_FOLDER": str(folder)}
             self.jobs.append(

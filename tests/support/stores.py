@@ -30,9 +30,9 @@ TABLES = {
 
 _SQLITE_1 = Path(sqlite.__file__).with_name("schema_1.sql")
 _POSTGRESQL_1 = (
+    "DROP TABLE export_cursors",
     "ALTER TABLE partitions DROP COLUMN location",
     "ALTER TABLE partition_snapshots DROP COLUMN location",
-    "DROP TABLE export_cursors",
     "DROP TABLE placements",
     "ALTER TABLE job_runs DROP COLUMN output_digests",
     "DROP INDEX partitions_by_run",

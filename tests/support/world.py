@@ -88,7 +88,7 @@ class FakeExecutor(NoProcesses):
         self.queried: dict[str, Sequence[str]] = {}
         self.configs_cancelled = 0
 
-    async def kill_orphans(self, build_request_id: str) -> None:
+    async def kill_orphans(self, build_request_id: str, process: str) -> None:
         self.ended.append(build_request_id)
 
     async def run(self, spec: ProcessSpec, on_report: Callable[[bytes], None] | None = None) -> ProcessResult:

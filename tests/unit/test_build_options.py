@@ -13,7 +13,13 @@ from databuild.v1 import events_pb2 as ev
 from databuild.v1 import plan_pb2
 
 EVERYTHING = BuildOptions(
-    force=True, reuse_stale=True, keep_going=True, jobs=3, executor="dask://engine:1", verify="all"
+    force=True,
+    reuse_stale=True,
+    keep_going=True,
+    jobs=3,
+    executor="dask://engine:1",
+    log_store="s3://bucket/logs",
+    verify="all",
 )
 
 

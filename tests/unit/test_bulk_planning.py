@@ -23,6 +23,7 @@ from databuild.graph.patterns import PartitionPattern
 from databuild.graph.refs import MAX_REF_BYTES, are_plain, check_ref, unsafe_segment
 from databuild.model.job_graph import JobConfig
 from databuild.model.pacing import SLICE, Pace
+from databuild.v1 import partition_pb2 as pt
 from tests.support.counting import run_counted
 from tests.support.planning import Configure, Records
 
@@ -258,3 +259,23 @@ def test_planning_of_declared_jobs_keeps_the_event_loop_no_longer_for_more_input
         assert len(plan.tasks) == count + 2 * len(requested) - 1
     assert works[1] < 5 * works[0]
     assert stretches[1] < 60 * SLICE
+
+
+async def test_a_plan_without_digests_is_the_same_apart_from_them() -> None:
+    refs = [f"fan/{n}" for n in range(3)]
+
+    whole = await analyze(refs, fan_in(20), Configure(), Records())
+    shown = await analyze(refs, fan_in(20), Configure(), Records(), digests=False)
+
+    assert [task.configuration_digest for task in whole.tasks] == [configuration_digest(t.config) for t in whole.tasks]
+    assert shown == whole._replace(tasks=tuple(task._replace(configuration_digest="") for task in whole.tasks))
+
+
+async def test_records_are_compared_with_digests_in_a_plan_without_digests() -> None:
+    built = Records().build(await analyze(["fan/0"], fan_in(3), Configure(), Records()))
+
+    again = await analyze(["fan/0"], fan_in(4), Configure(), built, digests=False)
+
+    reasons_by_ref = {partition.ref: partition.reason for partition in again.partitions}
+    assert reasons_by_ref["fan/0"] == pt.REASON_CONFIGURATION_CHANGED
+    assert reasons_by_ref["leaf/0"] == pt.REASON_UP_TO_DATE

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from typing import Any
 
 import pytest
 
@@ -68,3 +69,24 @@ async def test_claims_are_judged_once_and_without_being_asked() -> None:
     await claiming
 
     assert judged == already == [[Claim(1)]]
+
+
+class Flushing(asyncio.Future[Sequence[Claim]]):
+    """Remembers that it was awaited, as the operations of an event log do, which are then written at once."""
+
+    awaited = False
+
+    def __await__(self) -> Generator[Any, None, Sequence[Claim]]:
+        self.awaited = True
+        return (yield from super().__await__())
+
+
+@pytest.mark.parametrize("urgent", [True, False])
+async def test_only_urgent_claims_are_written_at_once(urgent: bool) -> None:
+    claims = Flushing()
+    waiting = asyncio.ensure_future(ClaimBatch(claims, lambda _: BatchVerdicts(START), urgent=urgent))
+    await asyncio.sleep(0)
+    claims.set_result([Claim(1)])
+
+    assert await waiting == START
+    assert claims.awaited == urgent

@@ -7,8 +7,9 @@ import pytest
 from databuild.cli.backend.requested_partitions import nearest_command
 from databuild.cli.flags.command_table import COMMANDS
 from databuild.cli.flags.flag_table import BOOL, FLAGS, flags_of
-from databuild.cli.flags.full_parse import UsageError, parse
+from databuild.cli.flags.full_parse import parse
 from databuild.cli.flags.quick_parse import parse_quickly
+from databuild.cli.flags.usage_error import UsageError
 
 
 def test_build_is_the_default_command() -> None:
@@ -105,6 +106,12 @@ def test_help_may_be_asked_for_in_any_form(args: list[str], asked: list[str]) ->
         ["--state_dir=/s", "builds", "--status=FAILED", "--limit=5"],
         ["partitions", "daily/", "--after=daily/3"],
         ["logs", "--follow"],
+        ["build"],
+        ["daily/1"],
+        ["events"],
+        ["build", "a/1", "b/1", "--jobs=2", "--event_sink=stdout:", "--event_sink=jsonl:events"],
+        ["a/1", "--keep_going", "build"],
+        ["validate", "--force", "a/1"],
     ],
 )
 def test_the_quick_parser_reads_what_the_full_one_reads(args: list[str]) -> None:
@@ -115,9 +122,8 @@ def test_the_quick_parser_reads_what_the_full_one_reads(args: list[str]) -> None
     "args",
     [
         [],
-        ["build"],
-        ["daily/1"],
-        ["events"],
+        ["--jobs=2"],
+        ["build", "--grace_period=3"],
         ["status", "--state-dir=/s"],
         ["status", "--state_dir", "/s"],
         ["status", "--output=xml"],

@@ -21,6 +21,7 @@ from databuild.event_log.reads import Reader
 from databuild.model.records import BuildRecord, FailureRecord, JobRunRecord, LogSizes, PartitionRecord
 from databuild.model.statuses import PartitionStatus
 from databuild.orchestration.coordination.build_ids import find_build
+from databuild.v1 import events_pb2 as ev
 
 GRAPH = "//examples:build_graph"
 OLD = "20261123T095142Z-7k3f9q"
@@ -56,6 +57,7 @@ class FakeReader:
         self.later: list[BuildRecord] = []
         self.uses: list[ResourceUse] = []
         self.dead: Collection[str] = ()
+        self.executor = ""
 
     def build(self, build_request_id: str) -> BuildRecord | None:
         if self.later:
@@ -92,6 +94,11 @@ class FakeReader:
     ) -> list[PartitionRecord]:
         found = [record for record in self.records if record.ref.startswith(prefix) and record.ref > after]
         return [record for record in found if status in {None, record.status}][:limit]
+
+    def events(self, _build: str, *, after_sequence: int = 0, limit: int = 1000) -> list[ev.BuildEvent]:
+        assert (after_sequence, limit) == (0, 1)
+        received = ev.BuildRequestEvent(options=ev.BuildOptions(executor=self.executor))
+        return [ev.BuildEvent(build_request=received)]
 
     def size(self) -> int:
         return 3_500_000
@@ -344,6 +351,8 @@ def test_logs_of_a_job_run_as_json(cli: CommandLine, tmp_path: Path) -> None:
             "machine": "",
             "placed_time": 0.0,
             "queued_seconds": 0.0,
+            "worker_id": "",
+            "worker_request": 0,
             "stdout": "",
             "stderr": "oh no",
         }
@@ -381,16 +390,21 @@ def test_following_the_logs_of_a_build_that_has_died_ends_and_says_so(cli: Comma
     assert f"build {NEW} is dead" in err
 
 
-def test_a_build_that_has_died_is_shown_as_such(cli: CommandLine) -> None:
+@pytest.mark.parametrize("executor", ["", "dask://host:8786"])
+def test_a_build_that_has_died_is_shown_as_such(cli: CommandLine, executor: str) -> None:
     reader = FakeReader([build_record(NEW, status="EXECUTING", updated_time=1795000003.5)])
     reader.dead = (NEW,)
+    reader.executor = executor
 
     _, status, _ = cli("status", reader=reader)
     _, as_json, _ = cli("status", "--output=json", reader=reader)
     _, builds, _ = cli("builds", reader=reader)
 
     fault = "its orchestrator has not renewed its lease in time"
-    assert f"EXECUTING, but {fault}; the next build ends it" in status
+    next_step = "the next build ends it"
+    if executor:
+        next_step = "the next build on dask://host:8786 with the same code continues it, any other ends it"
+    assert f"EXECUTING, but {fault}; {next_step}\n" in status
     assert "last event after 3.50 s" in status
     assert f"retry {NEW}" in status
     assert json.loads(as_json)["dead"] == fault

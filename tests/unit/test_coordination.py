@@ -95,7 +95,7 @@ class FakeExecutor(NoProcesses):
         self.turns = 100
         return lambda: self.most_running
 
-    async def kill_orphans(self, build_request_id: str) -> None:
+    async def kill_orphans(self, build_request_id: str, process: str) -> None:
         self.ended.append(build_request_id)
 
     @staticmethod

@@ -46,6 +46,25 @@ class FakeExporter:
         self.closed = True
 
 
+class FakeLiveness:
+    """Names every process the same."""
+
+    def __init__(self) -> None:
+        self.gone: set[str] = set()
+
+    def this_process(self) -> str:
+        return "me"
+
+    def is_gone(self, holder: str) -> bool:
+        return holder in self.gone
+
+    def is_here(self, holder: str) -> bool:
+        return True
+
+
+LIVENESS = FakeLiveness()
+
+
 async def received(log: EventLog, *builds: str) -> list[str]:
     """Appends the first event of builds, and returns the ids of the events."""
     ids = []
@@ -67,7 +86,7 @@ async def log() -> AsyncIterator[EventLog]:
 async def test_events_are_sent_in_order_from_the_first_use_on(log: EventLog) -> None:
     await received(log, "b0")
     exporter = FakeExporter(limit=2)
-    follower = Follower(log, exporter, warn=pytest.fail)
+    follower = Follower(log, exporter, warn=pytest.fail, liveness=LIVENESS)
     assert follower.step() is Step.CAUGHT_UP
     ids = await received(log, "b3", "b1", "b2")
     assert [follower.step() for _ in range(3)] == [Step.SENT, Step.SENT, Step.CAUGHT_UP]
@@ -77,7 +96,7 @@ async def test_events_are_sent_in_order_from_the_first_use_on(log: EventLog) -> 
 async def test_a_receiver_that_fails_gets_the_events_later_and_is_reported_once(log: EventLog) -> None:
     said: list[str] = []
     exporter = FakeExporter()
-    follower = Follower(log, exporter, warn=said.append)
+    follower = Follower(log, exporter, warn=said.append, liveness=LIVENESS)
     follower.step()
     ids = await received(log, "b1")
     exporter.fault = "it does not answer"
@@ -100,7 +119,7 @@ async def test_refused_events_are_left_out_and_counted(log: EventLog) -> None:
     said: list[str] = []
     exporter = FakeExporter()
     exporter.refusals = ["status 404"]
-    follower = Follower(log, exporter, warn=said.append)
+    follower = Follower(log, exporter, warn=said.append, liveness=LIVENESS)
     follower.step()
     await received(log, "b1")
     assert (follower.step(), follower.refused) == (Step.SENT, 1)
@@ -109,7 +128,10 @@ async def test_refused_events_are_left_out_and_counted(log: EventLog) -> None:
 
 async def test_one_of_several_processes_sends(log: EventLog) -> None:
     one, two = FakeExporter(), FakeExporter()
-    first, second = Follower(log, one, warn=pytest.fail), Follower(log, two, warn=pytest.fail)
+    first, second = (
+        Follower(log, one, warn=pytest.fail, liveness=LIVENESS),
+        Follower(log, two, warn=pytest.fail, liveness=LIVENESS),
+    )
     assert (first.step(), second.step()) == (Step.CAUGHT_UP, Step.HELD)
     ids = await received(log, "b1")
     assert (second.step(), first.step()) == (Step.HELD, Step.SENT)
@@ -118,7 +140,7 @@ async def test_one_of_several_processes_sends(log: EventLog) -> None:
 
 async def test_a_follower_whose_cursor_was_taken_meanwhile_goes_on_behind_it(log: EventLog) -> None:
     exporter = FakeExporter()
-    follower = Follower(log, exporter, warn=pytest.fail)
+    follower = Follower(log, exporter, warn=pytest.fail, liveness=LIVENESS)
     follower.step()
     await received(log, "b1")
     exporter.gate.clear()
@@ -156,7 +178,7 @@ async def test_an_event_log_that_fails_is_tried_again(log: EventLog) -> None:
 
     cursors, failing = log.cursors(), Failing()
     said: list[str] = []
-    follower = Follower(Log(), FakeExporter(), warn=said.append)  # type: ignore[arg-type]
+    follower = Follower(Log(), FakeExporter(), warn=said.append, liveness=LIVENESS)  # type: ignore[arg-type]
     assert follower.step() is Step.FAILED
     failing.failing = False
     assert follower.step() is Step.CAUGHT_UP
@@ -166,7 +188,7 @@ async def test_an_event_log_that_fails_is_tried_again(log: EventLog) -> None:
 
 async def test_a_set_sends_everything_before_it_stops(log: EventLog) -> None:
     exporters = [FakeExporter("one:"), FakeExporter("two:", limit=1)]
-    exports = ExportSet(log, exporters, pytest.fail)
+    exports = ExportSet(log, exporters, warn=pytest.fail, liveness=LIVENESS)
     exports.start()
     ids = await received(log, *(f"b{number}" for number in range(20)))
     assert exports.stop(30)
@@ -178,7 +200,7 @@ async def test_a_set_sends_everything_before_it_stops(log: EventLog) -> None:
 async def test_a_receiver_that_hangs_delays_the_end_by_the_limit_only_and_the_next_process_sends(log: EventLog) -> None:
     said: list[str] = []
     exporter = FakeExporter()
-    exports = ExportSet(log, [exporter], said.append)
+    exports = ExportSet(log, [exporter], warn=said.append, liveness=LIVENESS)
     exports.start()
     exporter.gate.clear()
     ids = await received(log, "b1")
@@ -187,7 +209,7 @@ async def test_a_receiver_that_hangs_delays_the_end_by_the_limit_only_and_the_ne
         "not all events were sent to fake: within 0.01 s; the next build or service with this exporter sends them"
     ]
     later = FakeExporter()
-    next_exports = ExportSet(log, [later], pytest.fail)
+    next_exports = ExportSet(log, [later], warn=pytest.fail, liveness=LIVENESS)
     next_exports.start()
     assert next_exports.stop(30)
     assert later.sent == ids
@@ -199,7 +221,7 @@ async def test_a_receiver_that_is_away_at_the_end_is_named_with_its_fault(log: E
     said: list[str] = []
     exporter = FakeExporter()
     exporter.fault = "it does not answer"
-    exports = ExportSet(log, [exporter], said.append)
+    exports = ExportSet(log, [exporter], warn=said.append, liveness=LIVENESS)
     exports.start()
     await received(log, "b1")
     wait_until(lambda: bool(said))
@@ -211,10 +233,23 @@ async def test_a_receiver_that_is_away_at_the_end_is_named_with_its_fault(log: E
 
 async def test_a_process_waits_for_the_one_that_sends_for_it(log: EventLog) -> None:
     one, two = FakeExporter(), FakeExporter()
-    first, second = ExportSet(log, [one], pytest.fail), ExportSet(log, [two], pytest.fail)
+    first, second = (
+        ExportSet(log, [one], warn=pytest.fail, liveness=LIVENESS),
+        ExportSet(log, [two], warn=pytest.fail, liveness=LIVENESS),
+    )
     first.start()
     second.start()
     ids = await received(log, "b1")
     assert second.stop(30)
     assert one.sent + two.sent == ids
     assert first.stop(30)
+
+
+async def test_the_cursor_of_a_dead_process_is_taken_at_once(log: EventLog) -> None:
+    liveness = FakeLiveness()
+    with contextlib.closing(log.cursors()) as cursors:
+        cursors.take("fake:", "dead/1/2#one", 1000)
+        follower = Follower(log, FakeExporter(), warn=pytest.fail, liveness=liveness)
+        assert [follower.step(), follower.step()] == [Step.HELD, Step.HELD]
+        liveness.gone.add("dead/1/2")
+        assert [follower.step(), follower.step()] == [Step.HELD, Step.CAUGHT_UP]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import subprocess
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -189,25 +190,57 @@ def test_a_worker_survives_what_fails(tmp_path: Path, capsys: pytest.CaptureFixt
     assert not_unicode.failure.message.startswith("config failed: UnicodeEncodeError")
 
 
-def test_a_worker_serves_until_its_input_ends() -> None:
+def test_a_worker_serves_until_its_requests_end() -> None:
     frames = io.BytesIO()
     for number in (1, 2):
         request = job_pb2.JobRequest(request_id=number)
         request.configure.outputs.add(str="a/x")
         write_framed(frames, request.SerializeToString())
-    program = "import sys\nfrom databuild.job import Config, main\n"
+    program = "from databuild.job import Config, main\n"
     program += "main(lambda refs: [print('noise') or Config(outputs=refs)], print)\n"
-    command = child.command("-c", program, "worker")
-    done = subprocess.run(command, input=frames.getvalue(), capture_output=True, check=True)
-    answers = io.BytesIO(done.stdout)
-    ids = [job_pb2.JobResponse.FromString(present(read_framed(answers))).request_id for _ in (1, 2)]
+    code, sent, err = worker_of(program, frames.getvalue())
+    answers = io.BytesIO(sent)
+    responses = [job_pb2.JobResponse.FromString(present(read_framed(answers))) for _ in range(3)]
 
-    assert ids == [1, 2]
+    assert code == 0
+    assert responses[0].hello.protocol_version == 1
+    assert [response.request_id for response in responses] == [0, 1, 2]
     assert read_framed(answers) is None
-    assert done.stderr == b"noise\nnoise\n"
-    cut = subprocess.run(command, input=frames.getvalue()[:-1], capture_output=True, check=False)
-    assert cut.returncode == 1
-    assert cut.stderr.splitlines()[-1] == b"worker: the stream of requests ends within a request"
+    assert err == "noise\nnoise\n"
+    code, _, err = worker_of(program, frames.getvalue()[:-1])
+    assert code == 1
+    assert err.splitlines()[-1] == "worker: the stream of requests ends within a request"
+
+
+def test_a_job_without_config_serves_runs_alone() -> None:
+    frames = io.BytesIO()
+    configure = job_pb2.JobRequest(request_id=1, configure=job_pb2.JobConfigureRequest())
+    execute = job_pb2.JobRequest(request_id=2, execute=job_pb2.JobExecuteRequest(args=["a", "b"]))
+    for request in (configure, execute):
+        write_framed(frames, request.SerializeToString())
+    program = "from databuild.job import main; main(lambda run: print(run.args))"
+    _, sent, _ = worker_of(program, frames.getvalue())
+    answers = io.BytesIO(sent)
+    _, refused, executed = (job_pb2.JobResponse.FromString(present(read_framed(answers))) for _ in range(3))
+
+    assert "it serves execute" in refused.failure.message
+    assert (executed.request_id, executed.execute.exit_code) == (2, 0)
+
+
+def test_the_command_worker_is_not_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("worker") == 2
+    assert "started by a graph" in capsys.readouterr().err
+
+
+def worker_of(program: str, requests: bytes) -> tuple[int, bytes, str]:
+    """Lets a program serve requests. Returns its exit code, its responses and its standard error."""
+    shell = 'exec 3<"$1" 4>"$2"; shift 2; DATABUILD_WORKER=1 exec "$@"'
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "requests").write_bytes(requests)
+        files = (f"{folder}/requests", f"{folder}/responses")
+        command = ["sh", "-c", shell, "sh", *files, *child.command("-c", program, "worker")]
+        done = subprocess.run(command, capture_output=True, check=False, text=True)
+        return done.returncode, Path(folder, "responses").read_bytes(), done.stderr
 
 
 def test_a_worker_imports_no_protobuf() -> None:

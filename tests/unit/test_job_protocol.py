@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from databuild.errors import JobConfigurationError
 from databuild.graph.config_comparison import configuration_digest, digest_in_slices
-from databuild.graph.job_protocol import parse_configure_response
+from databuild.graph.job_protocol import configs_of_response, parse_configure_response
 from databuild.model.job_graph import JobConfig
 from databuild.model.pacing import SLICE, run_through
 from databuild.v1 import job_pb2
@@ -199,3 +199,62 @@ NFD = {"str": "e\u0301"}
 def test_a_ref_in_another_unicode_form_is_refused_in_outputs_and_inputs(config: dict[str, object]) -> None:
     with pytest.raises(JobConfigurationError, match=r"normalization form C.*\\xe9"):
         parse({"configs": [config]})
+
+
+def response_of(printed: str) -> job_pb2.JobConfigureResponse:
+    return json_format.Parse(printed, job_pb2.JobConfigureResponse())
+
+
+@pytest.mark.parametrize(
+    "printed",
+    [
+        '{"configs": [{"outputs": [{"str": "a/1"}]}]}',
+        (
+            '{"configs": [{"outputs": [{"str": "a/1"}, {"str": "a/1"}], "args": ["x", ""], '
+            '"env": {"B": "2", "A": "1"}, '
+            '"inputs": [{"dep_type_code": "MATERIALIZE", "partition_ref": {"str": "r/1"}}, '
+            '{"dep_type_name": "materialize", "partition_ref": {"str": "r/2"}}, {"partition_ref": {"str": "q/1"}}, '
+            '{"dep_type_code": "QUERY", "dep_type_name": "query", "partition_ref": {"str": "q/2"}}]}]}'
+        ),
+    ],
+)
+def test_the_answer_of_a_worker_is_that_of_a_process(printed: str) -> None:
+    assert configs_of_response(response_of(printed), job_label="//:j") == parse_configure_response(
+        printed.encode(), job_label="//:j"
+    )
+
+
+@pytest.mark.parametrize(
+    ("printed", "message"),
+    [
+        ('{"configs": [{}]}', r"configs\[0\].outputs needs at least one partition"),
+        ('{"configs": [{"outputs": [{}]}]}', "is not a partition ref"),
+        ('{"configs": [{"outputs": [{"str": "a b"}]}]}', "a b"),
+        ('{"configs": [{"outputs": [{"str": "a/1"}], "env": {"A=B": "1"}}]}', "'A=B' is not a valid name"),
+        ('{"configs": [{"outputs": [{"str": "a/1"}], "args": ["\\u0000"]}]}', "a process cannot have"),
+        (
+            (
+                '{"configs": [{"outputs": [{"str": "a/1"}], "inputs": '
+                '[{"dep_type_name": "later", "partition_ref": {"str": "r/1"}}]}]}'
+            ),
+            "'later' is neither QUERY nor MATERIALIZE",
+        ),
+        (
+            (
+                '{"configs": [{"outputs": [{"str": "a/1"}], "inputs": '
+                '[{"dep_type_code": 1, "dep_type_name": "query", "partition_ref": {"str": "r/1"}}]}]}'
+            ),
+            "dep_type_name is 'query'",
+        ),
+    ],
+)
+def test_a_wrong_answer_of_a_worker_is_refused(printed: str, message: str) -> None:
+    with pytest.raises(JobConfigurationError, match=message):
+        configs_of_response(response_of(printed), job_label="//:j", refs=["a/1"])
+
+
+def test_the_conversion_of_an_answer_stops_when_it_is_cancelled() -> None:
+    with pytest.raises(JobConfigurationError, match="cancelled"):
+        configs_of_response(
+            response_of('{"configs": [{"outputs": [{"str": "a/1"}]}]}'), job_label="//:j", cancelled=lambda: True
+        )

@@ -209,7 +209,7 @@ async def recorded(task: Task) -> None:
     async def released(_refs: Sequence[str]) -> None:
         raise AssertionError
 
-    recorder = BuildRecorder(orchestrator, Versions(cast("PartitionReads", Nothing())), released, {})
+    recorder = BuildRecorder(orchestrator, Versions(cast("PartitionReads", Nothing())), released, {}, on_engine=False)
     orchestrator.emit_job_scheduled("b.1.1", 1, LEAF)
     attempt = Attempt(task, 1)
     recorder.record(started=attempt)

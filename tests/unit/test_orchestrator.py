@@ -21,6 +21,7 @@ from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from databuild.v1 import plan_pb2
+from tests.support.waiting import turns_until
 
 
 def orchestrator(*refs: str) -> BuildOrchestrator:
@@ -53,6 +54,27 @@ async def up_to_running(one: BuildOrchestrator) -> None:
     await one.emit_job_scheduled("b.1.1", 1, "//:j")
     await one.emit_job_running("b.1.1", 1, "//:j")
     await one.emit_partition_building("p", 1, "b.1.1")
+
+
+async def test_placements_are_written_with_the_next_events() -> None:
+    one = orchestrator("p")
+    await up_to_running(one)
+    before = len(one.emitted_events)
+    one.emit_placement("b.1.1", executor="dask://host:1", handle="h")
+    one.emit_start("b.1.1", machine="m", queued_seconds=1.0)
+    waiting = len(one.emitted_events) - before
+    await one.emit_job_completed("b.1.1", 1, "//:j")
+
+    assert waiting == 0
+    assert told(one)[before:] == ["placement", "placement", "j:COMPLETED"]
+
+
+async def test_placements_are_written_without_other_events() -> None:
+    one = orchestrator("p")
+    await up_to_running(one)
+    one.emit_placement("b.1.1", executor="dask://host:1", handle="h")
+
+    await turns_until(lambda: told(one)[-1] == "placement")
 
 
 async def test_a_successful_build_leaves_the_events_that_the_contract_lists() -> None:

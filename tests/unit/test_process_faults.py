@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from databuild.executors.executor import ProcessResult
+from databuild.executors.executor import ProcessResult, WorkerFault
 from databuild.executors.start_faults import StartFault
 from databuild.orchestration.jobs.process_faults import end_of_output, process_fault
 from databuild.v1 import partition_pb2 as pt
@@ -73,3 +73,15 @@ def test_a_timeout_names_the_processes_that_could_not_be_ended() -> None:
 )
 def test_the_output_shown_is_that_which_has_something(stdout: bytes, stderr: bytes, shown: str) -> None:
     assert end_of_output(ProcessResult(exit_code=1, stdout=stdout, stderr=stderr)) == shown
+
+
+def test_a_fault_of_a_worker_is_that_of_its_program_or_of_the_machine() -> None:
+    of_program = WorkerFault(message="was not served: its worker sent b'OK'")
+    of_machine = WorkerFault(message="was not finished", users_fault=False)
+
+    faults = [process_fault(ProcessResult(exit_code=1, worker_fault=fault), None) for fault in (of_program, of_machine)]
+
+    assert faults == [
+        (USER, "was not served: its worker sent b'OK'", False),
+        (INFRASTRUCTURE, "was not finished", False),
+    ]

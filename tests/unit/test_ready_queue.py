@@ -116,3 +116,31 @@ def test_an_execution_of_another_process_goes_on() -> None:
     assert drain(queue) == [6]
     queue.done(tasks[5])
     assert queue.finished
+
+
+def test_tasks_of_a_job_with_workers_come_one_after_the_other() -> None:
+    tasks = [task(1, job="//:a"), task(2, job="//:b"), task(3, job="//:a"), task(4), task(5, job="//:b"), task(6, 1)]
+    queue = ReadyQueue(tasks, consecutive=["//:a", "//:b", "//:unused"])
+
+    first = [queue.pop() for _ in range(2)]
+    queue.done(tasks[0])
+
+    assert first == [tasks[0], tasks[2]]
+    assert drain(queue) == [2, 5, 4, 6]
+
+
+def test_a_task_that_is_ready_later_continues_its_job() -> None:
+    tasks = [task(1, job="//:a"), task(2), task(3, 1, job="//:a")]
+    queue = ReadyQueue(tasks, consecutive=["//:a"])
+    queue.pop()
+    queue.done(tasks[0])
+
+    assert drain(queue) == [3, 2]
+
+
+def test_a_job_with_needs_is_in_the_order_of_numbers() -> None:
+    tasks = [task(1, job="//:gpu"), task(2), task(3, job="//:gpu")]
+    queue = ReadyQueue(tasks, limits={"gpu": 2}, needs={"//:gpu": {"gpu": 1}}, consecutive=["//:gpu"])
+
+    assert drain(queue) == [1, 2, 3]
+    assert [given_up.task_id for given_up in queue.give_up()] == [1, 2, 3]

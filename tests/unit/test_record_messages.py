@@ -36,9 +36,14 @@ JOB_RUN = JobRunRecord(
     cpu_seconds=0.9,
     peak_memory_bytes=2**40,
     executor="dask://engine:1",
+    log_store="s3://bucket/logs",
+    stdout_bytes=5,
+    stderr_bytes=0,
     machine="m1",
     placed_time=1700000001.6,
     queued_seconds=0.5,
+    worker_id="5f0c1a-2",
+    worker_request=3,
     failure=FAILURE,
 )
 PARTITION = PartitionRecord(

@@ -15,8 +15,16 @@ from databuild.event_log.log import Pruner
 from databuild.event_log.reads import BuildReads, LogSize
 from databuild.model.records import BuildRecord
 from databuild.model.statuses import BuildStatus
-from databuild.orchestration.jobs.job_logs import bytes_under, logs_pruned_before, prunable_logs, prune_logs
+from databuild.orchestration.logs.log_folders import (
+    LocalLogFolders,
+    StoredLogFolders,
+    bytes_under,
+    logs_pruned_before,
+    prunable_logs,
+    prune_logs,
+)
 from databuild.orchestration.maintenance.retention import builds_to_prune, prune_builds
+from tests.support.fake_storage import FakeStorages
 
 
 def record(name: str, ended: float = 100.0, status: BuildStatus = "COMPLETED", pruned: float = 0.0) -> BuildRecord:
@@ -117,31 +125,35 @@ def logs(tmp_path: Path) -> Path:
 def test_logs_of_pruned_builds_go_and_others_stay(logs: Path) -> None:
     log = FakeLog(record("a", pruned=1.0), record("b"), record("c", pruned=1.0))
 
-    assert list(prunable_logs(reads(log), str(logs))) == [("a", 8), ("c", 8)]
-    assert list(prunable_logs(reads(log), str(logs), also={"b"}.__contains__)) == [("a", 8), ("b", 8), ("c", 8)]
-    assert list(prune_logs(reads(log), str(logs))) == [("a", 8), ("c", 8)]
+    assert list(prunable_logs(reads(log), LocalLogFolders(str(logs)))) == [("a", 8), ("c", 8)]
+    assert list(prunable_logs(reads(log), LocalLogFolders(str(logs)), also={"b"}.__contains__)) == [
+        ("a", 8),
+        ("b", 8),
+        ("c", 8),
+    ]
+    assert list(prune_logs(reads(log), LocalLogFolders(str(logs)))) == [("a", 8), ("c", 8)]
     assert sorted(path.name for path in logs.iterdir()) == ["b", "file", "other"]
-    assert list(prune_logs(reads(log), str(logs))) == []
+    assert list(prune_logs(reads(log), LocalLogFolders(str(logs)))) == []
     assert logs_pruned_before(str(logs)) == 0.0
 
 
 def test_logs_go_for_their_age_once_their_build_has_ended(logs: Path) -> None:
     log = FakeLog(record("a", 10), record("b", 20), record("c", 5, "EXECUTING"))
 
-    assert list(prune_logs(reads(log), str(logs), before=15.0)) == [("a", 8)]
+    assert list(prune_logs(reads(log), LocalLogFolders(str(logs)), before=15.0)) == [("a", 8)]
     assert logs_pruned_before(str(logs)) == 15.0
-    assert list(prune_logs(reads(log), str(logs), before=12.0)) == []
+    assert list(prune_logs(reads(log), LocalLogFolders(str(logs)), before=12.0)) == []
     assert logs_pruned_before(str(logs)) == 15.0
     assert sorted(path.name for path in logs.iterdir()) == [".pruned_before", "b", "c", "file", "other"]
 
 
 def test_a_removal_of_logs_that_was_interrupted_is_gone_on_with(logs: Path) -> None:
     log = FakeLog(record("a", 10), record("b", 20), record("c", 30))
-    next(prune_logs(reads(log), str(logs), before=50.0))
+    next(prune_logs(reads(log), LocalLogFolders(str(logs)), before=50.0))
     (logs / "b" / "b.1.1.stdout").unlink()
 
     assert logs_pruned_before(str(logs)) == 50.0
-    assert list(prune_logs(reads(log), str(logs), before=50.0)) == [("b", 3), ("c", 8)]
+    assert list(prune_logs(reads(log), LocalLogFolders(str(logs)), before=50.0)) == [("b", 3), ("c", 8)]
 
 
 def test_the_socket_of_a_killed_process_goes_with_the_logs() -> None:
@@ -151,8 +163,27 @@ def test_the_socket_of_a_killed_process_goes_with_the_logs() -> None:
         with socket.socket(socket.AF_UNIX) as left:
             left.bind(str(build / "task-1"))
 
-        assert list(prune_logs(reads(FakeLog(record("a", pruned=1.0))), folder)) == [("a", 0)]
+        assert list(prune_logs(reads(FakeLog(record("a", pruned=1.0))), LocalLogFolders(folder))) == [("a", 0)]
         assert not build.exists()
+
+
+def test_logs_in_a_store_go_as_those_of_this_machine_and_foreign_ones_stay() -> None:
+    storages = FakeStorages()
+    for build in ("a", "b", "c", "other"):
+        storages.files[f"s3://bucket/logs/{build}/1.1/stdout.000000000000-000000000005"] = b"12345"
+    storages.files["s3://bucket/logs/file"] = storages.files["s3://bucket/logs-2/a/1.1/x"] = b"1"
+    log = FakeLog(record("a", pruned=1.0), record("b", 10), record("c", 20))
+    folders = StoredLogFolders(storages, "s3://bucket/logs")
+
+    assert list(prunable_logs(reads(log), folders, also={"c"}.__contains__)) == [("a", 5), ("c", 5)]
+    assert list(prune_logs(reads(log), folders)) == [("a", 5)]
+    assert list(prune_logs(reads(log), folders, before=15.0)) == [("b", 5)]
+    assert sorted(storages.files) == [
+        "s3://bucket/logs-2/a/1.1/x",
+        "s3://bucket/logs/c/1.1/stdout.000000000000-000000000005",
+        "s3://bucket/logs/file",
+        "s3://bucket/logs/other/1.1/stdout.000000000000-000000000005",
+    ]
 
 
 def test_links_are_not_followed(tmp_path: Path) -> None:
@@ -162,9 +193,9 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
     (tmp_path / "logs" / "a").symlink_to(tmp_path / "elsewhere")
 
     assert bytes_under(str(tmp_path / "logs")) < 1000
-    assert list(prune_logs(reads(FakeLog(record("a", pruned=1.0))), str(tmp_path / "logs"))) == []
+    assert list(prune_logs(reads(FakeLog(record("a", pruned=1.0))), LocalLogFolders(str(tmp_path / "logs")))) == []
 
 
 def test_a_missing_folder_has_no_logs(tmp_path: Path) -> None:
-    assert list(prune_logs(reads(FakeLog()), f"{tmp_path}/none", before=50.0)) == []
+    assert list(prune_logs(reads(FakeLog()), LocalLogFolders(f"{tmp_path}/none"), before=50.0)) == []
     assert bytes_under(f"{tmp_path}/none") == 0

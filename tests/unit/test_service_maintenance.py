@@ -10,6 +10,7 @@ import pytest
 
 from databuild.errors import BuildNotFoundError, InvalidRequestError, OverloadedError, ShuttingDownError
 from databuild.model.pruning import PruneOptions
+from databuild.orchestration.logs.log_folders import LocalLogFolders
 from databuild.service.builds.requests import Submission
 from databuild.service.graph.maintenance import MAX_VERIFICATIONS, Maintenance
 from tests.support.present import present
@@ -29,7 +30,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 @pytest.fixture
 def impatient(world: World, tmp_path: Path) -> Maintenance:
     """Maintenance without pauses."""
-    return Maintenance(world.log, str(tmp_path), world.service.builds._readers, max_seconds=0.0)
+    return Maintenance(world.log, [LocalLogFolders(str(tmp_path))], world.service.builds._readers, max_seconds=0.0)
 
 
 async def test_a_dry_run_lists_everything_and_changes_nothing(world: World) -> None:

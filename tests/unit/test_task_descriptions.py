@@ -108,6 +108,21 @@ async def test_without_a_socket_a_run_has_a_file_as_long_as_it_runs(tmp_path: Pa
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.parametrize("outputs", [(), ("month/2013-01",), [f"month/2013-{n:03}" for n in range(1000)]])
+async def test_an_engine_gets_a_description_from_memory_unless_it_is_large(
+    tmp_path: Path, outputs: Sequence[str]
+) -> None:
+    offered = TaskAccess(described(["day/1"], outputs).describe, str(tmp_path))
+    async with offered.content("b.1.1") as content:
+        files = [one.name for one in tmp_path.iterdir()]
+        task = json.loads(content if isinstance(content, bytes) else content.read_bytes())
+
+    assert files == (["b.1.1.task"] if len(outputs) > 1 else [])
+    assert [one["ref"] for one in task["outputs"]] == list(outputs)
+    assert [one["ref"] for one in task["inputs"]] == ["day/1"]
+    assert list(tmp_path.iterdir()) == []
+
+
 async def test_a_file_that_cannot_be_written_fails_no_run_that_does_not_read_it(tmp_path: Path) -> None:
     offered = TaskAccess(described().describe, str(tmp_path / "gone"), str(tmp_path / "none" / "none"))
     async with offered.serving() as access, access.file("b.1.1") as path:

@@ -16,7 +16,7 @@ from databuild.cli.backend.requested_partitions import expand
 from databuild.cli.backend.state_directories import EVENT_LOG
 from databuild.cli.display.formats import counted
 from databuild.cli.flags.exit_codes import BUILT
-from databuild.cli.flags.full_parse import UsageError
+from databuild.cli.flags.usage_error import UsageError
 from databuild.errors import InvalidRequestError
 from databuild.event_log.open import open_reader
 from databuild.event_log.reads import PartitionReads

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from databuild.cli.backend.invocation import Invocation
-from databuild.cli.flags.full_parse import UsageError
+from databuild.cli.flags.usage_error import UsageError
 from databuild.model.build_options import BuildOptions, PlanOptions
 
 
@@ -31,6 +31,7 @@ def build_options(flags: Mapping[str, Any]) -> BuildOptions:
         keep_going=flags["keep_going"],
         jobs=flags["jobs"] or 0,
         executor=flags["executor"] or "",
+        log_store=flags["log_store"] or "",
         verify=flags["verify"],
     )
     return options.with_planning(plan_options(flags))

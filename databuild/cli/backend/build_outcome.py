@@ -13,10 +13,11 @@ from databuild.model.results import BuildResult, Success
 
 
 class Stopped(NamedTuple):
-    """A build that an error of DataBuild stopped, rather than the failure of a job."""
+    """A build that an error of DataBuild stopped, rather than the failure of a job; `exported` as in `Summary`."""
 
     build_request_id: str
     error: DataBuildError
+    exported: bool = True
 
 
 class Summary(NamedTuple):
@@ -29,6 +30,7 @@ class Summary(NamedTuple):
         failed: The job runs that failed.
         built: The refs of the partitions that the build made.
         adoptions: The ids of the operations that adopted partitions which the build used.
+        exported: False if an exporter could not send all events, or its receiver refused some.
     """
 
     build_request_id: str
@@ -37,6 +39,7 @@ class Summary(NamedTuple):
     failed: Sequence[JobRunRecord]
     built: Sequence[str]
     adoptions: frozenset[str] = frozenset()
+    exported: bool = True
 
 
 BuildOutcome: TypeAlias = Summary | Stopped

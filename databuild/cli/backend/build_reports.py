@@ -7,7 +7,7 @@ import tempfile
 from typing import NamedTuple
 
 from databuild.cli.backend.invocation import Invocation
-from databuild.cli.flags.full_parse import UsageError
+from databuild.cli.flags.usage_error import UsageError
 from databuild.errors import BuildPrunedError
 from databuild.model.records import BuildRecord
 from databuild.reports.build_report import BuildReport, collect_report

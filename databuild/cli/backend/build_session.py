@@ -32,7 +32,8 @@ def show_build(call: Invocation, run: Callable[[BuildDisplay], BuildOutcome]) ->
     if isinstance(outcome, Stopped):
         return _report_error(call, outcome)
     print_summary(call, outcome, display.progress.counts)
-    return exit_code_of_result(outcome.result) or (BUILT if written else OUR_FAILURE)
+    complete = written and (outcome.exported or call.flags["exporter_failure"] == "warn")
+    return exit_code_of_result(outcome.result) or (BUILT if complete else OUR_FAILURE)
 
 
 def _report_writer(call: Invocation) -> Callable[[str], bool]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from databuild.cli.backend.invocation import Invocation
-from databuild.cli.flags.full_parse import UsageError
-from databuild.executors.engines import Engines
-from databuild.executors.registry import ClientTls, ExecutorOptions, check_extension, open_executor
+from databuild.cli.flags.usage_error import UsageError
+from databuild.executors.engines import Engines, no_engines
 from databuild.model.executor_uri import LOCAL
+
+if TYPE_CHECKING:
+    from databuild.executors.registry import ExecutorOptions
 
 
 def chosen_executor(call: Invocation) -> str:
@@ -19,8 +21,12 @@ def chosen_executor(call: Invocation) -> str:
         InvalidRequestError: It is not the address of an executor, or the graph does not have its extension.
     """
     executor: str = call.flags["executor"] or call.catalog().executor
+    if executor == LOCAL:
+        return ""
+    from databuild.executors.registry import check_extension
+
     check_extension(executor, call.catalog().extensions)
-    return "" if executor == LOCAL else executor
+    return executor
 
 
 def engines(call: Invocation) -> Engines:
@@ -31,12 +37,19 @@ def engines(call: Invocation) -> Engines:
         UsageError: A flag about engines is invalid.
     """
     executor = chosen_executor(call)
+    if not executor:
+        _headers(call)  # reports a fault in the flag
+        return no_engines()
+    from databuild.executors.registry import open_executor
+
     catalog = call.catalog()
     options = _options(call)
-    return Engines({executor} - {""}, lambda uri: open_executor(uri, options, catalog.extensions))
+    return Engines({executor}, lambda uri: open_executor(uri, options, catalog.extensions))
 
 
 def _options(call: Invocation) -> ExecutorOptions:
+    from databuild.executors.registry import ClientTls, ExecutorOptions
+
     flags = call.flags
     return ExecutorOptions(
         headers=_headers(call),

@@ -31,6 +31,11 @@ _LOCAL_FLAGS = {
     "tls_certificate": None,
     "tls_client_certificate": None,
     "tls_client_key": None,
+    "notify": (),
+    "notify_on": (),
+    "notify_template": None,
+    "exporter_seconds": 10.0,
+    "exporter_failure": "warn",
 }
 """The flags that are refused together with a service, with their defaults."""
 
@@ -49,6 +54,8 @@ class Invocation:
         out: Receives the result.
         err: Receives everything else.
         open_backend: Opens the backend, on its first use.
+        kept: Receives large objects, such as plans. `main` keeps them until the process ends, since freeing them takes
+            time.
         sleep: Waits for a number of seconds.
         clock: Returns the time in seconds since the epoch.
     """
@@ -66,6 +73,7 @@ class Invocation:
         out: Output,
         err: Output,
         open_backend: Callable[[Invocation], Backend],
+        kept: list[object] | None = None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -78,6 +86,7 @@ class Invocation:
         self._user_env = dict(user_env or {})
         self.out = out
         self.err = err
+        self.kept = kept if kept is not None else []
         self.sleep = sleep
         self.clock = clock
         self._open_backend = open_backend
@@ -188,7 +197,7 @@ class Invocation:
             self._refuse_beside_server("--all needs the event log itself, which a service does not offer")
 
     def _refuse_beside_server(self, refusal: str) -> None:
-        from databuild.cli.flags.full_parse import UsageError
+        from databuild.cli.flags.usage_error import UsageError
 
         value = self.flags.get("server")
         source = f"--server={value}" if value else f"{SERVER_VARIABLE}={self.environ.get(SERVER_VARIABLE)}"
@@ -210,7 +219,7 @@ class Invocation:
         from databuild.event_log.open import open_event_log
 
         if self.json and any(uri.partition(":")[0] == "stdout" for uri in self.event_sinks):
-            from databuild.cli.flags.full_parse import UsageError
+            from databuild.cli.flags.usage_error import UsageError
 
             raise UsageError("--event_sink=stdout: and --output=json would both write to standard output", self.command)
         try:

@@ -16,6 +16,10 @@ The launcher passes those that the user had set as `--user_env=NAME=VALUE`.
 """
 
 TOKENS_VARIABLE = "DATABUILD_TOKENS"
+"""The variable with the tokens of a service."""
+
+SIGNING_VARIABLE = "DATABUILD_NOTIFY_SECRET"
+"""The variable with the key that signs notifications."""
 
 _NOT_FOR_JOBS = frozenset(
     {
@@ -30,8 +34,9 @@ _NOT_FOR_JOBS = frozenset(
         "PYTHON_RUNFILES",
         "RUNFILES_MANIFEST_FILE",
         "RUNFILES_MANIFEST_ONLY",
-        # A job must not read the tokens of the service.
+        # A job must not read the secrets of the service.
         TOKENS_VARIABLE,
+        SIGNING_VARIABLE,
     }
 )
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from databuild.errors import StorageError
 from databuild.model.records import BuildRecord, JobRunRecord
-from databuild.orchestration.jobs.log_files import log_path, log_size, read_log
+from databuild.orchestration.logs.log_files import log_path, log_size, read_log
 
 if TYPE_CHECKING:
     from databuild.cli.backend.backend import Adoption, BuildOrder, Cancellation, Taint
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from databuild.model.store_check import StoreCheck, StoreCheckOptions
     from databuild.model.views import DeclaredDependents, DownstreamPage, Verification
     from databuild.orchestration.build.downstream_request import Requested
+    from databuild.orchestration.logs.stored_logs import LogReader
     from databuild.v1.events_pb2 import BuildEvent
 
 _POLL_SECONDS = 1.0
@@ -41,6 +43,7 @@ class LocalBackend:
     def __init__(self, call: Invocation, reader: Reader | None = None) -> None:
         self._call = call
         self._reader = reader
+        self._log_reader: LogReader | None = None
 
     @property
     def records(self) -> Reader:
@@ -114,7 +117,7 @@ class LocalBackend:
     def sizes(self, *, count: bool) -> dict[str, int]:
         if not count:
             return {"event_log_bytes": self.records.size()}
-        from databuild.orchestration.jobs.job_logs import bytes_under
+        from databuild.orchestration.logs.log_folders import bytes_under
 
         sizes = self.records.sizes()
         return {
@@ -126,23 +129,39 @@ class LocalBackend:
         }
 
     def log_path(self, job_run: JobRunRecord, stream: str) -> str:
+        if job_run.log_store:
+            return self._stored_logs.place(job_run, stream)
         return log_path(self._call.log_dir, job_run, stream)
 
     def read_log(self, job_run: JobRunRecord, stream: str, offset: int) -> bytes:
+        if job_run.log_store:
+            return self._stored_logs.read(job_run, stream, offset)
         return read_log(self.log_path(job_run, stream), offset)
 
     def tail_of_log(self, job_run: JobRunRecord, stream: str) -> bytes:
         """Returns the last bytes; none if the log cannot be read, so that the rest of the summary is still printed."""
         from databuild.cli.backend.backend import TAIL_BYTES
 
-        path = self.log_path(job_run, stream)
         try:
+            if job_run.log_store:
+                size = self._stored_logs.size(job_run, stream)
+                return self._stored_logs.read(job_run, stream, max(size - TAIL_BYTES, 0))
+            path = self.log_path(job_run, stream)
             return read_log(path, max(log_size(path) - TAIL_BYTES, 0))
-        except OSError:
+        except (OSError, StorageError):
             return b""
 
+    @property
+    def _stored_logs(self) -> LogReader:
+        if self._log_reader is None:
+            from databuild.cli.backend.log_stores import storages
+            from databuild.orchestration.logs.stored_logs import LogReader
+
+            self._log_reader = LogReader(self._call.log_dir, storages(self._call))
+        return self._log_reader
+
     def logs_pruned_before(self) -> float:
-        from databuild.orchestration.jobs.job_logs import logs_pruned_before
+        from databuild.orchestration.logs.log_folders import logs_pruned_before
 
         return logs_pruned_before(self._call.log_dir)
 
@@ -299,18 +318,21 @@ class LocalBackend:
                 return
 
     def prune(self, options: PruneOptions, *, dry_run: bool) -> Pruned:
+        from databuild.cli.backend.log_stores import chosen_log_store, storages
         from databuild.event_log.open import open_pruner
         from databuild.model.pruning import Pruned
+        from databuild.orchestration.logs.log_folders import log_folders
         from databuild.orchestration.maintenance.pruning import prunable, prune
 
         now = self._call.clock()
+        places = log_folders(self._call.log_dir, storages(self._call), chosen_log_store(self._call))
         if dry_run:
-            return prunable(self.records, self._call.log_dir, options, now)
+            return prunable(self.records, places, options, now)
         total = Pruned()
         reader = self.records
         pruner = open_pruner(self._call.event_log_uri)
         try:
-            for part in prune(reader, pruner, self._call.log_dir, options, now):
+            for part in prune(reader, pruner, places, options, now):
                 total = total.plus(part)
         finally:
             pruner.close()

@@ -9,11 +9,14 @@ from dataclasses import replace
 
 from databuild.cli.backend.build_outcome import BuildOutcome, Stopped, Summary, summarize
 from databuild.cli.backend.engines import chosen_executor, engines
+from databuild.cli.backend.exporting import start_exports
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.backend.local_plan import settings
+from databuild.cli.backend.log_stores import chosen_log_store, log_uploads
 from databuild.cli.backend.state_directories import print_hint
 from databuild.cli.display.build_display import BuildDisplay
 from databuild.errors import DataBuildError
+from databuild.event_log import liveness
 from databuild.event_log.log import EventLog
 from databuild.executors.capacity import capacity_of
 from databuild.executors.descriptor_limit import DescriptorLimit
@@ -50,12 +53,12 @@ def number_of_jobs(call: Invocation, capacity: Capacity | None = None) -> int:
 
 
 def completed_options(call: Invocation, options: BuildOptions) -> BuildOptions:
-    """Returns the options of a build with the executor and the number of jobs that apply."""
+    """Returns the options of a build with the executor, the place of logs and the number of jobs that apply."""
     engines(call)  # checks the flags before the build is announced
     executor = chosen_executor(call)
     # An engine says how many jobs it runs at once when the build connects to it.
     jobs = options.jobs if executor else number_of_jobs(call)
-    return replace(options, executor=executor, jobs=jobs)
+    return replace(options, executor=executor, log_store=chosen_log_store(call), jobs=jobs)
 
 
 def telemetry(call: Invocation) -> Telemetry | None:
@@ -68,19 +71,31 @@ def run(call: Invocation, request: BuildRequest, display: BuildDisplay) -> Build
     catalog = call.catalog()
     print_hint(call)
     event_log = call.open_event_log()
+    exports = start_exports(call, event_log)
     display.announce(request.build_request_id, request.retry_of)
+    outcome: BuildOutcome
     try:
-        return asyncio.run(_build(call, catalog, request, event_log, display))
+        outcome = asyncio.run(_build(call, catalog, request, event_log, display))
     except DataBuildError as error:
-        return Stopped(request.build_request_id, error)
+        outcome = Stopped(request.build_request_id, error)
+    if exports is not None:
+        exported = exports.stop(call.flags["exporter_seconds"])
+        outcome = outcome._replace(exported=exported)
+    return outcome
 
 
 async def _build(
     call: Invocation, catalog: JobCatalog, request: BuildRequest, event_log: EventLog, display: BuildDisplay
 ) -> Summary:
     progress = display.progress
-    executor = LocalExecutor(base_env=call.job_environ, grace_seconds=call.flags["grace_period"])
+    executor = LocalExecutor(
+        base_env=call.job_environ,
+        grace_seconds=call.flags["grace_period"],
+        process=liveness.this_process(),
+        max_processes=request.options.jobs,
+    )
     used = engines(call)
+    uploads = log_uploads(call)
     context = BuildContext(
         catalog=catalog,
         event_log=event_log,
@@ -88,6 +103,7 @@ async def _build(
         settings=settings(call),
         telemetry=telemetry(call),
         engines=used,
+        log_uploads=uploads,
         on_event=progress.on_event,
         planning=progress,
     )
@@ -129,4 +145,6 @@ async def _build(
         await event_log.close()
         used.leave()
         await continued.leave()
+        await executor.close()
         await used.close()
+        uploads.close()

@@ -115,17 +115,17 @@ def plan_for(
         digests: True for tasks with configuration digests, which take time to compute.
     """
     catalog = call.catalog()
-    plans: list[Plan] = []
     progress = DelayedProgress(call)
 
     async def make() -> None:
         showing = asyncio.create_task(progress.show(), name="progress")
+        executor = LocalExecutor(base_env=call.job_environ)
         try:
             plan = await make_plan(
                 requested,
                 catalog=catalog,
                 reader=reader,
-                executor=LocalExecutor(base_env=call.job_environ),
+                executor=executor,
                 settings=settings(call),
                 options=options or PlanOptions(),
                 observer=progress,
@@ -135,9 +135,12 @@ def plan_for(
         finally:
             showing.cancel()
             progress.end()
+            await executor.close()
         plans.append(plan)
+        call.kept.append(plan)
 
     # The coroutine does not return the plan: asyncio.run would format its result as a string that nobody reads, which
     # takes a second for 100,000 partitions.
+    plans: list[Plan] = []
     asyncio.run(make())
     return plans[0]

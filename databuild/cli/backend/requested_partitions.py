@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import re
 from collections.abc import Iterator, Sequence
 
@@ -59,5 +58,7 @@ def nearest_command(text: str) -> str | None:
     """Returns the command that is most similar to a word; None if none is similar, or the text is not one word."""
     if not _WORD.fullmatch(text):
         return None
+    import difflib
+
     nearest = difflib.get_close_matches(text.lower().replace("-", "_"), COMMANDS_BY_NAME, n=1, cutoff=0.7)
     return nearest[0] if nearest else None

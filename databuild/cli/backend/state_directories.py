@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from databuild.cli.backend.invocation import Invocation
 from databuild.errors import DataBuildError
 from databuild.event_log.open import open_reader
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.patterns import PartitionPattern
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 EVENT_LOG: Final = "events.db"
 _LOGS: Final = "logs"
@@ -36,10 +38,12 @@ def print_hint(call: Invocation) -> None:
     """
     if call.flags.get("state_dir") or call.flags.get("event_log"):
         return
-    own = Path(call.state_dir)
-    if (own / EVENT_LOG).exists():
+    own = call.state_dir
+    if os.path.exists(os.path.join(own, EVENT_LOG)):  # noqa: PTH110, PTH118 (pathlib would be imported for each build)
         return
-    others = find_state_directories(call.catalog(), Path(call.workspace, ".databuild"), own)
+    from pathlib import Path
+
+    others = find_state_directories(call.catalog(), Path(call.workspace, ".databuild"), Path(own))
     if not others:
         return
     call.err.line(f"databuild: the state directory {own} is new, and others have partitions of this graph:")
@@ -66,6 +70,8 @@ def find_state_directories(catalog: JobCatalog, folder: Path, own: Path) -> list
 
 
 def _state_dirs(folder: Path) -> Iterator[Path]:
+    from pathlib import Path
+
     for path, folders, files in os.walk(folder):
         if EVENT_LOG in files:
             yield Path(path)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from databuild.cli.backend.backend import BuildOrder
 from databuild.cli.backend.build_flags import build_options, check_downstream, plan_options
 from databuild.cli.backend.build_session import show_build
 from databuild.cli.backend.invocation import Invocation
-from databuild.cli.backend.plan_file import read_plan
-from databuild.cli.flags.full_parse import UsageError
+from databuild.cli.flags.usage_error import UsageError
 from databuild.errors import InvalidRequestError
 from databuild.model.build_options import PlanOptions
 
@@ -25,6 +22,10 @@ def run(call: Invocation) -> int:
         return plan_command.run(call)
     plan = None
     if flags["plan"]:
+        from pathlib import Path
+
+        from databuild.cli.backend.plan_file import read_plan
+
         if call.positionals or flags["downstream"]:
             message = "--plan already names the partitions to build; give no PARTITION and no --downstream beside it"
             raise InvalidRequestError(message)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.flags.exit_codes import BUILT
-from databuild.cli.flags.full_parse import UsageError
+from databuild.cli.flags.usage_error import UsageError
 
 
 def run(call: Invocation) -> int:

@@ -6,7 +6,7 @@ from databuild.cli.backend.invocation import Invocation
 from databuild.cli.flags.command_table import COMMANDS
 from databuild.cli.flags.exit_codes import BUILT
 from databuild.cli.flags.flag_table import BOOL, flags_of
-from databuild.cli.flags.full_parse import UsageError
+from databuild.cli.flags.usage_error import UsageError
 
 _BASH = """\
 # Completion for {program}, the launcher of a DataBuild graph. `source` this file to use it.

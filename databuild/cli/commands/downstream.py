@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def run(call: Invocation) -> int:
     """Prints recorded lineage and declared inputs; runs nothing."""
     if not call.positionals:
-        from databuild.cli.flags.full_parse import UsageError
+        from databuild.cli.flags.usage_error import UsageError
 
         raise UsageError("downstream takes at least one REF", call.command)
     backend, transitive, limit = call.backend(), not call.flags["direct"], call.flags["limit"]

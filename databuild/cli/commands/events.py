@@ -11,7 +11,7 @@ from databuild.cli.backend.invocation import Invocation
 from databuild.cli.display.event_text import canonical, event_json, event_line
 from databuild.cli.display.formats import counted
 from databuild.cli.flags.exit_codes import BUILT, JOB_FAILED
-from databuild.cli.flags.full_parse import UsageError
+from databuild.cli.flags.usage_error import UsageError
 from databuild.errors import BuildPrunedError
 from databuild.model.lifecycle import BUILD_ENDS
 from databuild.model.paging import read_rows

@@ -8,12 +8,13 @@ from databuild.cli.backend.invocation import Invocation
 from databuild.cli.display.formats import bytes_text, counted, place_text, time_text
 from databuild.cli.display.output import as_json
 from databuild.cli.flags.exit_codes import BUILT
-from databuild.cli.flags.full_parse import UsageError
+from databuild.cli.flags.usage_error import UsageError
 from databuild.graph.reasons import absent_input_text, reason_text
 from databuild.model import statuses
 from databuild.model.enum_names import reason_name
 from databuild.model.job_graph import Plan, PlannedPartition
 from databuild.model.records import JobRunRecord, PartitionRecord
+from databuild.orchestration.coordination.dead_builds import next_step
 
 _MAX_INPUTS = 20
 _MAX_RUNS = 5
@@ -41,7 +42,10 @@ def run(call: Invocation) -> int:
         return BUILT
     call.out.line(f"partition  {ref}")
     call.out.line(f"job        {planned.job_label}")
-    _print_record(call, record, _death(record, dead))
+    death = _death(record, dead)
+    if record is not None and death is not None:
+        death = f"{death}; {next_step(backend.records, record.build_request_id)}"
+    _print_record(call, record, death)
     for job_run in history:
         dead_text = " (dead)" if _death(job_run, dead) else ""
         place = place_text(job_run, call.clock())
@@ -80,7 +84,7 @@ def _print_record(call: Invocation, record: PartitionRecord | None, death: str |
     # An adoption is recorded under the id of its operation instead of that of a build.
     if adoption is None or adoption.operation_id != record.build_request_id:
         since += f", in build {record.build_request_id}"
-    dead_text = f", but {death}; the next build ends it" if death else ""
+    dead_text = f", but {death}" if death else ""
     call.out.line(f"status     {since}{dead_text}")
     if adoption is not None:
         call.out.line(f"adopted    {time_text(adoption.time)} UTC by {adoption.author}: {adoption.reason}")

@@ -10,12 +10,14 @@ from databuild.cli.flags.exit_codes import BUILT
 from databuild.model import statuses
 from databuild.model.paging import read_rows
 from databuild.orchestration.coordination.build_ids import LATEST
-from databuild.orchestration.jobs.log_files import STREAMS
+from databuild.orchestration.logs.log_files import STREAMS, known_size
 
 if TYPE_CHECKING:
     from databuild.model.records import BuildRecord, JobRunRecord
 
 POLL_SECONDS = 0.2
+STORE_POLL_SECONDS = 1.0
+"""As long as a listing of a store is used again."""
 POLLS_PER_LIVENESS_CHECK = 5
 """Checking that a build is alive costs more than reading its logs, and may be late by a second."""
 
@@ -40,12 +42,14 @@ def run(call: Invocation) -> int:
     while True:
         # Read the status before the logs: if the build has ended, its logs are complete.
         ended = build.status in statuses.BUILD.ended
+        printer.refresh()
         if job_run is None:
             for new_run in _job_runs(call, build.build_request_id, last_number):
                 printer.add(new_run)
                 last_number = new_run.number
         printer.print_new()
         if ended or call.out.closed or not call.flags["follow"]:
+            printer.report_missing()
             if not printer.current:
                 reason = _pruned_message(call, build) or f"no job run of {text} has written anything"
                 call.err.line(f"databuild: {reason}")
@@ -56,7 +60,7 @@ def run(call: Invocation) -> int:
             printer.print_new()
             call.err.line(f"databuild: {fault}")
             return BUILT
-        call.sleep(POLL_SECONDS)
+        call.sleep(STORE_POLL_SECONDS if printer.reads_store else POLL_SECONDS)
         build = reader.build(build.build_request_id) or build
 
 
@@ -81,21 +85,46 @@ class _LogPrinter:
     def __init__(self, call: Invocation) -> None:
         self._call = call
         self._backend = call.backend()
+        self._runs: dict[str, JobRunRecord] = {}
         # Heading and offset in bytes, by job run and stream.
-        self._logs: dict[tuple[JobRunRecord, str], tuple[str, int]] = {}
-        self.current: tuple[JobRunRecord, str] | None = None
+        self._logs: dict[tuple[str, str], tuple[str, int]] = {}
+        self.current: tuple[str, str] | None = None
+
+    @property
+    def reads_store(self) -> bool:
+        """True if a log is in a store, not in a state directory."""
+        return any(run.log_store for run in self._runs.values())
 
     def add(self, job_run: JobRunRecord) -> None:
+        self._runs[job_run.job_run_id] = job_run
         place = place_text(job_run, self._call.clock())
         where = f" {place}" if place else ""
         for stream in STREAMS:
             heading = f"==> {job_run.job_run_id} {job_run.job_label}{where} ({stream}) <=="
-            self._logs[job_run, stream] = (heading, 0)
+            self._logs[job_run.job_run_id, stream] = (heading, 0)
+
+    def refresh(self) -> None:
+        """Reads the records of job runs again that had not ended: an end has the sizes of logs in a store."""
+        for run in self._runs.values():
+            if run.status not in statuses.JOB.ended:
+                self._runs[run.job_run_id] = self._backend.records.job_run(run.job_run_id) or run
+
+    def report_missing(self) -> None:
+        """Prints a line about each log whose store does not have all of it."""
+        for (job_run_id, stream), (_, offset) in self._logs.items():
+            run = self._runs[job_run_id]
+            missing = (known_size(run, stream) or 0) - offset
+            if missing > 0:
+                place = self._backend.log_path(run, stream)
+                self._call.err.line(
+                    f"databuild: {missing} bytes of {place} are missing: they were pruned, or the machine that ran the "
+                    "build has not stored them yet"
+                )
 
     def print_new(self) -> None:
         """Prints the content that was added to the logs since the last call."""
         for log, (heading, offset) in self._logs.items():
-            data = self._backend.read_log(*log, offset)
+            data = self._backend.read_log(self._runs[log[0]], log[1], offset)
             if not data:
                 continue
             text = data.decode(errors="replace")
@@ -122,5 +151,8 @@ def _job_runs(call: Invocation, build_request_id: str, after: int) -> list[JobRu
 def _as_json(call: Invocation, job_run: JobRunRecord) -> dict[str, Any]:
     backend = call.backend()
     texts = {stream: backend.read_log(job_run, stream, 0).decode(errors="replace") for stream in STREAMS}
-    names = ("job_run_id", "job_label", "status", "executor", "machine", "placed_time", "queued_seconds")
+    names = (
+        *("job_run_id", "job_label", "status", "executor", "machine", "placed_time", "queued_seconds"),
+        *("worker_id", "worker_request"),
+    )
     return {**{name: getattr(job_run, name) for name in names}, **texts}

@@ -28,7 +28,7 @@ def run(call: Invocation) -> int:
 
         return verify_stores.run(call)
     if call.flags["from"] is not None:
-        from databuild.cli.flags.full_parse import UsageError
+        from databuild.cli.flags.usage_error import UsageError
 
         raise UsageError("--from is for `partitions adopt --from=STATE_DIR`", call.command)
     reader = call.backend().records

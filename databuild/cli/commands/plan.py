@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from databuild.cli.backend.build_flags import check_downstream, plan_options
@@ -12,7 +11,7 @@ from databuild.cli.backend.invocation import Invocation
 from databuild.cli.display.formats import counted, some_of, table
 from databuild.cli.display.output import as_json
 from databuild.cli.flags.exit_codes import BUILT
-from databuild.cli.flags.full_parse import UsageError
+from databuild.cli.flags.usage_error import UsageError
 from databuild.graph.reasons import absent_input_text, reason_text
 from databuild.model.enum_names import reason_name
 from databuild.model.job_graph import Plan
@@ -32,6 +31,8 @@ def run(call: Invocation) -> int:
         call.positionals, plan_options(flags), downstream=flags["downstream"], digests=flags["output"] != "text"
     )
     if flags["output"] not in _FORMATS:
+        from pathlib import Path
+
         from databuild.cli.backend.plan_file import write_plan
 
         path = Path(call.path(flags["output"]))

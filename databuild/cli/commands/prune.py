@@ -7,7 +7,7 @@ import re
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.display.formats import bytes_text, counted, table, time_text
 from databuild.cli.flags.exit_codes import BUILT
-from databuild.cli.flags.full_parse import UsageError
+from databuild.cli.flags.usage_error import UsageError
 from databuild.errors import InvalidRequestError
 from databuild.model.pruning import Pruned, PruneOptions
 

@@ -7,13 +7,16 @@ import logging
 import signal
 
 from databuild.cli.backend.engines import chosen_executor, engines
+from databuild.cli.backend.exporting import start_exports
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.backend.job_environment import TOKENS_VARIABLE
 from databuild.cli.backend.local_build import FORCED_GRACE_SECONDS, number_of_jobs, telemetry
 from databuild.cli.backend.local_plan import settings
+from databuild.cli.backend.log_stores import chosen_log_store, storages
 from databuild.cli.backend.state_directories import print_hint
 from databuild.cli.flags.exit_codes import BUILT
-from databuild.cli.flags.full_parse import UsageError
+from databuild.cli.flags.usage_error import UsageError
+from databuild.event_log import liveness
 from databuild.executors.capacity import capacity_of
 from databuild.executors.descriptor_limit import DescriptorLimit
 from databuild.executors.local import LocalExecutor
@@ -43,6 +46,7 @@ async def _serve(call: Invocation, options: ServerOptions) -> None:
     # The limit counts for HTTP and for gRPC, so that connections take at most half of all descriptors.
     connections = min(Limits().max_connections, descriptor_limit.highest // 4)
     capacity = capacity_of(descriptor_limit, connections=2 * connections)
+    jobs = number_of_jobs(call, capacity)
 
     def make_executor() -> LocalExecutor:
         executors.append(
@@ -51,6 +55,9 @@ async def _serve(call: Invocation, options: ServerOptions) -> None:
                 grace_seconds=call.flags["grace_period"],
                 descriptor_limit=descriptor_limit,
                 capacity=capacity,
+                process=liveness.this_process(),
+                max_processes=jobs,
+                worker_idle_seconds=call.flags["worker_idle_seconds"],
             )
         )
         return executors[-1]
@@ -72,16 +79,19 @@ async def _serve(call: Invocation, options: ServerOptions) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup starts programs with SIGHUP ignored
             loop.add_signal_handler(number, on_signal)
+    event_log = call.open_event_log()
+    exports = start_exports(call, event_log)
     await serve(
         options,
         catalog=call.catalog(),
-        event_log=call.open_event_log(),
+        event_log=event_log,
         make_executor=make_executor,
         settings=settings(call),
         limits=Limits(
             max_builds=call.flags["max_builds"],
-            default_jobs=number_of_jobs(call, capacity),
+            default_jobs=jobs,
             default_executor=chosen_executor(call),
+            default_log_store=chosen_log_store(call),
             max_connections=connections,
         ),
         descriptor_limit=descriptor_limit,
@@ -90,7 +100,10 @@ async def _serve(call: Invocation, options: ServerOptions) -> None:
         started=lambda addresses: _print_addresses(call, addresses),
         telemetry=telemetry(call),
         engines=engines(call),
+        storages=storages(call),
     )
+    if exports is not None:
+        await asyncio.to_thread(exports.stop, call.flags["exporter_seconds"])
 
 
 def _options(call: Invocation) -> ServerOptions:

@@ -9,6 +9,7 @@ from databuild.cli.display.formats import build_duration_text, bytes_text, count
 from databuild.cli.display.output import as_json
 from databuild.cli.flags.exit_codes import BUILT
 from databuild.model import statuses
+from databuild.orchestration.coordination.dead_builds import next_step
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,11 +41,11 @@ def run(call: Invocation) -> int:
             }
         )
         return BUILT
-    _print_build(call, build, dead)
+    _print_build(call, build, f"{dead}; {next_step(reader, build.build_request_id)}" if dead else "")
     for line in waits:
         call.out.line(f"waiting    {line}")
     _print_sizes(call, sizes)
-    # The job runs of a dead build are recorded as running until the next build ends it.
+    # The job runs of a dead build are recorded as running until the next build ends or continues it.
     for title, runs in (("running", () if dead else running), ("failed", failed)):
         for job_run in runs:
             call.out.line(f"{title:<11}{_run_text(job_run, call.clock())}")
@@ -66,11 +67,11 @@ def _print_sizes(call: Invocation, sizes: Mapping[str, int]) -> None:
     call.out.line(line)
 
 
-def _print_build(call: Invocation, build: BuildRecord, dead: str | None) -> None:
+def _print_build(call: Invocation, build: BuildRecord, dead: str) -> None:
     ended = build.status in statuses.BUILD.ended
     kind = "duration" if ended else "last event after" if dead else "running for"
     cancel = f" (cancel requested by {build.cancel_requested_by})" if build.cancel_requested_by else ""
-    fault = f", but {dead}; the next build ends it" if dead else ""
+    fault = f", but {dead}" if dead else ""
     duration = build_duration_text(build, alive=not ended and not dead, now=call.clock())
     call.out.line(f"build      {build.build_request_id}  {build.status}{cancel}{fault}")
     call.out.line(f"graph      {build.graph_label}")

@@ -17,7 +17,17 @@ from databuild.v1 import partition_pb2 as pt
 
 # The fields that differ between two builds even if both did the same.
 _MASKED_FIELDS = frozenset(
-    {"event_id", "sequence", "time", "duration_seconds", "cpu_seconds", "peak_memory_bytes", "build_request_id"}
+    {
+        "event_id",
+        "sequence",
+        "time",
+        "duration_seconds",
+        "cpu_seconds",
+        "peak_memory_bytes",
+        "build_request_id",
+        "worker_id",
+        "worker_request",
+    }
 )
 _BUILD_REQUEST_ID = re.compile(r"\b\d{8}T\d{6}Z-[a-z0-9]+")
 
@@ -140,6 +150,9 @@ def _masked(value: Any) -> Any:
         for key in ("delegated_to_build_request_id", "retry_of_build_request_id"):
             if key in masked:
                 masked[key] = "BUILD"
+        # Of a file, the version of its store includes the time of its modification.
+        if "location" in masked:
+            masked["location"].pop("version", None)
         return masked
     if isinstance(value, list):
         return [_masked(item) for item in value]

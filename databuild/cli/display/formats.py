@@ -45,8 +45,11 @@ def place_text(job_run: JobRunRecord, now: float) -> str:
     """Tells where a job run is or was: `waits at ENGINE for 12.3 s`, or `on MACHINE of ENGINE, waited 0.50 s`.
 
     Returns:
-        The text; empty for a job run on the machine of its orchestrator.
+        The text; `request 3 of worker 5f0c1a-2` for one that a worker has served; empty for a process on the machine
+        of its orchestrator.
     """
+    if job_run.worker_id:
+        return f"request {job_run.worker_request} of worker {job_run.worker_id}"
     if not job_run.executor:
         return ""
     if job_run.placed_time:

@@ -15,7 +15,6 @@ class Command(NamedTuple):
         details: Further sentences; empty for none.
         example: An example, to put after `bazel run //examples:build_graph --`.
         aliases: Other names.
-        quick: True if the command only reads records, and is parsed without absl to start fast.
         hidden: True if the overview of commands leaves it out.
     """
 
@@ -25,9 +24,10 @@ class Command(NamedTuple):
     details: str
     example: str
     aliases: tuple[str, ...] = ()
-    quick: bool = False
     hidden: bool = False
 
+
+DEFAULT_COMMAND = "build"
 
 _BUILD = "A BUILD is the id of a build, the beginning of an id, or `latest`, which is the default."
 
@@ -48,14 +48,13 @@ COMMANDS = (
         "plan daily_flights/date=2013-01-01 --output=week.plan",
         aliases=("validate",),
     ),
-    Command("status", "[BUILD]", "Shows the state of a build.", _BUILD, "status latest", quick=True),
+    Command("status", "[BUILD]", "Shows the state of a build.", _BUILD, "status latest"),
     Command(
         "builds",
         "",
         "Lists builds, newest first.",
         "For the next page, pass the last id of this page as `--before`.",
         "builds --status=FAILED --limit=5",
-        quick=True,
     ),
     Command(
         "retry",
@@ -86,7 +85,6 @@ COMMANDS = (
         "are recorded. It records what is missing, so that the next build makes it again. It exits with 1 if something "
         "is missing, changed or cannot be read. After an interruption, `--after` goes on.",
         "partitions daily_flights/ --status=AVAILABLE",
-        quick=True,
     ),
     Command(
         "explain",
@@ -106,7 +104,6 @@ COMMANDS = (
         "those of one step, and a recorded partition is listed once for each REF that it was made from. Nothing is "
         "planned, so jobs with `config` are only known as recorded.",
         "downstream daily_flights/date=2013-01-01",
-        quick=True,
     ),
     Command(
         "events",
@@ -127,7 +124,6 @@ COMMANDS = (
         "Prints the standard output and standard error of job runs.",
         f"{_BUILD} A JOB_RUN is the id of a job run, as `status` prints it.",
         "logs latest --follow",
-        quick=True,
     ),
     Command(
         "report",
@@ -137,7 +133,6 @@ COMMANDS = (
         "HTML file with the job graph and the timeline. `build` and `retry` write reports with `--report` and "
         "`--junit_xml`.",
         "report latest --format=html > report.html",
-        quick=True,
     ),
     Command(
         "graph",

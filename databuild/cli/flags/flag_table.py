@@ -134,9 +134,27 @@ FLAGS = (
     Flag("tls_client_certificate", STRING, None, "The client certificate to present to the engine, in PEM.", _EXECUTING,
          value_name="FILE"),
     Flag("tls_client_key", STRING, None, "The key of that certificate, in PEM.", _EXECUTING, value_name="FILE"),
+    Flag("notify", STRINGS, (), "A URL that gets notifications of builds and failed checks as CloudEvents. May be "
+         "repeated. Default: those of the graph.", _EXECUTING, value_name="URL"),
+    Flag("notify_on", STRINGS, (), "An occasion of notifications: `end` of a build, `failure`, `first_failure` after a "
+         "success, or `check` that did not pass. May be repeated. Default: those of the graph, else `failure` and "
+         "`check`.", _EXECUTING, value_name="OCCASION"),
+    Flag("notify_template", STRING, None, "A JSON file that makes the bodies of notifications, with `${name}` for "
+         "facts.", _EXECUTING, value_name="FILE"),
+    Flag("exporter_seconds", FLOAT, 10.0, "The time after a build, or at the end of a service, to send what is left of "
+         "notifications. The next build or service sends the rest.", _EXECUTING, value_name="SECONDS"),
+    Flag("exporter_failure", ENUM, "warn", "How to handle notifications that could not be sent in time, or that were "
+         "refused: warn, or end with exit code 3.", _BUILDING, values=("warn", "fail")),
+    Flag("log_store", STRING, None, "The place of the logs of jobs: a folder that machines share, or "
+         "`s3://BUCKET/PATH`, `gs://...` or `az://...`. Default: that of the graph, else the state directory.",
+         _EXECUTING, value_name="URI"),
+    Flag("log_store", STRING, None, "Also prune the logs in this place, where builds of this event log put them. "
+         "Default: that of the graph.", ("prune",), value_name="URI"),
     Flag("build_request_id", STRING, None, "The id of the new build. Default: a new id.", _BUILDING, value_name="ID"),
     Flag("grace_period", FLOAT, 10.0, "The time between SIGTERM and SIGKILL for job processes that have to stop.",
          (*_BUILDING, *_SERVE), value_name="SECONDS"),
+    Flag("worker_idle_seconds", FLOAT, 60.0, "The time after which an idle worker process of a job ends.", _SERVE,
+         value_name="SECONDS"),
     Flag("failed_jobs_only", BOOL, False, "Request only the partitions that failed jobs should have produced.",
          ("retry",)),
     Flag("status", ENUM, None, "Only builds with this status.", ("builds",), values=statuses.BUILD.names),

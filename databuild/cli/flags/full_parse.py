@@ -10,26 +10,11 @@ from typing import Any
 
 from absl import flags
 
-from databuild.cli.flags.command_table import COMMANDS_BY_NAME
+from databuild.cli.flags.command_table import COMMANDS_BY_NAME, DEFAULT_COMMAND
 from databuild.cli.flags.flag_table import BOOL, ENUM, FLAGS, FLOAT, INT, STRINGS, flags_of, min_value
-from databuild.errors import InvalidRequestError
+from databuild.cli.flags.usage_error import UsageError
 
-DEFAULT_COMMAND = "build"
 _FLAG_FILE = "--flagfile="
-
-
-class UsageError(InvalidRequestError):
-    """An invalid command line.
-
-    Args:
-        fault: The fault, as a clause.
-        command: The command whose help the message refers to; empty for the overview.
-    """
-
-    def __init__(self, fault: str, command: str = "") -> None:
-        self.fault = fault
-        self.command = command
-        super().__init__(f"{fault}; see `{f'help {command}' if command else 'help'}`")
 
 
 def parse(args: Sequence[str], folder: str = "") -> tuple[str, dict[str, Any], list[str]]:

@@ -1,4 +1,4 @@
-"""A parser of simple command lines of commands that only read, which starts faster than absl.
+"""A parser of simple command lines, which starts faster than absl.
 
 It accepts a strict subset: `--name=value` and `--name`, spelled exactly as in the table. It leaves everything else to
 `full_parse.py`, so that errors are worded in one place.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from databuild.cli.flags.command_table import COMMANDS_BY_NAME
+from databuild.cli.flags.command_table import COMMANDS_BY_NAME, DEFAULT_COMMAND
 from databuild.cli.flags.flag_table import BOOL, ENUM, INT, STRING, STRINGS, flags_of, min_value
 
 
@@ -18,10 +18,10 @@ def parse_quickly(args: Sequence[str]) -> tuple[str, dict[str, Any], list[str]] 
     positionals = [arg for arg in args if not arg.startswith("-")]
     if not positionals:
         return None
-    command = COMMANDS_BY_NAME.get(positionals[0])
-    if command is None or not command.quick:
-        return None
-    flags = {flag.name: flag for flag in flags_of(command.name)}
+    command, words = DEFAULT_COMMAND, positionals
+    if positionals[0] in COMMANDS_BY_NAME:
+        command, words = COMMANDS_BY_NAME[positionals[0]].name, positionals[1:]
+    flags = {flag.name: flag for flag in flags_of(command)}
     values = {name: [] if flag.kind == STRINGS else flag.default for name, flag in flags.items()}
     for arg in args:
         if not arg.startswith("-"):
@@ -30,13 +30,15 @@ def parse_quickly(args: Sequence[str]) -> tuple[str, dict[str, Any], list[str]] 
         flag = flags.get(name)
         if flag is None or not arg.startswith("--"):
             return None
-        # `--noflag`, `--flag=true`, FLOAT and STRINGS are rare in commands that only read, and left to absl.
+        # `--noflag`, `--flag=true` and FLOAT are rare, and left to absl.
         if flag.kind == BOOL and not equals:
             values[name] = True
         elif equals and (flag.kind == STRING or (flag.kind == ENUM and text in flag.values)):
             values[name] = text
+        elif equals and flag.kind == STRINGS:
+            values[name].append(text)
         elif equals and flag.kind == INT and text.isascii() and text.isdigit() and int(text) >= min_value(flag):
             values[name] = int(text)
         else:
             return None
-    return command.name, values, positionals[1:]
+    return command, values, words

@@ -40,7 +40,10 @@ _TYPES: Final = {
     "duration_seconds": "float8",
     "cpu_seconds": "float8",
     "placed_time": "float8",
+    "worker_request": "bigint",
     "queued_seconds": "float8",
+    "stdout_bytes": "bigint",
+    "stderr_bytes": "bigint",
 }
 
 
@@ -69,7 +72,12 @@ _PLACED_RUN: Final = ManyRows(
       executor = coalesce(nullif(excluded.executor, ''), old.executor),
       machine = coalesce(nullif(excluded.machine, ''), old.machine),
       placed_time = coalesce(nullif(excluded.placed_time, 0), old.placed_time),
-      queued_seconds = CASE WHEN excluded.placed_time > 0 THEN excluded.queued_seconds ELSE old.queued_seconds END""",
+      queued_seconds = CASE WHEN excluded.placed_time > 0 THEN excluded.queued_seconds ELSE old.queued_seconds END,
+      log_store = coalesce(nullif(excluded.log_store, ''), old.log_store),
+      stdout_bytes = coalesce(excluded.stdout_bytes, old.stdout_bytes),
+      stderr_bytes = coalesce(excluded.stderr_bytes, old.stderr_bytes),
+      worker_id = coalesce(nullif(excluded.worker_id, ''), old.worker_id),
+      worker_request = coalesce(nullif(excluded.worker_request, 0), old.worker_request)""",
 )
 _BUILD_PARTITION: Final = ManyRows(
     _columns(("build_request_id", "ref", *BuildPartition._fields)),

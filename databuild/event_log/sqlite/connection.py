@@ -24,6 +24,9 @@ BUSY_SECONDS: Final = 60.0
 
 QUERIES: Final = Queries(os.path.dirname(__file__))  # noqa: PTH120
 
+_MAX_CACHE_KIB: Final = 16 * 1024
+"""With SQLite's default of 2 MiB, the records of a large plan would be read from the file several times."""
+
 _BUSY_POLL_SECONDS: Final = 0.005
 
 
@@ -63,6 +66,7 @@ def _open(uri: str) -> tuple[sqlite3.Connection, int, bool]:
     )
     try:
         connection.execute("PRAGMA case_sensitive_like = ON")
+        connection.execute(f"PRAGMA cache_size = -{_MAX_CACHE_KIB}")
         connection.execute("BEGIN")  # one snapshot: another process may be creating the tables
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         application = connection.execute("PRAGMA application_id").fetchone()[0]

@@ -8,15 +8,18 @@ import os
 import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
 
 from databuild.event_log.coordination import Claim, ClaimRequest, LeaseOwner
 from databuild.event_log.group_commit import Append, ClaimAll, GroupCommit, RenewLease
 from databuild.event_log.log import Observer
-from databuild.event_log.sqlite.cursors import SqliteCursors
-from databuild.event_log.sqlite.pruning import SqlitePruner
 from databuild.event_log.sqlite.reader import SqliteReader
 from databuild.event_log.sqlite.writer import SqliteWriter
 from databuild.v1.events_pb2 import BuildEvent
+
+if TYPE_CHECKING:
+    from databuild.event_log.sqlite.cursors import SqliteCursors
+    from databuild.event_log.sqlite.pruning import SqlitePruner
 
 _memory_log_numbers = itertools.count(1)
 
@@ -60,9 +63,13 @@ class SqliteEventLog:
         return SqliteReader(self._path, clock=self._clock, lock=self._lock)
 
     def pruner(self) -> SqlitePruner:
+        from databuild.event_log.sqlite.pruning import SqlitePruner
+
         return SqlitePruner(self._path, lock=self._lock)
 
     def cursors(self) -> SqliteCursors:
+        from databuild.event_log.sqlite.cursors import SqliteCursors
+
         return SqliteCursors(self._path, clock=self._clock, lock=self._lock)
 
     async def close(self) -> None:

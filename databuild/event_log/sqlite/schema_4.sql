@@ -1,4 +1,4 @@
--- Version 4 of the schema: how far exporters have read the log, and the places of data.
+-- Version 4 of the schema: how far exporters have read the log, the places of data and of logs, and workers.
 CREATE TABLE export_cursors (
   exporter TEXT NOT NULL PRIMARY KEY,
   position INTEGER NOT NULL,
@@ -9,3 +9,12 @@ CREATE TABLE export_cursors (
 -- The places of the data of partitions, each a JSON array of its URI, its size and its version.
 ALTER TABLE partitions ADD COLUMN location TEXT NOT NULL DEFAULT '';
 ALTER TABLE partition_snapshots ADD COLUMN location TEXT NOT NULL DEFAULT '';
+
+-- Where the logs of job runs are, with their sizes.
+ALTER TABLE placements ADD COLUMN log_store TEXT NOT NULL DEFAULT '';
+ALTER TABLE placements ADD COLUMN stdout_bytes INTEGER;
+ALTER TABLE placements ADD COLUMN stderr_bytes INTEGER;
+
+-- The worker that served a job run, and the number of its request.
+ALTER TABLE placements ADD COLUMN worker_id TEXT NOT NULL DEFAULT '';
+ALTER TABLE placements ADD COLUMN worker_request INTEGER NOT NULL DEFAULT 0;

@@ -71,7 +71,12 @@ _PLACED_RUN = ManyRows(
     """ON CONFLICT DO UPDATE SET executor = iif(excluded.executor <> '', excluded.executor, executor),
       machine = iif(excluded.machine <> '', excluded.machine, machine),
       placed_time = iif(excluded.placed_time, excluded.placed_time, placed_time),
-      queued_seconds = iif(excluded.placed_time, excluded.queued_seconds, queued_seconds)""",
+      queued_seconds = iif(excluded.placed_time, excluded.queued_seconds, queued_seconds),
+      log_store = iif(excluded.log_store <> '', excluded.log_store, log_store),
+      stdout_bytes = coalesce(excluded.stdout_bytes, stdout_bytes),
+      stderr_bytes = coalesce(excluded.stderr_bytes, stderr_bytes),
+      worker_id = iif(excluded.worker_request, excluded.worker_id, worker_id),
+      worker_request = iif(excluded.worker_request, excluded.worker_request, worker_request)""",
 )
 _STATUS = "status = excluded.status, build_request_id = excluded.build_request_id, time = excluded.time"
 _INTO_PARTITIONS = (

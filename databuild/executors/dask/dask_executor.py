@@ -49,6 +49,8 @@ _PICKLE_PROTOCOL: Final = 5
 _MAX_BATCH_RUNS: Final = 1000
 _MAX_BATCH_BYTES: Final = 4 << 20
 _SUBMIT_SECONDS: Final = 0.01
+_CANCEL_DELAY_SECONDS: Final = 0.02
+_RELEASE_DELAY_SECONDS: Final = 0.2
 _MIN_BACKOFF_SECONDS: Final = 0.2
 _MAX_BACKOFF_SECONDS: Final = 10.0
 _CANCEL_SECONDS: Final = 5.0
@@ -96,8 +98,8 @@ class DaskExecutor:
         self._runs: dict[str, Run] = {}
         self._pending: list[Run] = []
         self._unaccepted: dict[str, Any] = {}
-        self._cancels = KeyBatch("cancel", self._connected)
-        self._releases = KeyBatch("release", self._connected)
+        self._cancels = KeyBatch("cancel", self._connected, _CANCEL_DELAY_SECONDS)
+        self._releases = KeyBatch("release", self._connected, _RELEASE_DELAY_SECONDS)
         self._connection: Connection | None = None
         self._is_connected = asyncio.Event()
         self._has_pending = asyncio.Event()
@@ -197,7 +199,7 @@ class DaskExecutor:
             message = run.ended.result()
             return run.result(message, await self._reader.finish(run, message))
         except asyncio.CancelledError:
-            if not self._left:
+            if not (self._left or run.spec.goes_on()):
                 await self._cancel(run)
             raise
         finally:
@@ -323,14 +325,15 @@ class DaskExecutor:
         Raises:
             OSError: The task description or the code cannot be read.
         """
-        task = None
-        if spec.task:
-            task = await asyncio.to_thread(lambda: zlib.compress(Path(spec.task).read_bytes(), 1))
+        task, compressed = spec.task, False
+        if isinstance(task, Path):
+            task, compressed = await asyncio.to_thread(_compressed, task), True
         details = {
             "argv": tuple(spec.argv),
             "env": dict(spec.env),
             "root": spec.code.root if spec.code is not None else "",
             "task": task,
+            "compressed": compressed,
             "report": bool(spec.report),
             "files": [bool(spec.stdout), bool(spec.stderr)],
             "timeout": spec.timeout_seconds,
@@ -417,6 +420,10 @@ class DaskExecutor:
         task = asyncio.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(functools.partial(_done, self._tasks))
+
+
+def _compressed(path: Path) -> bytes:
+    return zlib.compress(path.read_bytes(), 1)
 
 
 def _done(tasks: set[asyncio.Task[None]], task: asyncio.Task[None]) -> None:

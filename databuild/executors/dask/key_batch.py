@@ -9,21 +9,22 @@ from typing import Final
 
 from databuild.executors.dask.connection import Connection, ConnectionLostError
 
-_DELAY_SECONDS: Final = 0.02
 _MAX_KEYS: Final = 1000
 
 
 class KeyBatch:
     """Collects the keys of runs, and sends them together."""
 
-    def __init__(self, call: str, connected: Callable[[], Awaitable[Connection]]) -> None:
+    def __init__(self, call: str, connected: Callable[[], Awaitable[Connection]], delay_seconds: float) -> None:
         """Sends nothing yet.
 
         Args:
             call: The call of the plugin on the scheduler that takes the keys.
             connected: Waits for a connection and returns it.
+            delay_seconds: The time for which keys are collected before they are sent.
         """
         self._call = call
+        self._delay_seconds = delay_seconds
         self._connected = connected
         self._keys: list[str] = []
         self._has_keys = asyncio.Event()
@@ -37,7 +38,7 @@ class KeyBatch:
         """Sends keys until it is cancelled."""
         while True:
             await self._has_keys.wait()
-            await asyncio.sleep(_DELAY_SECONDS)
+            await asyncio.sleep(self._delay_seconds)
             await self.flush(await self._connected())
 
     async def flush(self, connection: Connection) -> None:

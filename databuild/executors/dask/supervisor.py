@@ -107,8 +107,8 @@ class Supervisor:
             os.makedirs(work)  # noqa: PTH103
         env = dict(job["env"])
         argv = job["argv"]
-        if job["task"] is not None:
-            Path(folder, "task").write_bytes(zlib.decompress(job["task"]))
+        if task := job["task"]:
+            Path(folder, "task").write_bytes(zlib.decompress(task) if job["compressed"] else task)
             env["DATABUILD_TASK"] = f"{folder}/task"
         if job["report"]:
             env["DATABUILD_REPORT"] = f"{folder}/report"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 from pathlib import Path
 from typing import Final
 
@@ -59,7 +58,7 @@ class Actions:
         if spec.code is not None:
             root.directories.add(name=TREE, digest=await self._code.send(spec.code))
         if spec.task:
-            task = _file_blob(spec.task)
+            task = blob(spec.task) if isinstance(spec.task, bytes) else _file_blob(spec.task)
             root.files.add(name=_TASK, digest=task.digest)
             blobs.append(task)
         root_blob = message_blob(root)
@@ -115,7 +114,7 @@ def _command(spec: ProcessSpec, platform: api.Platform) -> api.Command:
     )
 
 
-def _file_blob(path: str) -> Blob:
-    if os.stat(path).st_size <= _MAX_BYTES_IN_MEMORY:  # noqa: PTH116
-        return blob(Path(path).read_bytes())
-    return Blob(file_digest(path), None, path)
+def _file_blob(path: Path) -> Blob:
+    if path.stat().st_size <= _MAX_BYTES_IN_MEMORY:
+        return blob(path.read_bytes())
+    return Blob(file_digest(str(path)), None, str(path))

@@ -138,7 +138,10 @@ def webhook_name(url: str) -> str:
     Raises:
         InvalidRequestError: It is not an `http:` or `https:` URL of a host.
     """
-    parts = urllib.parse.urlsplit(url)
+    try:
+        parts = urllib.parse.urlsplit(url)
+    except ValueError:  # a bracket without the other one
+        parts = urllib.parse.urlsplit("")
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise InvalidRequestError("the address of notifications must be http://HOST/PATH or https://HOST/PATH")
     return f"{parts.scheme}://{parts.hostname}#{hashlib.sha256(url.encode()).hexdigest()[:8]}"

@@ -28,7 +28,7 @@ class Notification(NamedTuple):
     """One notification.
 
     Attributes:
-        kind: What happened, such as `build.failed` or `check.failed`.
+        kind: The kind of event, such as `build.failed` or `check.failed`.
         id: The id, which depends on the event alone.
         build_request_id: The build.
         graph_label: The graph.

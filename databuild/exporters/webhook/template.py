@@ -16,28 +16,11 @@ from databuild.errors import InvalidRequestError
 from databuild.exporters.webhook.notifications import Notification
 
 NAMES: Final = frozenset(
-    [
-        "kind",
-        "id",
-        "time",
-        "build_request_id",
-        "graph_label",
-        "requested",
-        "requested_count",
-        "status",
-        "jobs_completed",
-        "jobs_failed",
-        "message",
-        "category",
-        "cancelled_by",
-        "warnings",
-        "job_run_id",
-        "job_label",
-        "check",
-        "ref",
-        "severity",
-        "tainted",
-    ]
+    {
+        *("kind", "id", "time", "build_request_id", "graph_label", "requested", "requested_count", "status"),
+        *("jobs_completed", "jobs_failed", "message", "category", "cancelled_by", "warnings", "job_run_id"),
+        *("job_label", "check", "ref", "severity", "tainted"),
+    }
 )
 """The facts that a template may name."""
 

@@ -15,6 +15,7 @@ from databuild.graph.catalog import JobCatalog
 from databuild.graph.ports import PlanningObserver
 from databuild.orchestration.build.admission import Admission, ImmediateAdmission
 from databuild.orchestration.build.settings import Settings
+from databuild.orchestration.logs.log_uploads import LogUploads
 from databuild.orchestration.telemetry.telemetry import Telemetry
 from databuild.v1 import events_pb2 as ev
 
@@ -33,6 +34,7 @@ class BuildContext:
         telemetry: Receives traces and metrics; None for none.
         admission: Decides when the build may start.
         engines: The engines that builds may use.
+        log_uploads: Copies the logs of builds with a log store; None if builds have none.
         continue_build: Continues a build on an engine whose orchestrator has died, as for `Coordination`; None to end
             it.
         on_event: Called with every event when it is passed to the event log, before it is durable.
@@ -48,6 +50,7 @@ class BuildContext:
     telemetry: Telemetry | None = None
     admission: Admission = field(default_factory=ImmediateAdmission)
     engines: Engines = field(default_factory=no_engines)
+    log_uploads: LogUploads | None = None
     continue_build: Callable[[str, str], bool] | None = None
     on_event: Callable[[ev.BuildEvent], None] | None = None
     planning: PlanningObserver | None = None

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from databuild.errors import DataBuildError
-from databuild.orchestration.build.begun_build import read_begun_build
 from databuild.orchestration.build.build_context import BuildContext
 from databuild.orchestration.build.run_build import continue_build
 
@@ -32,6 +31,8 @@ class ContinuedBuilds:
         """Continues a build in a new task. Returns False if this process cannot."""
         if build_request_id in self._tasks:
             return True
+        from databuild.orchestration.build.begun_build import read_begun_build
+
         context = self._context
         with contextlib.closing(context.event_log.reader()) as reader:
             begun = read_begun_build(reader, build_request_id, holder, catalog=context.catalog, engines=context.engines)

@@ -52,6 +52,9 @@ class BuildRecorder:
         versions: Versions,
         wait_for_release: Callable[[Sequence[str]], Awaitable[None]],
         needs: Mapping[str, tuple[Need, ...]],
+        *,
+        log_store: str = "",
+        on_engine: bool,
     ) -> None:
         """Records nothing yet.
 
@@ -60,12 +63,16 @@ class BuildRecorder:
             versions: The versions of partitions during the execution.
             wait_for_release: Waits until no other live build claims any of these refs; without refs, for a moment.
             needs: The resources shared by builds that one run of a job needs, by job label.
+            log_store: The URI of the place of the logs; empty for the state directory.
+            on_engine: True if the jobs run on an engine.
         """
         self.completed = 0
         self.tokens: dict[str, int] = {}
         self.running: dict[str, tuple[Task, pt.Manifest]] = {}
         self._wait_for_release = wait_for_release
         self._needs = needs
+        self._log_store = log_store
+        self._on_engine = on_engine
         self._orchestrator = orchestrator
         self._versions = versions
         self._tainted: dict[str, set[str]] = {}
@@ -94,7 +101,9 @@ class BuildRecorder:
             )
             for attempt in attempts
         ]
-        return ClaimBatch(self._orchestrator.claim(requests), lambda claims: self._follow(attempts, claims))
+        claims = self._orchestrator.claim(requests)
+        # Other runs wait in the queue of an engine meanwhile, so that no machine waits for a claim.
+        return ClaimBatch(claims, lambda answers: self._follow(attempts, answers), urgent=not self._on_engine)
 
     def wait_for_change(self, task: Task) -> Awaitable[None]:
         return self._wait_for_release(() if task.task_id in self._short_of_resources else task.config.outputs)
@@ -253,6 +262,7 @@ class BuildRecorder:
     def _start(self, started: Attempt, payloads: list[Payload]) -> None:
         task = started.task
         running = self._job_event(started, ev.JOB_STATUS_RUNNING)
+        running.log_store = self._log_store
         manifest = running.manifest
         manifest.job_label = task.job_label
         manifest.code_digest = self._versions.code_digest(task)
@@ -288,7 +298,11 @@ class BuildRecorder:
             event.duration_seconds = process.duration_seconds
             event.cpu_seconds = process.cpu_seconds
             event.peak_memory_bytes = process.peak_memory_bytes
+            event.worker_id = process.worker_id
+            event.worker_request = process.worker_request
             event.metrics.extend(outcome.metrics)
+            if outcome.log_sizes is not None:
+                event.stdout_bytes, event.stderr_bytes = outcome.log_sizes
             if outcome.complete:
                 # These outputs are complete although the run has failed, so they precede its end, which fails the rest.
                 self._orchestrator.emit(*self._available(task, job_run_id, outcome.complete))

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from databuild.errors import (
     CoordinationError,
@@ -20,7 +20,6 @@ from databuild.errors import (
 )
 from databuild.event_log.coordination import LeaseOwner
 from databuild.executors.executor import RemoteExecutor
-from databuild.graph.execution import ExecutionOptions, execute
 from databuild.graph.plan_changes import changes_since
 from databuild.graph.ports import PartitionRecords
 from databuild.graph.reasons import absent_inputs_warning
@@ -29,7 +28,6 @@ from databuild.model.build_request_id import check_build_request_id
 from databuild.model.job_graph import Plan
 from databuild.model.lifecycle import MAY_BE_LOST, NOTHING, BuildState
 from databuild.model.results import BuildResult, Cancelled, Failed, FailFast, Success
-from databuild.orchestration.build.begun_build import BegunBuild
 from databuild.orchestration.build.build_context import BuildContext
 from databuild.orchestration.build.cancellation import Cancellation, run_to_end
 from databuild.orchestration.build.make_plan import make_plan
@@ -42,13 +40,15 @@ from databuild.orchestration.coordination.versions import Versions
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.orchestration.events.payloads import partition_missing
 from databuild.orchestration.events.plan_events import emit_plan
-from databuild.orchestration.jobs.job_runner import JobRunner
 from databuild.orchestration.jobs.resources import Resources
-from databuild.orchestration.jobs.task_access import TaskAccess
-from databuild.orchestration.jobs.task_descriptions import TaskDescriptions
+from databuild.orchestration.logs.build_logs import BuildLogs, LogsInStateDirectory, LogsInStore
 from databuild.orchestration.stores.used_data import UsedData
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
+
+if TYPE_CHECKING:
+    from databuild.orchestration.build.begun_build import BegunBuild
+    from databuild.orchestration.jobs.task_access import TaskAccess
 
 _MAX_ENGINE_PAUSE_SECONDS: Final = 30.0
 
@@ -114,6 +114,7 @@ class _Build:
             state = _received(request)
         self._reader = context.event_log.reader()
         self._folder = f"{context.settings.log_directory}/{request.build_request_id}"
+        self._logs = _logs(request, context, self._folder)
         self._orchestrator = BuildOrchestrator(
             context.event_log,
             request.build_request_id,
@@ -147,7 +148,12 @@ class _Build:
             lost=self._record_losses,
         )
         self._recorder = BuildRecorder(
-            self._orchestrator, self._versions, self._coordination.wait_for_release, self._resources.shared
+            self._orchestrator,
+            self._versions,
+            self._coordination.wait_for_release,
+            self._resources.shared,
+            log_store=self._logs.log_store,
+            on_engine=engine is not None,
         )
 
     async def run(self) -> BuildResult:
@@ -206,9 +212,12 @@ class _Build:
 
     async def _work(self) -> BuildResult:
         _make_folder(self._folder)
+        _make_folder(self._logs.folder)
         if self._begun is not None:
             return await self._execute(self._begun.plan)
         await self._coordination.end_dead_builds()
+        if self._context.log_uploads is not None:
+            self._context.log_uploads.take_over(self._reader)
         with self._orchestrator.with_tracing_span("databuild.planning"):
             plan = await self._plan()
         result = await self._execute(plan)
@@ -244,6 +253,9 @@ class _Build:
         """Writes the end of the build. A cancellation that arrives meanwhile is too late."""
 
         async def write() -> None:
+            if self._logs.log_store:
+                async with self._coordination.renewing_lease():
+                    self._warnings += await self._logs.finish()
             await self._orchestrator.complete_build(result, warnings=self._warnings)
 
         await run_to_end(write(), name="end-of-build")
@@ -298,6 +310,9 @@ class _Build:
             return await self._execute_tasks(plan) if plan.tasks else Success(jobs_completed=0)
 
     async def _execute_tasks(self, plan: Plan) -> BuildResult:
+        from databuild.orchestration.jobs.task_access import TaskAccess
+        from databuild.orchestration.jobs.task_descriptions import TaskDescriptions
+
         if self._engine is not None:
             await self._connect(self._engine)
         descriptions = TaskDescriptions(
@@ -305,6 +320,11 @@ class _Build:
         )
         async with TaskAccess(descriptions.describe, self._folder).serving() as tasks:
             return await self._run_tasks(plan, tasks)
+
+    def _jobs_with_workers(self) -> frozenset[str]:
+        if self._engine is not None:
+            return frozenset()
+        return frozenset(label for label, job in self._context.catalog.jobs.items() if job.worker is not None)
 
     async def _connect(self, engine: RemoteExecutor) -> None:
         """Connects to the engine; for a build that was begun, again for a while, since its job runs may be going on."""
@@ -320,6 +340,10 @@ class _Build:
             waited, pause = waited + pause, min(pause * 2, _MAX_ENGINE_PAUSE_SECONDS)
 
     async def _run_tasks(self, plan: Plan, tasks: TaskAccess) -> BuildResult:
+        # A build without tasks starts faster without the modules that only run them.
+        from databuild.graph.execution import ExecutionOptions, execute
+        from databuild.orchestration.jobs.job_runner import JobRunner
+
         recorder = self._recorder
         runner = JobRunner(
             self._context.executor,
@@ -327,11 +351,13 @@ class _Build:
             engine=self._engine,
             handles=self._begun.handles if self._begun is not None else {},
             folder=self._folder,
+            logs=self._logs,
             working_directory=self._context.settings.working_directory,
             on_report=recorder.record_report,
             token=recorder.tokens.pop,
             tasks=tasks,
             running=recorder.running,
+            goes_on=lambda: self._coordination.lost or self._orchestrator.failed,
             orchestrator=self._orchestrator,
         )
         local_jobs = self._context.executor.capacity.processes
@@ -351,6 +377,8 @@ class _Build:
                 retries={label: job.retry for label, job in self._context.catalog.jobs.items()},
                 limits=self._resources.limits(jobs, local_jobs),
                 needs=self._resources.needs,
+                # A worker of another job gives way to each change of the job.
+                consecutive=self._jobs_with_workers(),
             ),
             needed=self._versions.needed,
             inputs=self._used_data if self._request.options.verify != "none" else None,
@@ -392,6 +420,15 @@ def _received(request: BuildRequest) -> BuildState:
         last_sequence=1 + len(requested),
         partitions=requested.items(),
     )
+
+
+def _logs(request: BuildRequest, context: BuildContext, folder: str) -> BuildLogs:
+    log_store = request.options.log_store
+    if not log_store:
+        return LogsInStateDirectory(folder)
+    if context.log_uploads is None:
+        raise InvalidRequestError(f"log_store is {log_store!r}; builds of this process have none")
+    return LogsInStore(context.log_uploads, log_store, request.build_request_id)
 
 
 def _make_folder(path: str) -> None:

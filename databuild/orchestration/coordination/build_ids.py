@@ -36,9 +36,9 @@ def find_build(reader: BuildReads, text: str = LATEST) -> BuildRecord:
 
 def dead_build_message(reader: OpenBuildReads, build_request_id: str) -> str:
     """Returns the message that a build is dead; empty if its orchestrator may be alive, or the build has ended."""
-    from databuild.orchestration.coordination.dead_builds import find_dead_builds
+    from databuild.orchestration.coordination.dead_builds import find_dead_builds, next_step
 
     dead = find_dead_builds(reader).get(build_request_id)
     if dead is None:
         return ""
-    return f"build {build_request_id} is dead: {dead.fault}; the next build ends it"
+    return f"build {build_request_id} is dead: {dead.fault}; {next_step(reader, build_request_id)}"

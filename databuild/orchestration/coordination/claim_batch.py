@@ -54,9 +54,23 @@ class BatchVerdicts(NamedTuple):
 class ClaimBatch:
     """A batch of pending claims; implements `PendingVerdicts`."""
 
-    def __init__(self, claims: Awaitable[Sequence[Claim]], judge: Callable[[Sequence[Claim]], BatchVerdicts]) -> None:
-        """Calls `judge` once, with the answers to the claims, as soon as they are there."""
+    def __init__(
+        self,
+        claims: Awaitable[Sequence[Claim]],
+        judge: Callable[[Sequence[Claim]], BatchVerdicts],
+        *,
+        urgent: bool = True,
+    ) -> None:
+        """Waits for the answers to claims.
+
+        Args:
+            claims: The answers.
+            judge: Called once, with the answers, as soon as they are there.
+            urgent: True to have them written at once when they are awaited; False to let them share the transaction of
+                other operations, which takes a few milliseconds longer.
+        """
         self._claims = asyncio.ensure_future(claims)
+        self._urgent = urgent
         self._judge = judge
         self._judged: BatchVerdicts | None = None
         self._claims.add_done_callback(self._answered)
@@ -79,7 +93,7 @@ class ClaimBatch:
         return self._result().verdicts
 
     def __await__(self) -> Generator[Any, Any, Sequence[Verdict]]:
-        yield from self._claims.__await__()
+        yield from (self._claims if self._urgent else asyncio.wait((self._claims,))).__await__()
         verdicts, written = self._result()
         if written is not None:
             yield from written.__await__()

@@ -12,12 +12,23 @@ from databuild.model import statuses
 from databuild.model.paging import read_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from typing import Protocol
 
     from databuild.event_log.coordination import Lease
     from databuild.event_log.liveness import Liveness
     from databuild.event_log.reads import BuildReads, OpenBuildReads
     from databuild.model.records import BuildRecord
+    from databuild.v1.events_pb2 import BuildEvent
+
+    class BuildEventReads(Protocol):
+        """Reads a build and its events."""
+
+        def build(self, build_request_id: str) -> BuildRecord | None: ...
+
+        def events(
+            self, build_request_id: str, *, after_sequence: int = 0, limit: int = 1000
+        ) -> Sequence[BuildEvent]: ...
 
 
 class Death(NamedTuple):
@@ -48,10 +59,19 @@ def find_orphaned_leases(reader: OpenBuildReads, liveness: Liveness = processes)
     return _find(reader, liveness)[1]
 
 
-def is_on_engine(reader: BuildReads, build_request_id: str) -> bool:
-    """Returns True if the jobs of a build run on an engine, so that another process may continue it."""
+def engine_of(reader: BuildEventReads, build_request_id: str) -> str:
+    """Returns the address of the engine that runs the jobs of a build; empty for this machine."""
     events = reader.events(build_request_id, limit=1)
-    return bool(events) and bool(events[0].build_request.options.executor)
+    return events[0].build_request.options.executor if events else ""
+
+
+def next_step(reader: BuildEventReads, build_request_id: str) -> str:
+    """Returns the words that say what the next process does with a dead build."""
+    build = reader.build(build_request_id)
+    engine = engine_of(reader, build_request_id) if build is not None and build.status == "EXECUTING" else ""
+    if engine:
+        return f"the next build on {engine} with the same code continues it, any other ends it"
+    return "the next build ends it"
 
 
 def _builds(reader: OpenBuildReads, status: str) -> Iterator[BuildRecord]:

@@ -7,6 +7,7 @@ not plan, run processes or read the event log.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -14,6 +15,7 @@ from typing import Any, Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from databuild.errors import OrchestrationError
 from databuild.event_log.coordination import Claim, ClaimRequest
 from databuild.event_log.log import EventLog
 from databuild.model.job_run_id import parse_job_run_id
@@ -40,6 +42,9 @@ from databuild.orchestration.telemetry.telemetry import NoTelemetry, Telemetry
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from databuild.v1 import plan_pb2
+
+PLACEMENT_SECONDS: Final = 0.005
+"""The longest time after which a placement is passed to the event log."""
 
 _NOTHING: Final[Mapping[str, str]] = {}
 
@@ -85,6 +90,7 @@ class BuildOrchestrator:
         self._failure: BaseException | None = None
         self._refused: list[ev.BuildEvent] = []
         self._last: asyncio.Future[None] | None = None
+        self._placements: list[Payload] = []
 
     @classmethod
     def with_mock_event_log(
@@ -115,13 +121,18 @@ class BuildOrchestrator:
         """The emitted events that could not be written."""
         return self._refused
 
+    @property
+    def failed(self) -> bool:
+        """True if an event could not be written, so that another process may be writing the build."""
+        return self._failure is not None
+
     async def settled(self) -> None:
-        """Waits until every emitted event is written or refused."""
+        """Waits until every emitted event is written or refused, except placements that have not been passed on yet."""
         if self._last is not None:  # appends end in the order in which they were made
             await asyncio.wait((self._last,))
 
     async def written(self) -> None:
-        """Waits until every emitted event is written.
+        """Waits until every emitted event is written, except placements that have not been passed on yet.
 
         Raises:
             EventLogError: One of them could not be written.
@@ -254,20 +265,24 @@ class BuildOrchestrator:
         """Emits that a job run has failed."""
         return self.emit(("job", job_event(job_run_id, task_id, job_label, ev.JOB_STATUS_FAILED, attempt, failure)))
 
-    def emit_placement(self, job_run_id: str, *, executor: str, handle: str) -> Awaitable[None]:
-        """Emits that an engine has accepted a job run.
+    def emit_placement(self, job_run_id: str, *, executor: str, handle: str) -> None:
+        """Emits that an engine has accepted a job run: together with the next events, or a few milliseconds later.
 
         Args:
             job_run_id: The job run, which is RUNNING.
             executor: The address of the engine, without secrets.
             handle: The text by which the executor finds the run again.
         """
-        return self.emit(("placement", ev.PlacementEvent(job_run_id=job_run_id, executor=executor, handle=handle)))
+        self._place(ev.PlacementEvent(job_run_id=job_run_id, executor=executor, handle=handle))
 
-    def emit_start(self, job_run_id: str, *, machine: str, queued_seconds: float) -> Awaitable[None]:
-        """Emits that a machine of an engine has started a job run, after a time in its queue."""
-        started = ev.PlacementEvent(job_run_id=job_run_id, started=True, machine=machine, queued_seconds=queued_seconds)
-        return self.emit(("placement", started))
+    def emit_start(self, job_run_id: str, *, machine: str, queued_seconds: float) -> None:
+        """Emits that a machine of an engine has started a job run, after a time in its queue.
+
+        It is passed on together with the next events, or a few milliseconds later.
+        """
+        self._place(
+            ev.PlacementEvent(job_run_id=job_run_id, started=True, machine=machine, queued_seconds=queued_seconds)
+        )
 
     def claim(self, requests: Sequence[ClaimRequest]) -> Awaitable[Sequence[Claim]]:
         return self._event_log.claim(requests)
@@ -281,6 +296,9 @@ class BuildOrchestrator:
         """
         if self._failure is not None:
             raise self._failure
+        if self._placements:
+            placements, self._placements = self._placements, []
+            return self.emit(*placements, *payloads)
         sequence = self._state.last_sequence
         now = self._clock()
         seconds = int(now)
@@ -307,6 +325,19 @@ class BuildOrchestrator:
             for event in events:
                 observer(event)
         return appended
+
+    def _place(self, placement: ev.PlacementEvent) -> None:
+        # A message of an engine is often about several job runs, and that about the start of a short one comes with
+        # its end. Fewer appends cost less.
+        if not self._placements:
+            asyncio.get_running_loop().call_later(PLACEMENT_SECONDS, self._emit_placements)
+        self._placements.append(("placement", placement))
+
+    def _emit_placements(self) -> None:
+        if self._placements:
+            # If the event log has failed, the next event raises the error again.
+            with contextlib.suppress(OrchestrationError):
+                self.emit()
 
     def _written(self, appended: asyncio.Future[None], events: Sequence[ev.BuildEvent]) -> None:
         if not appended.cancelled() and (error := appended.exception()) is not None:

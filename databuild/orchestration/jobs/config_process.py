@@ -1,19 +1,21 @@
-"""Configurations of jobs, by running `JOB config REF...`."""
+"""Configurations of jobs, by running `JOB config REF...` or by asking a worker."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from databuild.errors import JobConfigurationError
 from databuild.executors.executor import Executor, ProcessSpec
 from databuild.graph.batches import batches_that_fit
 from databuild.graph.catalog import Job
-from databuild.graph.job_protocol import parse_configure_response
+from databuild.graph.job_protocol import configs_of_response, parse_configure_response
 from databuild.model.job_graph import JobConfig
 from databuild.orchestration.jobs.process_faults import end_of_output, process_fault
+from databuild.orchestration.jobs.worker_spec import worker_spec
+from databuild.v1.job_pb2 import JobConfigureResponse
 
 _MAX_EVENT_LOOP_BYTES: Final = 4 * 1024 * 1024
 """Maximum size of an answer that is parsed on the event loop. Larger answers are parsed in a thread."""
@@ -58,15 +60,18 @@ class ConfigProcess:
             env=env,
             cwd=self._working_directory,
             timeout_seconds=job.timeout_seconds,
+            worker=worker_spec(job, refs, configure=True),
         )
         result = await self._executor.run(spec)
         fault = process_fault(result, job.timeout_seconds)
         if fault is not None:
             raise JobConfigurationError(job.label, fault.message, refs=refs, output=end_of_output(result))
-        if len(result.stdout) <= _MAX_EVENT_LOOP_BYTES:
-            configs: Sequence[JobConfig] = parse_configure_response(result.stdout, job_label=job.label, refs=refs)
+        answer = result.stdout if result.configured is None else result.configured
+        size = len(answer) if isinstance(answer, bytes) else answer.ByteSize()
+        if size <= _MAX_EVENT_LOOP_BYTES:
+            configs = _parse(answer, job, refs)
         else:
-            configs = await _parse_in_thread(result.stdout, job, refs)
+            configs = await _parse_in_thread(answer, job, refs)
         for config in configs:
             # A command that is too large fails at each attempt. This error comes earlier, and names the output.
             environment = {**job.environment, **dict(config.env)}
@@ -76,14 +81,18 @@ class ConfigProcess:
         return configs
 
 
-async def _parse_in_thread(printed: bytes, job: Job, refs: Sequence[str]) -> Sequence[JobConfig]:
+def _parse(
+    answer: bytes | JobConfigureResponse, job: Job, refs: Sequence[str], cancelled: Callable[[], bool] | None = None
+) -> Sequence[JobConfig]:
+    if isinstance(answer, bytes):
+        return parse_configure_response(answer, job_label=job.label, refs=refs, cancelled=cancelled)
+    return configs_of_response(answer, job_label=job.label, refs=refs, cancelled=cancelled)
+
+
+async def _parse_in_thread(answer: bytes | JobConfigureResponse, job: Job, refs: Sequence[str]) -> Sequence[JobConfig]:
     """Parses an answer in a thread. If the caller is cancelled, the thread stops soon."""
     cancelled = threading.Event()
-
-    def parse() -> Sequence[JobConfig]:
-        return parse_configure_response(printed, job_label=job.label, refs=refs, cancelled=cancelled.is_set)
-
     try:
-        return await asyncio.to_thread(parse)
+        return await asyncio.to_thread(_parse, answer, job, refs, cancelled.is_set)
     finally:
         cancelled.set()

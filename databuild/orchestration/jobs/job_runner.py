@@ -27,6 +27,8 @@ from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.orchestration.jobs.process_faults import ProcessFault, process_fault
 from databuild.orchestration.jobs.reports import ReportFaultError, add_location, parse_report, tainted_by
 from databuild.orchestration.jobs.task_access import TaskAccess
+from databuild.orchestration.jobs.worker_spec import worker_spec
+from databuild.orchestration.logs.build_logs import BuildLogs
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import job_pb2
 from databuild.v1 import partition_pb2 as pt
@@ -42,11 +44,13 @@ class JobRunOutcome(RunOutcome):
         process: The result of its process.
         metrics: The metrics that it reported.
         complete: The outputs that are complete and trusted although the job run has failed.
+        log_sizes: The sizes of standard output and standard error, if their logs are in a store.
     """
 
     process: ProcessResult = _NO_RESULT
     metrics: tuple[pt.Metric, ...] = ()
     complete: frozenset[str] = frozenset()
+    log_sizes: tuple[int, int] | None = None
 
 
 @dataclass(slots=True)
@@ -72,11 +76,13 @@ class JobRunner:
         handles: Mapping[str, str],
         orchestrator: BuildOrchestrator,
         folder: str,
+        logs: BuildLogs,
         working_directory: str,
         on_report: Callable[[Task, str, job_pb2.JobReport], None],
         token: Callable[[str], int],
         tasks: TaskAccess,
         running: Mapping[str, tuple[Task, pt.Manifest]],
+        goes_on: Callable[[], bool],
     ) -> None:
         """Runs nothing yet.
 
@@ -86,12 +92,14 @@ class JobRunner:
             engine: Runs the jobs that are not always local; None to run all jobs on this machine.
             handles: The handles of job runs that another process has handed to the engine, by id.
             orchestrator: The orchestrator of the build, which traces job runs.
-            folder: An existing folder for logs and reports.
+            folder: An existing folder for reports.
+            logs: The logs of the build, whose folder exists.
             working_directory: The working directory of the jobs.
             on_report: Called with the task, the id of the job run and each of its reports while it runs.
             token: Returns the fencing token of a job run that is about to start.
             tasks: Lets job runs read their task descriptions.
             running: The task and the manifest of each job run that is running, by its id.
+            goes_on: Returns True if job runs on the engine are left to another process when they are cancelled here.
         """
         self._executor = executor
         self._catalog = catalog
@@ -100,22 +108,32 @@ class JobRunner:
         self._orchestrator = orchestrator
         self._build_request_id = build_request_id = orchestrator.build_request_id
         self._folder = folder
+        self._logs = logs
         self._working_directory = working_directory
         self._on_report = on_report
         self._token = token
         self._tasks = tasks
         self._running = running
+        self._goes_on = goes_on
         self._trace = f"00-{_digest(build_request_id, 16)}-"
 
     async def run(self, task: Task, attempt: int) -> JobRunOutcome:
         with self._orchestrator.with_tracing_span("databuild.job_run", job=task.job_label, attempt=attempt):
             job_run_id = format_job_run_id(self._build_request_id, task.task_id, attempt)
-            if self._engine is not None and not self._catalog.jobs[task.job_label].always_local:
-                return await self._run_on(self._engine, task, attempt, job_run_id)
-            if self._tasks.socket:
-                return await self._run(task, attempt, job_run_id, self._tasks.socket)
-            async with self._tasks.file(job_run_id) as path:
-                return await self._run(task, attempt, job_run_id, path)
+            self._logs.begin(job_run_id, resumed=job_run_id in self._handles)
+            try:
+                outcome = await self._run_anywhere(task, attempt, job_run_id)
+            finally:
+                sizes = self._logs.end(job_run_id)
+            return outcome if sizes is None else replace(outcome, log_sizes=sizes)
+
+    async def _run_anywhere(self, task: Task, attempt: int, job_run_id: str) -> JobRunOutcome:
+        if self._engine is not None and not self._catalog.jobs[task.job_label].always_local:
+            return await self._run_on(self._engine, task, attempt, job_run_id)
+        if self._tasks.socket:
+            return await self._run(task, attempt, job_run_id, self._tasks.socket)
+        async with self._tasks.file(job_run_id) as path:
+            return await self._run(task, attempt, job_run_id, path)
 
     async def _run(self, task: Task, attempt: int, job_run_id: str, address: str) -> JobRunOutcome:
         spec = self._spec(task, attempt, job_run_id, address)
@@ -134,29 +152,26 @@ class JobRunner:
 
         def on_placement(placement: Placement) -> None:
             nonlocal started
-            # As for reports: the next event of the build raises the error.
-            with contextlib.suppress(OrchestrationError):
-                if placement.handle and placement.handle != self._handles.get(job_run_id):
-                    orchestrator.emit_placement(job_run_id, executor=engine.uri, handle=placement.handle)
-                if not placement.handle or placement.machine:
-                    started = True
-                    orchestrator.emit_start(
-                        job_run_id, machine=placement.machine, queued_seconds=placement.queued_seconds
-                    )
+            if placement.handle and placement.handle != self._handles.get(job_run_id):
+                orchestrator.emit_placement(job_run_id, executor=engine.uri, handle=placement.handle)
+            if not placement.handle or placement.machine:
+                started = True
+                orchestrator.emit_start(job_run_id, machine=placement.machine, queued_seconds=placement.queued_seconds)
 
         # The start of the attempt is durable before the engine knows of it, so that a process that continues the
         # build after this one asks the engine for it, and does not start it again.
         await orchestrator.written()
-        async with self._tasks.file(job_run_id) as path:
-            spec = self._spec(task, attempt, job_run_id, path)
+        async with self._tasks.content(job_run_id) as description:
+            spec = self._spec(task, attempt, job_run_id, "")
             spec = replace(
                 spec,
                 env={**spec.env, ENGINE_VARIABLE: engine.uri},
                 run_id=job_run_id,
                 code=self._code(job),
-                task=path,
+                task=description,
                 properties=properties_for(engine.uri, {**self._catalog.exec_properties, **job.exec_properties}),
                 resources=job.resources,
+                goes_on=self._goes_on,
             )
             try:
                 if job_run_id in self._handles:
@@ -173,6 +188,7 @@ class JobRunner:
     def _spec(self, task: Task, attempt: int, job_run_id: str, address: str) -> ProcessSpec:
         job = self._catalog.jobs[task.job_label]
         base = f"{self._folder}/{job_run_id}"
+        log = f"{self._logs.folder}/{job_run_id}"
         # A resumed run has its token already.
         token = self._token(job_run_id) if job_run_id not in self._handles else 0
         return ProcessSpec(
@@ -190,10 +206,11 @@ class JobRunner:
                 "TRACEPARENT": self._orchestrator.traceparent() or self._derived_traceparent(job_run_id),
             },
             cwd=self._working_directory,
-            stdout=base + ".stdout",
-            stderr=base + ".stderr",
+            stdout=log + ".stdout",
+            stderr=log + ".stderr",
             report=base + ".report",
             timeout_seconds=job.timeout_seconds,
+            worker=worker_spec(job, task.config.args),
         )
 
     def _code(self, job: Job) -> Code | None:

@@ -59,8 +59,13 @@ def process_fault(result: ProcessResult, timeout_seconds: float | None) -> Proce
     if result.timed_out:
         message = f"ran longer than its timeout of {timeout_seconds or 0:g} seconds{_unended(result)}"
         return ProcessFault(pt.FAILURE_CATEGORY_TIMEOUT, message)
-    if result.exit_code == 0:
-        return None
+    if result.worker_fault is not None:
+        category = pt.FAILURE_CATEGORY_USER if result.worker_fault.users_fault else pt.FAILURE_CATEGORY_INFRASTRUCTURE
+        return ProcessFault(category, result.worker_fault.message)
+    return _fault_of_exit_code(result) if result.exit_code else None
+
+
+def _fault_of_exit_code(result: ProcessResult) -> ProcessFault:
     # A job is often a shell script, which turns the signal of its last command into an exit code.
     by_shell = result.exit_code > _SHELL_OFFSET
     number = _signal_number(result.exit_code - _SHELL_OFFSET if by_shell else -result.exit_code)

@@ -5,8 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from pathlib import Path
+from typing import Final
 
 from databuild.orchestration.jobs.task_server import SHORT_FOLDER, TaskServer
+
+MAX_BYTES_IN_MEMORY: Final = 4096
+"""The largest description that is passed to an engine without a file. Thousands may be in memory at once."""
 
 
 class TaskAccess:
@@ -50,24 +55,51 @@ class TaskAccess:
     @contextlib.asynccontextmanager
     async def file(self, job_run_id: str) -> AsyncIterator[str]:
         """Returns a context in which a job run can read its description from a file, for runs without a socket."""
-        path = f"{self._folder}/{job_run_id}.task"
-        try:
-            await self._write(job_run_id, path)
-            yield path
-        finally:
-            _remove(path)
+        path = self._path(job_run_id)
+        async with self._parts(job_run_id) as parts:
+            try:
+                await _write(path, b"", parts)
+                yield path
+            finally:
+                _remove(path)
 
-    async def _write(self, job_run_id: str, path: str) -> None:
+    @contextlib.asynccontextmanager
+    async def content(self, job_run_id: str) -> AsyncIterator[bytes | Path]:
+        """Returns a context with a description: its bytes, or the file with it if it is large."""
+        path = self._path(job_run_id)
+        async with self._parts(job_run_id) as parts:
+            beginning = b""
+            async for part in parts:
+                beginning += part
+                if len(beginning) > MAX_BYTES_IN_MEMORY:
+                    break
+            else:
+                yield beginning
+                return
+            try:
+                await _write(path, beginning, parts)
+                yield Path(path)
+            finally:
+                _remove(path)
+
+    def _parts(self, job_run_id: str) -> contextlib.aclosing[AsyncGenerator[bytes]]:
         parts = self._describe(job_run_id)
         assert parts is not None, job_run_id
-        async with contextlib.aclosing(parts):
-            try:
-                with open(path, "wb") as file:  # noqa: ASYNC230, PTH123 - in parts; the files of logs are written here too
-                    async for part in parts:
-                        file.write(part)
-            except OSError:
-                # A job that reads its description will say that the file does not exist. Others need none.
-                _remove(path)
+        return contextlib.aclosing(parts)
+
+    def _path(self, job_run_id: str) -> str:
+        return f"{self._folder}/{job_run_id}.task"
+
+
+async def _write(path: str, beginning: bytes, parts: AsyncGenerator[bytes]) -> None:
+    try:
+        with open(path, "wb") as file:  # noqa: ASYNC230, PTH123 - in parts; the files of logs are written here too
+            file.write(beginning)
+            async for part in parts:
+                file.write(part)
+    except OSError:
+        # A job that reads its description will say that the file does not exist. Others need none.
+        _remove(path)
 
 
 def _remove(path: str) -> None:

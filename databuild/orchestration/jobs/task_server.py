@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import errno
 import os
-import secrets
 import socket
 import stat
 import time
@@ -73,7 +72,7 @@ class TaskServer:
             folder: An existing folder of this build. A socket that a killed process leaves there goes with the folder.
             short_folder: A folder that all builds of a user share, with `{user}` for the id of the user.
         """
-        name = f"task-{secrets.token_hex(4)}"
+        name = f"task-{os.urandom(4).hex()}"
         try:
             path = f"{folder}/{name}"
             self._listening = _listen(path)

@@ -16,7 +16,7 @@ from databuild.event_log.reads import LineageReads, OpenBuildReads
 from databuild.model import statuses
 from databuild.model.build_request_id import new_build_request_id
 from databuild.model.records import BuildRecord
-from databuild.orchestration.coordination.dead_builds import find_dead_builds, is_on_engine
+from databuild.orchestration.coordination.dead_builds import engine_of, find_dead_builds
 from databuild.orchestration.events.payloads import REFS_PER_EVENT
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
@@ -39,7 +39,7 @@ def cancel_request(
     if build.status in statuses.BUILD.ended:
         raise BuildStateError(build_request_id, build.status, f"has already ended: {build.status}")
     dead = find_dead_builds(reader, liveness).get(build_request_id)
-    if dead is not None and not is_on_engine(reader, build_request_id):
+    if dead is not None and not engine_of(reader, build_request_id):
         fault = f"cannot be cancelled: {dead.fault}; `retry {build_request_id}` continues it"
         raise BuildStateError(build_request_id, build.status, fault)
     event = ev.CancelRequestEvent(target_build_request_id=build_request_id, author=author)

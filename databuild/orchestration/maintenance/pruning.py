@@ -2,54 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from databuild.event_log.log import Pruner
 from databuild.event_log.reads import Reader
 from databuild.model.pruning import Pruned, PrunedBuild, PruneOptions
 from databuild.model.records import BuildRecord
-from databuild.orchestration.jobs.job_logs import prunable_logs, prune_logs
+from databuild.orchestration.logs.log_folders import LogFolders, prunable_logs, prune_logs
 from databuild.orchestration.maintenance.retention import Batch, batches, builds_to_prune, prune_builds
 
 
-def prunable(reader: Reader, log_directory: str, options: PruneOptions, now: float) -> Pruned:
+def prunable(reader: Reader, places: Sequence[LogFolders], options: PruneOptions, now: float) -> Pruned:
     """Returns the builds, events and logs that `prune` would remove; changes nothing.
 
     Args:
         reader: Reads the event log.
-        log_directory: The folder of the job logs.
+        places: The places of job logs.
         options: The selection.
         now: The time, in seconds since the epoch.
     """
     parts = [_part(batch) for batch in batches(reader, _builds(reader, options, now))]
     builds = tuple(build for part in parts for build in part.builds)
     chosen = frozenset(build.build_request_id for build in builds)
-    logs = prunable_logs(reader, log_directory, before=_logs_before(options, now), also=chosen.__contains__)
-    sizes = [size for _, size in logs]
+    before = _logs_before(options, now)
+    logs = [log for place in places for log in prunable_logs(reader, place, before=before, also=chosen.__contains__)]
     events, event_bytes = sum(part.events for part in parts), sum(part.event_bytes for part in parts)
-    return Pruned(builds, events, event_bytes, len(sizes), sum(sizes))
+    return Pruned(builds, events, event_bytes, len({build for build, _ in logs}), sum(size for _, size in logs))
 
 
-def prune(reader: Reader, pruner: Pruner, log_directory: str, options: PruneOptions, now: float) -> Iterator[Pruned]:
+def prune(
+    reader: Reader, pruner: Pruner, places: Sequence[LogFolders], options: PruneOptions, now: float
+) -> Iterator[Pruned]:
     """Prunes in parts, and yields each part when it is done. After an interruption, the next pruning continues.
 
     Args:
         reader: Reads the event log.
         pruner: Prunes it.
-        log_directory: The folder of the job logs.
+        places: The places of job logs.
         options: The selection.
         now: The time, in seconds since the epoch.
 
     Raises:
         EventLogError: The event log failed.
         OSError: A folder cannot be removed.
+        StorageError: A store of logs cannot be used.
     """
     if options.builds:
         for batch in prune_builds(pruner, reader, _builds(reader, options, now), now):
             yield _part(batch)
         yield Pruned(freed_bytes=pruner.vacuum())
-    for _, size in prune_logs(reader, log_directory, before=_logs_before(options, now)):
-        yield Pruned(log_builds=1, log_bytes=size)
+    counted: set[str] = set()
+    for place in places:
+        for build, size in prune_logs(reader, place, before=_logs_before(options, now)):
+            yield Pruned(log_builds=int(build not in counted), log_bytes=size)
+            counted.add(build)
 
 
 def _builds(reader: Reader, options: PruneOptions, now: float) -> Iterator[BuildRecord]:

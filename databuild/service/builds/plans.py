@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from databuild.event_log.reads import Reader
 from databuild.executors.executor import ProcessExecutor
@@ -44,6 +45,7 @@ class Planner:
         self._slots = asyncio.Semaphore(max_plans)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._plans: set[asyncio.Task[Any]] = set()
 
     async def plan(
         self,
@@ -66,11 +68,18 @@ class Planner:
     async def close(self) -> None:
         """Cancels plans that are being made, ends their job processes, and stops the event loop."""
         if self._loop is not None and self._thread is not None:
-            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_cancel_others(), self._loop))
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._end_plans(), self._loop))
             self._loop.call_soon_threadsafe(self._loop.stop)
             await asyncio.to_thread(self._thread.join)
             self._loop.close()
             self._loop = None
+
+    async def _end_plans(self) -> None:
+        for plan in self._plans:
+            plan.cancel()
+        await asyncio.gather(*self._plans, return_exceptions=True)
+        if self._executor is not None:
+            await self._executor.close()
 
     def _ensure_loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
@@ -81,6 +90,10 @@ class Planner:
         return self._loop
 
     async def _make(self, requested: Sequence[str], options: PlanOptions, records: PartitionRecords | None) -> Plan:
+        plan = asyncio.current_task()
+        assert plan is not None
+        self._plans.add(plan)
+        plan.add_done_callback(self._plans.discard)
         # An executor belongs to the event loop on which it is made.
         if self._executor is None:
             self._executor = self._make_executor()
@@ -97,11 +110,3 @@ class Planner:
                 options=options,
                 past=past,
             )
-
-
-async def _cancel_others() -> None:
-    """Cancels all other tasks of the event loop, and waits for them."""
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)

@@ -15,6 +15,7 @@ from databuild.orchestration.build.downstream_request import Requested
 from databuild.orchestration.build.settings import BuildRequest
 from databuild.orchestration.coordination.build_ids import LATEST
 from databuild.service.resources.limits import Limits
+from databuild.storage.storage_uri import without_credentials
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,9 +94,12 @@ def build_request(submission: Submission, requested: Requested, limits: Limits, 
     if executor not in {"", limits.default_executor}:
         known = " and ".join(filter(None, (LOCAL, limits.default_executor)))
         raise InvalidRequestError(f"executor is {executor!r}; this service has {known}")
+    if options.log_store not in {"", limits.default_log_store}:
+        known = limits.default_log_store or "the state directory"
+        raise InvalidRequestError(f"log_store is {without_credentials(options.log_store)!r}; this service has {known}")
     # An engine says how many jobs it runs at once when the build connects to it.
     jobs = options.jobs or (0 if executor else limits.default_jobs)
-    options = replace(options, jobs=jobs, executor=executor)
+    options = replace(options, jobs=jobs, executor=executor, log_store=limits.default_log_store)
     plan = submission.plan
     return BuildRequest(
         build_request_id=chosen_id or new_build_request_id(),

@@ -19,6 +19,9 @@ from databuild.orchestration.build.build_context import BuildContext
 from databuild.orchestration.build.settings import Settings
 from databuild.orchestration.coordination.coordination import Coordination
 from databuild.orchestration.coordination.dead_builds import find_dead_builds
+from databuild.orchestration.logs.log_folders import log_folders
+from databuild.orchestration.logs.log_uploads import LogUploads
+from databuild.orchestration.logs.stored_logs import LogReader
 from databuild.orchestration.telemetry.telemetry import Telemetry
 from databuild.service.builds.abandoned_builds import find_abandoned_builds
 from databuild.service.builds.builds import BuildService
@@ -34,6 +37,7 @@ from databuild.service.partitions.partitions import Partitions
 from databuild.service.partitions.store_verification import StoreVerification
 from databuild.service.resources.limits import Limits
 from databuild.service.resources.reader_pool import ReaderPool
+from databuild.storage.storages import Storages
 from databuild.v1.events_pb2 import BuildEvent
 
 _HOUSEKEEPING_SECONDS: Final = 10.0
@@ -72,6 +76,7 @@ class GraphService:
         clock: Callable[[], float] = time.time,
         liveness: Liveness = processes,
         engines: Engines | None = None,
+        storages: Storages | None = None,
     ) -> None:
         """Connects the parts. `start` starts them.
 
@@ -86,6 +91,7 @@ class GraphService:
             clock: Returns the time in seconds since the epoch.
             liveness: Tells which processes have died.
             engines: The engines that builds may use; None for none. `close` disconnects from them.
+            storages: The stores of logs; None for none but folders.
         """
         self.catalog = catalog
         self.limits = limits = limits or Limits()
@@ -94,6 +100,8 @@ class GraphService:
         self._liveness = liveness
         self._executor = make_executor()
         self._engines = engines or no_engines()
+        storages = storages or Storages({})
+        self._log_uploads = LogUploads(storages, settings.log_directory)
         self._readers = ReaderPool(event_log.reader)
         # Only one reader: a reader reports what is new since its own last wait.
         self._notification_reader = ReaderPool(event_log.reader, 1)
@@ -113,6 +121,7 @@ class GraphService:
             telemetry=telemetry,
             on_event=on_event,
             engines=self._engines,
+            log_uploads=self._log_uploads,
         )
         self.running = RunningBuilds(context, limits, self._readers)
         self.builds = BuildService(
@@ -144,8 +153,13 @@ class GraphService:
         self.stores = StoreVerification(catalog=catalog, event_log=self._event_log, limits=limits, clock=clock)
         self.jobs = Jobs(catalog, limits, self._readers)
         self.graph = GraphRecords(catalog, limits, self._readers)
-        self.logs = Logs(settings.log_directory, self._readers)
-        self.maintenance = Maintenance(event_log, settings.log_directory, self._readers, clock=clock)
+        self.logs = Logs(settings.log_directory, self._readers, LogReader(settings.log_directory, storages))
+        self.maintenance = Maintenance(
+            event_log,
+            log_folders(settings.log_directory, storages, limits.default_log_store),
+            self._readers,
+            clock=clock,
+        )
         self._housekeeping: asyncio.Task[None] | None = None
 
     async def start(self) -> Sequence[str]:
@@ -158,6 +172,7 @@ class GraphService:
             The ids of the dead builds that were ended now.
         """
         ended = await self._take_over()
+        await self._readers.read(self._log_uploads.take_over)
         self._housekeeping = asyncio.create_task(self._keep_house(), name="housekeeping")
         return ended
 
@@ -181,11 +196,13 @@ class GraphService:
             self._engines.leave()
         await self.running.end(leave_builds=leave_builds)
         await self._engines.close()
+        await asyncio.to_thread(self._log_uploads.close)
         # The streams end after the builds, so that watchers get the last events.
         self.logs.close()
         await self.maintenance.close()
         self.event_feeds.close()
         await self._planner.close()
+        await self._executor.close()
         await asyncio.to_thread(self._readers.close)
         await asyncio.to_thread(self._notification_reader.close)
         await self._event_log.close()

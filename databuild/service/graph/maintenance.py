@@ -20,6 +20,7 @@ from databuild.model.build_request_id import new_build_request_id
 from databuild.model.pruning import Pruned, PruneOptions
 from databuild.model.views import Verification
 from databuild.orchestration.coordination.build_ids import find_build
+from databuild.orchestration.logs.log_folders import LogFolders
 from databuild.orchestration.maintenance.pruning import prunable, prune
 from databuild.service.resources.reader_pool import ReaderPool
 
@@ -42,7 +43,7 @@ class Maintenance:
 
     Args:
         event_log: The event log.
-        log_directory: The folder of the job logs.
+        log_places: The places of job logs.
         readers: Read the event log.
         max_seconds: The time after which a request returns.
         clock: Returns the time in seconds since the epoch.
@@ -51,14 +52,14 @@ class Maintenance:
     def __init__(
         self,
         event_log: EventLog,
-        log_directory: str,
+        log_places: Sequence[LogFolders],
         readers: ReaderPool,
         *,
         max_seconds: float = MAX_SECONDS,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._event_log = event_log
-        self._log_directory = log_directory
+        self._log_places = log_places
         self._readers = readers
         self._max_seconds = max_seconds
         self._clock = clock
@@ -76,7 +77,7 @@ class Maintenance:
         """
         now = self._clock()
         if dry_run:
-            return await self._readers.read(lambda reader: prunable(reader, self._log_directory, options, now))
+            return await self._readers.read(lambda reader: prunable(reader, self._log_places, options, now))
         task = asyncio.create_task(self._prune_alone(options, now), name="pruning")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -142,7 +143,7 @@ class Maintenance:
         total = Pruned()
         reader, pruner = self._event_log.reader(), self._event_log.pruner()
         try:
-            for part in prune(reader, pruner, self._log_directory, options, now):
+            for part in prune(reader, pruner, self._log_places, options, now):
                 total = total.plus(part)
                 if self._closed or time.monotonic() >= end:
                     return total._replace(more=True)

@@ -11,8 +11,9 @@ from databuild.event_log.reads import LogSize
 from databuild.model import statuses
 from databuild.model.records import JobRunRecord
 from databuild.model.views import LogChunk, StorageUsage
-from databuild.orchestration.jobs.job_logs import bytes_under, logs_pruned_before
-from databuild.orchestration.jobs.log_files import STREAMS, log_path, log_size, read_log
+from databuild.orchestration.logs.log_files import STREAMS, known_size
+from databuild.orchestration.logs.log_folders import bytes_under, logs_pruned_before
+from databuild.orchestration.logs.stored_logs import LogReader
 from databuild.service.resources.reader_pool import ReaderPool
 
 MAX_CHUNK_BYTES: Final = 256 * 1024
@@ -20,16 +21,18 @@ _POLL_SECONDS: Final = 0.25
 
 
 class Logs:
-    """Reads the logs of job runs on this machine.
+    """Reads the logs of job runs on this machine and in stores.
 
     Args:
         log_directory: The directory with one subdirectory for each build.
         readers: Read the event log.
+        log_reader: Reads the logs.
     """
 
-    def __init__(self, log_directory: str, readers: ReaderPool) -> None:
+    def __init__(self, log_directory: str, readers: ReaderPool, log_reader: LogReader) -> None:
         self._log_directory = log_directory
         self._readers = readers
+        self._log_reader = log_reader
         self._closed = False
 
     async def chunk(self, job_run_id: str, stream: str, *, offset: int = 0, limit: int = MAX_CHUNK_BYTES) -> LogChunk:
@@ -43,6 +46,7 @@ class Logs:
 
         Raises:
             JobRunNotFoundError: The job run does not exist.
+            StorageError: The store of the log cannot be read.
             InvalidRequestError: The stream does not exist, or the offset is negative.
         """
         if stream not in STREAMS:
@@ -52,9 +56,13 @@ class Logs:
         limit = min(max(limit, 1), MAX_CHUNK_BYTES)
         # Read the status before the file. If the job run has ended by then, the file is complete.
         job_run = await self._job_run(job_run_id)
-        path = log_path(self._log_directory, job_run, stream)
-        data, total = await asyncio.to_thread(lambda: (read_log(path, offset, limit), log_size(path)))
+        build_ended = bool(job_run.log_store) and await self._has_ended(job_run.build_request_id)
+        data, total = await asyncio.to_thread(self._read, job_run, stream, offset, limit)
         ended = job_run.status in statuses.JOB.ended and len(data) < limit
+        if ended and job_run.log_store and not build_ended:
+            # The end of a log may be stored some time after the end of its job run, but not after that of the build.
+            ended = offset + len(data) >= (known_size(job_run, stream) or 0)
+        path = self._log_reader.place(job_run, stream)
         return LogChunk(data, offset, ended, path=path, total_bytes=max(total, offset + len(data)))
 
     async def follow(self, job_run_id: str, stream: str, *, offset: int = 0) -> AsyncGenerator[LogChunk]:
@@ -91,6 +99,15 @@ class Logs:
     def close(self) -> None:
         """Ends all streams."""
         self._closed = True
+
+    def _read(self, job_run: JobRunRecord, stream: str, offset: int, limit: int) -> tuple[bytes, int]:
+        size = known_size(job_run, stream)
+        data = self._log_reader.read(job_run, stream, offset, limit)
+        return data, size if size is not None else self._log_reader.size(job_run, stream)
+
+    async def _has_ended(self, build_request_id: str) -> bool:
+        build = await self._readers.read(lambda reader: reader.build(build_request_id))
+        return build is None or build.status in statuses.BUILD.ended
 
     async def _job_run(self, job_run_id: str) -> JobRunRecord:
         job_run = await self._readers.read(lambda reader: reader.job_run(job_run_id))

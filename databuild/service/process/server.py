@@ -37,6 +37,7 @@ from databuild.service.process.options import ServerOptions, grpc_credentials, s
 from databuild.service.resources.limits import Limits
 from databuild.service.resources.loop_lag import LoopLag
 from databuild.service.rpc.grpc_api import GrpcServer
+from databuild.storage.storages import Storages
 from databuild.v1 import service_pb2 as sv
 
 _STOP_SECONDS: Final = 2.0
@@ -78,6 +79,7 @@ async def serve(
     descriptor_limit: DescriptorLimit | None = None,
     telemetry: Telemetry | None = None,
     engines: Engines | None = None,
+    storages: Storages | None = None,
     started: Callable[[Addresses], None] = lambda _addresses: None,
 ) -> None:
     """Serves a graph until `stop` is set.
@@ -94,6 +96,7 @@ async def serve(
         descriptor_limit: The limit on open files, which connections and processes share; None for a new one.
         telemetry: Receives traces and metrics of builds; None for none.
         engines: The engines that builds may use; None for none. They are closed at the end.
+        storages: The stores of logs; None for none but folders.
         started: Called with the addresses once both ports are open.
 
     Raises:
@@ -113,6 +116,7 @@ async def serve(
         on_event=metrics.observe,
         telemetry=telemetry,
         engines=engines,
+        storages=storages,
     )
     metrics.watch(service.running, service.event_feeds, lag)
     leave_builds = False

@@ -15,6 +15,7 @@ class Limits:
         default_jobs: The number of concurrent job runs of a build whose request does not set it.
         default_executor: The address of the engine that runs the jobs of a build whose request does not set it; empty
             for this machine. A request may set this engine or `local`.
+        default_log_store: The URI of the place of the logs of all builds; empty for the state directory.
         max_jobs: The number of concurrent job runs that a request may set.
         max_partitions: The number of partitions in one request, after ranges are expanded.
         max_request_bytes: The size of a request.
@@ -32,6 +33,7 @@ class Limits:
     max_queued_builds: int = 10_000
     default_jobs: int = 1
     default_executor: str = ""
+    default_log_store: str = ""
     max_jobs: int = 1000
     max_partitions: int = 100_000
     max_request_bytes: int = 16 * 1024 * 1024

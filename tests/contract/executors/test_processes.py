@@ -160,14 +160,18 @@ async def test_a_process_without_a_report_reports_nothing(case: ExecutorCase, ru
     assert (result.exit_code, lines) == (0, [])
 
 
-async def test_a_large_task_description_arrives(case: ExecutorCase, runs: Runs) -> None:
+@pytest.mark.parametrize("count", [1, 500_000])
+async def test_a_task_description_arrives_from_memory_or_from_a_file(
+    case: ExecutorCase, runs: Runs, count: int
+) -> None:
     executor = await case.open(ExecutorOptions())
-    task = runs.folder / "task"
-    task.write_bytes(b"0123456789" * 500_000)
+    file = runs.folder / "task"
+    file.write_bytes(b"0123456789" * count)
+    task = file if count > 1 else file.read_bytes()
 
-    await executor.run(runs.shell('sha256sum < "$DATABUILD_TASK"', task=str(task), env={"DATABUILD_TASK": str(task)}))
+    await executor.run(runs.shell('sha256sum < "$DATABUILD_TASK"', task=task, env={"DATABUILD_TASK": str(file)}))
 
-    assert runs.stdout.read_text().split()[0] == hashlib.sha256(task.read_bytes()).hexdigest()
+    assert runs.stdout.read_text().split()[0] == hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 async def test_a_program_runs_with_its_runfiles(case: ExecutorCase, runs: Runs) -> None:

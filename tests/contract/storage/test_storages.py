@@ -63,6 +63,15 @@ def test_a_listing_has_all_files_below_a_directory_in_order(place: Place) -> Non
     assert place.storage.stat(listed[0].uri) == listed[0]
 
 
+def test_the_folders_of_a_directory_are_listed_without_what_is_below_them(place: Place) -> None:
+    assert list(place.storage.folders(place.uri)) == []
+    for name in ("build/1", "build/deep/2", "build-2/1", "other"):
+        place.storage.write(f"{place.uri}/{name}", b"x")
+
+    assert list(place.storage.folders(place.uri)) == ["build", "build-2"]
+    assert list(place.storage.folders(f"{place.uri}/build")) == ["deep"]
+
+
 def test_a_listing_sees_files_that_were_written_since_the_last_one(place: Place) -> None:
     place.storage.write(f"{place.uri}/1", b"x")
     assert len(place.storage.list(place.uri)) == 1

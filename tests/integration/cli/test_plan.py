@@ -26,6 +26,7 @@ def test_a_plan_as_json_names_reasons(graph: ScriptGraph) -> None:
     assert plan["counts"] == {"MISSING": 1}
     assert plan["partitions"][0]["reason"] == "MISSING"
     assert plan["tasks"][0]["job_label"] == "//numbers:number"
+    assert len(plan["tasks"][0]["configuration_digest"]) == 32
 
 
 def test_a_plan_file_is_run_exactly(graph: ScriptGraph) -> None:

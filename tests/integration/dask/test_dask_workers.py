@@ -258,7 +258,7 @@ async def test_a_worker_with_a_full_disk_says_so(opened: Open, runs: Runs) -> No
         task.write_bytes(b"x" * 5_000_000)
 
         results: list[ProcessResult] = [
-            await executor.run(runs.shell("cat $DATABUILD_TASK", task=str(task))) for _ in range(2)
+            await executor.run(runs.shell("cat $DATABUILD_TASK", task=task)) for _ in range(2)
         ]
         after = await executor.run(runs.shell("exit 5"))
 

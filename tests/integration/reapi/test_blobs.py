@@ -152,7 +152,7 @@ async def test_a_large_task_description_is_sent_in_pieces(
     task = runs.folder / "task"
     task.write_bytes(bytes(range(256)) * 40_000)
 
-    result = await executor.run(runs.shell("true", task=str(task)))
+    result = await executor.run(runs.shell("true", task=task))
 
     (operation,) = engine.operations.values()
     (file,) = directory(engine, operation.action.input_root_digest).files
@@ -230,7 +230,7 @@ async def test_a_blob_that_the_engine_refuses_loses_the_run(
     engine.blob_faults = [(grpc.StatusCode.INVALID_ARGUMENT, "no such size")]
     small = await executor.run(runs.shell("true"))
     engine.faults = {"Write": [(grpc.StatusCode.PERMISSION_DENIED, "read only")]}
-    large = await executor.run(runs.shell("true", task=str(task)))
+    large = await executor.run(runs.shell("true", task=task))
 
     assert "bytes: no such size" in small.lost
     assert f"the engine does not store the file {task}: read only" in large.lost

@@ -137,7 +137,7 @@ async def test_a_store_without_room_loses_the_run(runs: Runs) -> None:
     task.write_bytes(os.urandom(8_000_000))
     try:
         async with opened(small) as executor:
-            result = await executor.run(runs.shell("true", task=str(task)))
+            result = await executor.run(runs.shell("true", task=task))
     finally:
         small.close()
 

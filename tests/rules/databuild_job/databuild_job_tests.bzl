@@ -18,6 +18,7 @@ def _says_what_was_declared_impl(ctx):
     asserts.equals(env, 90, job.retry_backoff_seconds)
     asserts.equals(env, {"cpu": 1, "memory_gb": 4}, job.resources)
     asserts.equals(env, ["nightly"], job.tags)
+    asserts.equals(env, struct(max_memory_bytes = 1536 * 1024 * 1024, max_requests = 100), job.worker)
     return analysistest.end(env)
 
 _says_what_was_declared_test = analysistest.make(_says_what_was_declared_impl)
@@ -30,6 +31,7 @@ def _has_defaults_impl(ctx):
     asserts.equals(env, 0, job.retries)
     asserts.equals(env, {}, job.resources)
     asserts.equals(env, None, job.declaration)
+    asserts.equals(env, None, job.worker)
     return analysistest.end(env)
 
 _has_defaults_test = analysistest.make(_has_defaults_impl)
@@ -149,6 +151,9 @@ def databuild_job_tests(name):
         retry_backoff = "90",
         tags = ["nightly"],
         timeout = "1h30m",
+        worker = True,
+        worker_max_memory = "1536MiB",
+        worker_max_requests = 100,
     )
     databuild_job(
         name = "minimal",
@@ -209,7 +214,10 @@ def databuild_job_tests(name):
     _must_fail("a_backoff_that_is_no_duration_test", ["retry_backoff", "\"soon\""], retry_backoff = "soon")
     _must_fail("negative_infrastructure_retries_test", ["infrastructure_retries", "-1"], infrastructure_retries = -1)
     _must_fail("negative_retries_test", ["retries", "-1"], retries = -1)
-    _must_fail("a_worker_test", ["worker", "not supported yet"], worker = True)
+    _must_fail("negative_worker_max_requests_test", ["worker_max_requests", "-1"], worker = True, worker_max_requests = -1)
+    _must_fail("requests_of_no_worker_test", ["worker_max_requests", "worker = True"], worker_max_requests = 9)
+    _must_fail("memory_of_no_worker_test", ["worker_max_memory", "worker = True"], worker_max_memory = "1GB")
+    _must_fail("a_memory_that_is_no_size_test", ["worker_max_memory", "\"2 GB\"", "512MB"], worker = True, worker_max_memory = "2 GB")
     _must_fail("a_resource_that_is_no_number_test", ["\"memory_gb\"", "\"4GB\""], resources = {"memory_gb": "4GB"})
     _must_fail("a_resource_of_nothing_test", ["\"cpu\"", "\"0\""], resources = {"cpu": "0"})
     _must_fail("a_resource_without_name_test", ["empty name"], resources = {"": "1"})

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from databuild.errors import ExecutorError, InvalidRequestError
+from databuild.errors import ExecutorError, InvalidRequestError, OrchestrationError
 from databuild.executors.executor import ProcessResult
 from databuild.graph.catalog import RetryPolicy
 from databuild.model.results import Cancelled, FailFast, Success
@@ -77,7 +77,8 @@ async def test_the_engine_gets_code_task_properties_and_resources(world: World) 
     assert spec.code is not None
     assert (spec.code.root, spec.code.files, spec.code.digest) == ("/tree", "/tree/raw.files", "r")
     assert spec.properties == {"cpu": "2", "os": "linux"}
-    assert spec.task == spec.env["DATABUILD_TASK"]
+    assert isinstance(spec.task, bytes)
+    assert json.loads(spec.task)["outputs"][0]["ref"] == "raw/1"
 
 
 async def test_a_job_that_is_always_local_runs_here(world: World) -> None:
@@ -256,22 +257,43 @@ async def test_a_run_that_the_engine_does_not_know_any_more_is_lost_and_tried_ag
     assert world.verified()
 
 
-async def test_a_run_without_a_recorded_handle_is_found_by_its_name_or_lost(world: World) -> None:
+async def test_an_orchestrator_that_was_overtaken_leaves_the_runs_to_its_successor(world: World) -> None:
+    one = Process(world, "one").start("b", "raw/1", "raw/2")
+    await turns_until(lambda: "started" in world.story("b.2.1"))
+    world.dead.add("one")
+    two = Process(world, "two").start("c", "raw/7")
+    await turns_until(lambda: world.story("b.2.1").count("started") == 2)
+
+    world.engine.end("b.1.1")
+    with pytest.raises(OrchestrationError):
+        await one
+    cancelled = world.engine.runs["b.2.1"].cancelled
+    world.engine.end("b.2.1")
+    (await world.engine.reached("c.1.1")).end.set_result(DONE)
+    await two
+
+    assert not cancelled
+    assert world.story("b.2.1")[-1] == "COMPLETED"
+    assert world.events("b")[-1].build_request.status == ev.BUILD_STATUS_COMPLETED
+    assert world.verified()
+
+
+@pytest.mark.parametrize("names_runs", [True, False])
+async def test_a_run_without_a_recorded_handle_is_found_by_its_name_or_lost(world: World, names_runs: bool) -> None:
     one = Process(world, "one")
     running = one.start("b", "raw/1")
     await world.engine.reached("b.1.1")
-    one.executor.leave()
     await one.die(running)
-    reader = world.log.reader()
-    assert present(reader.job_run("b.1.1")).status == "RUNNING"
-    reader.close()
-    world.engine.names_runs = False
-    world.succeed(raw=1)
+    recorded = world.story("b.1.1")
+    world.engine.names_runs = names_runs
+    world.succeed(raw=2)
     world.engine.end("b.1.1")
 
     await Process(world, "two").build("c", "raw/7")
 
-    assert world.story("b.1.1")[-1] == "COMPLETED"
+    assert recorded == ["SCHEDULED", "RUNNING"]
+    assert world.story("b.1.1")[-1] == ("COMPLETED" if names_runs else "FAILED")
+    assert world.story("b.1.2")[-1:] == ([] if names_runs else ["COMPLETED"])
 
 
 async def test_what_was_done_failed_and_given_up_stays_so(world: World) -> None:
