@@ -19,6 +19,7 @@ from databuild.model.records import (
     Location,
     Manifest,
     PartitionRecord,
+    StoredData,
 )
 
 if TYPE_CHECKING:
@@ -162,14 +163,19 @@ def _partition_record(row: Any, manifest: Manifest | None) -> PartitionRecord:
             _failure(failure_category, failure_message) if failure_category else None,
             claimed_by or "",
             adoption,
-            location_of(location),
+            Location._make(json.loads(location)) if location else None,
         )
     )
 
 
-def location_of(text: str) -> Location | None:
-    """Returns the location of a partition, from the column `location`."""
-    return Location._make(json.loads(text)) if text else None
+def stored_data(rows: Sequence[tuple[str, str, str]]) -> list[StoredData]:
+    """Returns the data of partitions, from rows of `{stored_data}`."""
+    # Decoding one text for all takes half as long as decoding each.
+    decoded = json.loads(f"[{','.join([location or 'null' for _, _, location in rows])}]")
+    return [
+        StoredData(ref, version, None if values is None else Location._make(values))
+        for (ref, version, _), values in zip(rows, decoded, strict=True)
+    ]
 
 
 def metadata_of(rows: Iterable[tuple[str, str]]) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -15,10 +15,10 @@ from databuild.event_log.rows import (
     build_partition_record,
     build_record,
     job_run_record,
-    location_of,
     metadata_of,
     named_rows,
     resource_uses,
+    stored_data,
 )
 from databuild.model import statuses
 from databuild.model.records import (
@@ -131,13 +131,11 @@ class SqlReader:
         return dict(metadata_of(self._rows("metadata_of", keys=self._as_json(list(refs)))))
 
     def stored_data_of(self, refs: Collection[str]) -> Sequence[StoredData]:
-        rows = self._rows("stored_data_of", keys=self._as_json(list(refs)))
-        return [StoredData(ref, version, location_of(location)) for ref, version, location in rows]
+        return stored_data(self._rows("stored_data_of", keys=self._as_json(list(refs))))
 
     def stored_data_under(self, prefix: str = "", *, after: str = "", limit: int = 1000) -> Sequence[StoredData]:
         page = {"min_ref": max(after, prefix), "after": after, "end": prefix + _MAX_KEY, "limit": limit}
-        rows = self._rows("stored_data_under", **page)
-        return [StoredData(ref, version, location_of(location)) for ref, version, location in rows]
+        return stored_data(self._rows("stored_data_under", **page))
 
     def partitions(
         self,

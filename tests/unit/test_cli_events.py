@@ -365,3 +365,12 @@ async def test_a_terminal_that_has_gone_away_stops_no_progress() -> None:
     assert isinstance(progress, LiveProgress)
     assert err.fault == "Input/output error"
     assert progress.counts.failed == 2
+
+
+def test_the_times_of_files_make_no_difference() -> None:
+    def available(version: str, size: int = 7) -> ev.BuildEvent:
+        location = pt.Location(uri="file:///data/x", size_bytes=size, version=version)
+        return ev.BuildEvent(partition=ev.PartitionEvent(ref="x", location=location))
+
+    assert canonical([available("1.2")]) == canonical([available("3.4")])
+    assert canonical([available("1.2")]) != canonical([available("1.2", size=8)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from google.protobuf.struct_pb2 import Struct
@@ -35,20 +36,33 @@ def test_a_finished_partition_brings_its_metadata() -> None:
 @pytest.mark.parametrize(
     ("path", "uri"),
     [
-        ("/data/a b", "file:///data/a%20b"),
-        ("data/a", "file:///work/data/a"),
+        ("{folder}/a b", "file://{folder}/a%20b"),
+        ("a b", "file://{folder}/a%20b"),
         ("s3://bucket/a", "s3://bucket/a"),
+        ("gone", ""),
         ("", ""),
         (7, ""),
     ],
 )
-def test_a_path_in_the_metadata_is_a_location(path: object, uri: str) -> None:
+def test_a_path_in_the_metadata_is_a_location_if_something_is_there(tmp_path: Path, path: object, uri: str) -> None:
+    (tmp_path / "a b").write_text("1234")
+    path = path.format(folder=tmp_path) if isinstance(path, str) else path
     line = json.dumps({"partition": {"ref": "a", "metadata": {"path": path}}}).encode()
     report = present(parse_report(line, {"a"}))
-    add_location(report.partition, "/work")
+    add_location(report.partition, str(tmp_path))
 
-    assert report.partition.location.uri == uri
+    assert report.partition.location.uri == uri.format(folder=tmp_path)
     assert report.partition.HasField("location") == bool(uri)
+    assert report.partition.location.size_bytes == (4 if uri.startswith("file:") else 0)
+    assert bool(report.partition.location.version) == uri.startswith("file:")
+
+
+def test_a_folder_in_the_metadata_is_a_location_without_facts(tmp_path: Path) -> None:
+    line = json.dumps({"partition": {"ref": "a", "metadata": {"path": str(tmp_path)}}}).encode()
+    report = present(parse_report(line, {"a"}))
+    add_location(report.partition, "/")
+
+    assert not report.partition.location.HasField("size_bytes")
 
 
 def test_a_location_counts_more_than_a_path() -> None:

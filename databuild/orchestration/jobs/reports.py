@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Collection
 from typing import Any, Final
 
@@ -76,15 +77,29 @@ def _check_location(partition: job_pb2.PartitionReport) -> None:
 def add_location(report: job_pb2.PartitionReport, working_directory: str) -> None:
     """Adds the location to a report of a job that only reports its `path`, as metadata.
 
+    A path where nothing is may mean something else, such as a path in a container, and is no location.
+
     Args:
         report: The report.
         working_directory: The directory to which a path is relative.
     """
     path = report.metadata.fields["path"].string_value if "path" in report.metadata.fields else ""
-    if path and not report.HasField("location"):
-        from databuild.job.locations import file_uri, is_uri
+    if not path or report.HasField("location"):
+        return
+    from databuild.job.locations import file_uri, file_version, is_uri
 
-        report.location.uri = path if is_uri(path) else file_uri(os.path.join(working_directory, path))  # noqa: PTH118
+    if is_uri(path):
+        report.location.uri = path
+        return
+    path = os.path.join(working_directory, path)  # noqa: PTH118
+    try:
+        facts = os.stat(path)  # noqa: PTH116 - a text
+    except (OSError, ValueError):
+        return
+    report.location.uri = file_uri(path)
+    if not stat.S_ISDIR(facts.st_mode):  # the size of a folder takes a listing
+        report.location.size_bytes = facts.st_size
+        report.location.version = file_version(facts)
 
 
 def tainted_by(check: pt.CheckResult, outputs: Collection[str]) -> frozenset[str]:

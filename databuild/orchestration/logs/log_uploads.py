@@ -220,7 +220,7 @@ class LogUploads:
                         self._add_left(run.log_store, job_run_id, stream, path)
                     count += 1
             with contextlib.suppress(OSError):  # it has files
-                Path(self.folder(build)).rmdir()
+                os.rmdir(self.folder(build))  # noqa: PTH106
         return count
 
     def copy_next(self) -> bool:
