@@ -80,6 +80,7 @@ class _Build:
         self._inputs: dict[int, tuple[str, ...]] = {}
         self._task_of: dict[str, int] = {}
         self._skipped_tasks: set[int] = set()
+        self._lost: set[str] = set()
 
     def check(self, event: ev.BuildEvent) -> None:
         """Checks the next event of the build."""
@@ -100,6 +101,8 @@ class _Build:
             self._state.last_sequence = event.sequence
         if kind == "job":
             self._check_inputs(event.job)
+        elif kind == "partition" and event.partition.status == pt.PARTITION_STATUS_MISSING:
+            self._lost.add(event.partition.ref)
         elif kind == "job_graph":
             for task in event.job_graph.tasks:
                 self._inputs[task.task_id] = tuple(
@@ -145,7 +148,8 @@ class _Build:
             return
         for ref in self._inputs.get(job.task_id, ()):
             task = self._task_of.get(ref)
-            if task is None:
+            # A run that was about to start when an input of it was lost starts nevertheless.
+            if task is None or ref in self._lost:
                 continue
             status = self._state.partitions.get(ref, NOTHING)
             # Another build may produce the input instead; then the task is skipped.

@@ -232,7 +232,7 @@ class Changes:
                     manifest.code_digest,
                     manifest.configuration_digest,
                     json.dumps(inputs, separators=(",", ":")) if inputs else "[]",
-                    json.dumps(dict(manifest.output_digests)) if manifest.output_digests else None,
+                    json.dumps(dict(manifest.output_digests), sort_keys=True) if manifest.output_digests else None,
                     run,
                 )
             )

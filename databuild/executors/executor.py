@@ -136,6 +136,8 @@ class ProcessSpec:
             machine.
         properties: Requirements on the machine, in the words of the engine.
         resources: The amount of each named resource that the run needs.
+        goes_on: Called when the awaiting task is cancelled: True if the process goes on nevertheless, for another
+            process to resume. Only engines can do that.
         worker: The same run as a request to a worker; None for a process of its own. Executors without workers run the
             process.
     """
@@ -152,6 +154,7 @@ class ProcessSpec:
     task: bytes | Path = b""
     properties: Mapping[str, str] = field(default_factory=dict)
     resources: Mapping[str, int] = field(default_factory=dict)
+    goes_on: Callable[[], bool] = bool  # which returns False
     worker: WorkerSpec | None = None
 
 

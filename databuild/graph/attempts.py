@@ -21,6 +21,7 @@ class Attempts:
         self._numbers: dict[int, int] = {}
         self._unstarted: dict[int, int] = {}
         self._lost: dict[int, int] = {}
+        self._without_inputs: dict[int, int] = {}
 
     def restore(self, numbers: Mapping[int, int], lost: Mapping[int, int]) -> None:
         """Continues after attempts of another process: their number and the number of lost ones, by task number."""
@@ -44,6 +45,15 @@ class Attempts:
         """Returns the attempt at a task that has been claimed but not started. Without one, its number is 0."""
         return Attempt(task, self._unstarted.get(task.task_id, 0))
 
+    def last(self, task: Task) -> Attempt:
+        """Returns the last attempt at a task. Without one, its number is 0."""
+        return Attempt(task, self._numbers.get(task.task_id, 0))
+
+    def missed_inputs(self, attempt: Attempt) -> None:
+        """Counts an attempt that did not find its inputs: it uses up no retry."""
+        task = attempt.task.task_id
+        self._without_inputs[task] = self._without_inputs.get(task, 0) + 1
+
     def retry_delay(self, attempt: Attempt, outcome: RunOutcome) -> float | None:
         """Returns the delay before the retry of a failed attempt, in seconds; None if it is not retried.
 
@@ -54,7 +64,7 @@ class Attempts:
         if outcome.category == pt.FAILURE_CATEGORY_LOST:
             self._lost[task] = self._lost.get(task, 0) + 1
             return policy.delay(self._lost[task]) if self._lost[task] <= policy.infrastructure_retries else None
-        own = attempt.number - self._lost.get(task, 0)
+        own = attempt.number - self._lost.get(task, 0) - self._without_inputs.get(task, 0)
         if outcome.permanent or own > policy.retries:
             return None
         return policy.delay(own)

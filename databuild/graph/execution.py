@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from databuild.errors import InvalidRequestError
 from databuild.graph.attempts import Attempts
 from databuild.graph.catalog import RetryPolicy
 from databuild.graph.claim_ahead import SHORT_SECONDS, ClaimAhead
@@ -20,9 +21,13 @@ from databuild.graph.ports import (
     Ended,
     ExecutionObserver,
     ExecutionProgress,
+    InputCheck,
+    Recover,
+    Recovery,
     Runner,
     RunNotEndedError,
     RunOutcome,
+    UnrecoverableError,
     Verdict,
 )
 from databuild.graph.postponed import PostponedTasks
@@ -70,6 +75,10 @@ class ExecutionResult:
     stopped_by: Task | None = None
 
 
+async def _cannot_recover(task: Task, refs: Sequence[str]) -> Recovery:
+    raise UnrecoverableError(f"{refs[0]!r}, which {task.job_label} needs, is missing")
+
+
 async def execute(
     tasks: Sequence[Task],
     runner: Runner,
@@ -77,6 +86,8 @@ async def execute(
     options: ExecutionOptions,
     *,
     needed: Callable[[Task], bool] = lambda _: True,
+    recover: Recover = _cannot_recover,
+    inputs: InputCheck | None = None,
     progress: ExecutionProgress | None = None,
 ) -> ExecutionResult:
     """Runs a job graph to its end.
@@ -87,6 +98,8 @@ async def execute(
         observer: Makes the claims, and records starts and ends.
         options: Limits, retries and the reaction to failures.
         needed: Called right before a task is claimed; returns False if the task need not run any more.
+        recover: Finds the tasks that make inputs that are missing.
+        inputs: Looks for the inputs of tasks that are about to start; None to leave that to the tasks.
         progress: The state of an execution that another process began; None for a new one. The runner is asked to run
             its running attempts, whose starts are recorded already.
 
@@ -94,7 +107,7 @@ async def execute(
         InvalidRequestError: A job needs more of a resource than there is.
         asyncio.CancelledError: The awaiting task was cancelled; the observer has the ends of all attempts.
     """
-    execution = _Execution(tasks, runner, observer, options, needed)
+    execution = _Execution(tasks, runner, observer, options, needed, recover, inputs)
     if progress is not None:
         execution.restore(progress)
     return await execution.run()
@@ -108,12 +121,18 @@ class _Execution:
         observer: ExecutionObserver,
         options: ExecutionOptions,
         needed: Callable[[Task], bool],
+        recover: Recover,
+        inputs: InputCheck | None,
     ) -> None:
         self._queue = ReadyQueue(tasks, limits=options.limits, needs=options.needs, consecutive=options.consecutive)
         self._runner = runner
         self._observer = observer
         self._keep_going = options.keep_going
         self._needed = needed
+        self._recover = recover
+        self._inputs = inputs
+        self._looked_for: set[int] = set()
+        self._group = asyncio.TaskGroup()
         self._slots = max(1, min(options.jobs, len(tasks)))
         self._attempts = Attempts(options.retries)
         self._idle = _IdleSlots()
@@ -135,7 +154,7 @@ class _Execution:
     async def run(self) -> ExecutionResult:
         if not self._queue.finished:
             try:
-                async with asyncio.TaskGroup() as group:
+                async with self._group as group:
                     # Attempts of another process run on, even if they are more than the slots of this one.
                     for number, resumed in enumerate(self._resumed, start=1):
                         group.create_task(self._run_slot(resumed), name=f"slot-{number}")
@@ -208,18 +227,60 @@ class _Execution:
             # This slot takes one of the tasks that are ready now, the others are for idle slots.
             self._idle.wake(self._queue.done(task) - 1)
             return Ended(attempt, outcome)
+        if outcome.missing and self._result.stopped_by is None:
+            self._attempts.missed_inputs(attempt)
+            self._queue.release(task)
+            self._group.create_task(self._make_inputs(task, outcome.missing), name=f"inputs of task {task.task_id}")
+            return Ended(attempt, outcome, recovering=True)
         delay = self._attempts.retry_delay(attempt, outcome)
         if delay is not None and self._result.stopped_by is None:
             self._queue.release(task)
             self._idle.wake_all()
             asyncio.get_running_loop().call_later(delay, self._make_ready, task)
             return Ended(attempt, outcome, retry_in_seconds=delay)
+        return Ended(attempt, outcome, given_up=self._fail(task))
+
+    def _fail(self, task: Task, *, released: bool = False) -> list[Task]:
+        """Gives up a task and everything downstream of it."""
         self._result.failed.append(task)
-        given_up = self._queue.failed(task)
+        given_up = self._queue.failed(task, released=released)
         if not self._keep_going and self._result.stopped_by is None:
             self._result.stopped_by = task
         self._idle.wake_all()
-        return Ended(attempt, outcome, given_up=given_up)
+        return given_up
+
+    async def _make_inputs(self, task: Task, refs: Sequence[str]) -> None:
+        """Adds the tasks that make the missing inputs of a task to the execution, and lets the task wait for them."""
+        fault = ""
+        try:
+            circle = self._queue.extend(task, await self._recover(task, refs))
+            if circle is not None:
+                outputs = [self._queue.task(number).config.outputs[0] for number in (circle[0], *reversed(circle))]
+                fault = f"these partitions need each other: {' -> '.join(outputs)}"
+        except (UnrecoverableError, InvalidRequestError) as error:
+            fault = str(error)
+        if fault:
+            attempt = self._attempts.last(task)
+            self._observer.record_unrecoverable(attempt, fault, self._fail(task, released=True))
+        self._idle.wake_all()
+
+    def _looked_for_inputs(self, task: Task, inputs: InputCheck) -> bool:
+        """Returns True if a task may start; otherwise it is ready again when its inputs have been looked for."""
+        if task.task_id in self._looked_for:
+            self._looked_for.discard(task.task_id)
+            return True
+        if not inputs.is_due(task):
+            return True
+        self._queue.release(task)
+        self._group.create_task(self._look_for_inputs(task, inputs), name=f"inputs of task {task.task_id}")
+        return False
+
+    async def _look_for_inputs(self, task: Task, inputs: InputCheck) -> None:
+        self._looked_for.add(task.task_id)
+        if missing := await inputs.missing(task):
+            await self._make_inputs(task, missing)
+        else:
+            self._make_ready(task)
 
     def _put_off(self, attempt: Attempt, verdict: Verdict) -> None:
         """Withdraws an attempt that does not start. Its task is done if it is reused, else it is postponed."""
@@ -240,7 +301,9 @@ class _Execution:
         self._postponed.raise_error()
         while (task := self._queue.pop()) is not None:
             if self._needed(task):
-                return self._attempts.next(task)
+                if self._inputs is None or self._looked_for_inputs(task, self._inputs):
+                    return self._attempts.next(task)
+                continue
             self._observer.record_reused(task)
             self._idle.wake(self._queue.done(task))
         return None

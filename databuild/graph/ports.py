@@ -81,12 +81,14 @@ class RunOutcome:
         category: The cause of a failure; unspecified if the run completed.
         message: One sentence about the failure.
         permanent: True if another attempt would fail in the same way, so that there is no retry.
+        missing: The inputs that the run did not find. They are made again, and then the task runs again.
     """
 
     status: ev.JobStatus
     category: pt.FailureCategory = pt.FAILURE_CATEGORY_UNSPECIFIED
     message: str = ""
     permanent: bool = False
+    missing: tuple[str, ...] = ()
 
 
 class RunNotEndedError(asyncio.CancelledError):
@@ -144,12 +146,14 @@ class Ended:
         attempt: The attempt.
         outcome: Its outcome.
         retry_in_seconds: The delay before the next attempt; None if there is no retry.
+        recovering: True if the task runs again when its missing inputs have been made.
         given_up: The tasks downstream that cannot run because of this failure.
     """
 
     attempt: Attempt
     outcome: RunOutcome
     retry_in_seconds: float | None = None
+    recovering: bool = False
     given_up: Sequence[Task] = ()
 
 
@@ -179,6 +183,50 @@ class PendingVerdicts(Protocol):
     def __await__(self) -> Generator[Any, Any, Sequence[Verdict]]: ...
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recovery:
+    """The tasks that make missing inputs.
+
+    Attributes:
+        new_tasks: Tasks that are new in the job graph; they may depend on other tasks of it.
+        again: The numbers of tasks that are done and have to run again.
+        awaited: The numbers of the tasks, new or not, that make the missing inputs.
+    """
+
+    new_tasks: Sequence[Task] = ()
+    again: Collection[int] = ()
+    awaited: Collection[int] = ()
+
+
+class UnrecoverableError(Exception):
+    """Missing inputs of a task cannot be made; the message is one sentence."""
+
+
+class Recover(Protocol):
+    """Finds the tasks that make missing inputs."""
+
+    def __call__(self, task: Task, refs: Sequence[str]) -> Awaitable[Recovery]:
+        """Returns the tasks that make the inputs that a task did not find, after recording them.
+
+        Raises:
+            UnrecoverableError: No task can make one of them, or one was made again already.
+            OrchestrationError: DataBuild itself failed.
+        """
+        ...
+
+
+class InputCheck(Protocol):
+    """Looks whether inputs of tasks, which other builds have made, are still in their stores."""
+
+    def is_due(self, task: Task) -> bool:
+        """Returns True if inputs of a task should be looked for before it starts."""
+        ...
+
+    def missing(self, task: Task) -> Awaitable[Sequence[str]]:
+        """Looks for these inputs, records which are missing, and returns them."""
+        ...
+
+
 class ExecutionObserver(Protocol):
     """Makes the claims of an execution, and records its facts."""
 
@@ -196,6 +244,16 @@ class ExecutionObserver(Protocol):
 
     def record_reused(self, task: Task) -> None:
         """Records that a task need not run, since its outputs exist already as the run would produce them."""
+        ...
+
+    def record_unrecoverable(self, attempt: Attempt, message: str, given_up: Sequence[Task]) -> None:
+        """Records that a task cannot run any more, since its missing inputs cannot be made.
+
+        Args:
+            attempt: The last attempt at the task, which has ended; its number is 0 if there was none.
+            message: One sentence about the reason.
+            given_up: The tasks downstream that cannot run because of this.
+        """
         ...
 
     def record_never_ran(self, attempts: Sequence[Attempt], because: Task) -> None:

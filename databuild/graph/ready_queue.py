@@ -9,7 +9,7 @@ import heapq
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from databuild.errors import InvalidRequestError
-from databuild.graph.ports import ExecutionProgress
+from databuild.graph.ports import ExecutionProgress, Recovery
 from databuild.model.job_graph import Task
 
 
@@ -54,11 +54,15 @@ class ReadyQueue:
         self._parked: dict[str, list[int]] = {}
         self._holding: set[int] = set()
         self._unsettled = set(self._tasks)
+        self._taken: set[int] = set()
+        # Of tasks that run again: those that wait for them. Others that read their outputs are done or running.
+        self._waiting_again: dict[int, list[int]] = {}
         self._check_needs()
 
     def restore(self, progress: ExecutionProgress) -> None:
         """Continues an execution of another process. Call it once, before anything else."""
         running = {attempt.task.task_id for attempt in progress.running}
+        self._taken.update(running)
         for task_id in progress.done:
             self._unsettled.discard(task_id)
             for downstream in self._downstream.get(task_id, ()):
@@ -71,6 +75,10 @@ class ReadyQueue:
             self._give_up_downstream(task)
         self._fill(task_id for task_id in self._unsettled if not self._waiting_for[task_id] and task_id not in running)
 
+    def task(self, number: int) -> Task:
+        """Returns a task by its number."""
+        return self._tasks[number]
+
     @property
     def finished(self) -> bool:
         """True if every task is done, failed or given up."""
@@ -80,22 +88,25 @@ class ReadyQueue:
         """Removes and returns the next ready task, and takes its resources; None if no task can run now."""
         while True:
             if label := self._next_consecutive_job():
-                return self._tasks[self._pop_of(label)]
-            if not self._ready:
+                task = self._tasks[self._pop_of(label)]
+            elif self._ready:
+                task = self._tasks[heapq.heappop(self._ready)]
+                self._last_job = ""
+            else:
                 return None
-            task = self._tasks[heapq.heappop(self._ready)]
-            self._last_job = ""
+            # After an extension, a task that was ready may wait again. It is ready a second time when that has ended.
+            if self._waiting_for[task.task_id] or task.task_id in self._taken or task.task_id not in self._unsettled:
+                continue
             need = self._needs.get(task.job_label)
-            if need is None:
-                return task
-            if task.task_id in self._holding:
-                self._holding.discard(task.task_id)
-                return task
-            if self._fitting(need) > 0:
+            if need is not None and task.task_id not in self._holding:
+                if self._fitting(need) <= 0:
+                    heapq.heappush(self._parked.setdefault(task.job_label, []), task.task_id)
+                    continue
                 for name, count in need.items():
                     self._free[name] -= count
-                return task
-            heapq.heappush(self._parked.setdefault(task.job_label, []), task.task_id)
+            self._holding.discard(task.task_id)
+            self._taken.add(task.task_id)
+            return task
 
     def _next_consecutive_job(self) -> str:
         """Returns the job in `consecutive` that has the next task; empty if the task of another job is next."""
@@ -116,19 +127,99 @@ class ReadyQueue:
     def done(self, task: Task) -> int:
         """Marks a task as done and returns how many more tasks may be ready now."""
         freed = self._release(task)
+        self._taken.discard(task.task_id)
         self._unsettled.discard(task.task_id)
-        for downstream in self._downstream.get(task.task_id, ()):
+        waiting = self._waiting_again.pop(task.task_id, None)
+        for downstream in self._downstream.get(task.task_id, ()) if waiting is None else waiting:
             self._waiting_for[downstream] -= 1
             if not self._waiting_for[downstream] and downstream in self._unsettled:
                 self._push(downstream)
                 freed += 1
         return freed
 
-    def failed(self, task: Task) -> list[Task]:
-        """Marks a task as failed and returns the tasks downstream that can no longer run, in order."""
-        self._release(task)
+    def failed(self, task: Task, *, released: bool = False) -> list[Task]:
+        """Marks a task as failed and returns the tasks downstream that can no longer run, in order.
+
+        Args:
+            task: The task.
+            released: True if its resources were freed already.
+        """
+        if not released:
+            self._release(task)
+        self._taken.discard(task.task_id)
         self._unsettled.discard(task.task_id)
         return self._give_up_downstream(task)
+
+    def extend(self, task: Task, recovery: Recovery) -> list[int] | None:
+        """Lets a released task wait for tasks that make its missing inputs, and then makes it ready again.
+
+        Args:
+            task: The task.
+            recovery: These tasks. New ones are added, and those that have to run again are no longer done.
+
+        Returns:
+            None; or, if one of these tasks waits for the task itself, the numbers of the tasks of this circle. Then the
+            task waits for none of them.
+
+        Raises:
+            InvalidRequestError: A job needs more of a resource than there is.
+        """
+        for new in recovery.new_tasks:
+            self._tasks[new.task_id] = new
+            self._unsettled.add(new.task_id)
+            self._waiting_for[new.task_id] = 0
+            for upstream in new.upstream:
+                self._wait(new.task_id, upstream)
+        self._check_needs()
+        for number in recovery.again:
+            if number not in self._unsettled:
+                self._reopen(number)
+        circle = next((path for number in recovery.awaited if (path := self._path(task.task_id, number))), None)
+        if circle is None:
+            for number in recovery.awaited:
+                self._wait(task.task_id, number)
+            self._taken.discard(task.task_id)
+        for number in {task.task_id, *(new.task_id for new in recovery.new_tasks), *recovery.again}:
+            if not self._waiting_for[number]:
+                self._push(number)
+        return circle
+
+    def _wait(self, task_id: int, upstream: int) -> None:
+        """Lets a task wait for another one, if that is not done."""
+        self._downstream.setdefault(upstream, []).append(task_id)
+        if upstream in self._unsettled:
+            self._waiting_for[task_id] += 1
+            if upstream in self._waiting_again:
+                self._waiting_again[upstream].append(task_id)
+
+    def _reopen(self, number: int) -> None:
+        self._unsettled.add(number)
+        waiting = self._waiting_again[number] = [
+            downstream
+            for downstream in dict.fromkeys(self._downstream.get(number, ()))
+            if downstream in self._unsettled and downstream not in self._taken
+        ]
+        for downstream in waiting:
+            self._waiting_for[downstream] += 1
+
+    def _path(self, start: int, end: int) -> list[int] | None:
+        """Returns the tasks on a way downstream, from one task to another that is not done; None without a way."""
+        if end not in self._unsettled:
+            return None
+        came_from = {start: start}
+        reached = [start]
+        while reached:
+            number = reached.pop()
+            if number == end:
+                path = [end]
+                while path[-1] != start:
+                    path.append(came_from[path[-1]])
+                return path[::-1]
+            for downstream in self._downstream.get(number, ()):
+                if downstream in self._unsettled and downstream not in came_from:
+                    came_from[downstream] = number
+                    reached.append(downstream)
+        return None
 
     def _give_up_downstream(self, task: Task) -> list[Task]:
         given_up = []
@@ -149,6 +240,7 @@ class ReadyQueue:
         """Makes a task ready again; `holding` is True if its resources were not released."""
         if holding:
             self._holding.add(task.task_id)
+        self._taken.discard(task.task_id)
         self._push(task.task_id)
 
     def give_up(self) -> list[Task]:

@@ -147,7 +147,7 @@ class Run:
         return location
 
     def publish(self, source: "str | os.PathLike[str]", path: "str | os.PathLike[str]") -> None:
-        """Moves a complete file to its place, unless a newer run has published it there.
+        """Moves a complete file to its place or into an object, unless a newer run has published it there.
 
         An engine, or a build that was given up and comes back, may run a task again while a newer run of it is under
         way. Then only the newest run replaces the file. Files that are not published this way, such as with `writing`,
@@ -156,14 +156,22 @@ class Run:
         Args:
             source: The file, which is moved. Its name must not be one that another run uses, so it belongs into a
                 directory of this run, such as the working directory on an engine or one of `tempfile`.
-            path: Its place, on a file system that locks files with flock(2). Missing directories are created.
+            path: Its place, on a file system that locks files with flock(2). Missing directories are created. Or
+                `s3://BUCKET/KEY`, if the program of the job has the package s3fs.
 
         Raises:
             OvertakenError: A newer run has published the file. Let the error end the run.
+            ValueError: The store has no conditional writes, or none that are used here.
         """
-        from databuild.job.publishing import publish
+        place = os.fspath(path)
+        if "://" in place:
+            from databuild.job.object_publishing import publish_object
 
-        publish(os.fspath(source), os.fspath(path), self._token)
+            publish_object(os.fspath(source), place, self._token)
+        else:
+            from databuild.job.publishing import publish
+
+            publish(os.fspath(source), place, self._token)
 
     def metric(self, name: str, value: float, unit: str = "") -> None:
         """Reports a measurement, such as `rows_read`, with a unit such as `bytes` or `s`."""
@@ -203,6 +211,16 @@ class Run:
             },
         )
         return bool(passed)
+
+    def missing(self, ref: str) -> None:
+        """Reports that the data of an input is not in its store. Then let the run end, with any exit code.
+
+        The build makes the input, whatever was known of it, and runs the task again: once for each input.
+
+        Args:
+            ref: The input. It may be one that the job has not declared.
+        """
+        self._report("missing", {"ref": ref})
 
     def progress(self, fraction: float, message: str = "") -> None:
         """Reports the share of the work that is done, from 0 to 1. No display shows it yet."""

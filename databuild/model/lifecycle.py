@@ -71,6 +71,11 @@ PARTITION_TRANSITIONS: Final[dict[int, frozenset[int]]] = {
     ),
 }
 
+MAY_BE_LOST: Final = frozenset(
+    status for status, following in PARTITION_TRANSITIONS.items() if pt.PARTITION_STATUS_MISSING in following
+)
+"""The statuses of partitions whose data a build may find to be missing."""
+
 JOB_TRANSITIONS: Final[dict[int, frozenset[int]]] = {
     # A task that never becomes ready has one job run, whose end is its first event.
     NOTHING: frozenset({ev.JOB_STATUS_SCHEDULED, ev.JOB_STATUS_CANCELLED, ev.JOB_STATUS_SKIPPED}),
@@ -93,9 +98,8 @@ PARTITION_ENDS: Final = frozenset(
     {pt.PARTITION_STATUS_AVAILABLE, pt.PARTITION_STATUS_FAILED, pt.PARTITION_STATUS_DELEGATED}
 )
 
-_PLANNING = frozenset({ev.BUILD_STATUS_PLANNING})
 _EXECUTING = frozenset({ev.BUILD_STATUS_EXECUTING})
-_PLANNING_OR_EXECUTING = _PLANNING | _EXECUTING
+_PLANNING_OR_EXECUTING = frozenset({ev.BUILD_STATUS_PLANNING}) | _EXECUTING
 _OPEN = frozenset(BUILD_TRANSITIONS) - BUILD_ENDS - {NOTHING}
 _PLANNED = frozenset({ev.BUILD_STATUS_ANALYSIS_COMPLETED, ev.BUILD_STATUS_EXECUTING})
 
@@ -268,7 +272,8 @@ class BuildState:
         elif kind in OPERATIONS and self.last_sequence == 0:
             self.status = ev.BUILD_STATUS_COMPLETED
         elif kind == "job_graph":
-            self._require(_PLANNING, "a job graph")
+            # During the execution, tasks are added that make lost inputs again.
+            self._require(_PLANNING_OR_EXECUTING, "a job graph")
         elif kind == "delegation":
             self._require(_PLANNING_OR_EXECUTING, "a delegation")
         elif kind in _ABOUT_RUNNING_JOBS:

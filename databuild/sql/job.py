@@ -88,7 +88,7 @@ def _files(query: Query, run: Run) -> dict[str, list[DataFile]]:
         SqlError: An input has no file, or a file is an input twice.
     """
     files = {
-        view: [_data_file(used) for used in run.inputs_of(dataset) if used.available]
+        view: [_data_file(used, run) for used in run.inputs_of(dataset) if used.available]
         for view, dataset in query.datasets.items()
     }
     for view, some in files.items():
@@ -104,7 +104,7 @@ def _files(query: Query, run: Run) -> dict[str, list[DataFile]]:
     return files | sources
 
 
-def _data_file(used: Input) -> DataFile:
+def _data_file(used: Input, run: Run) -> DataFile:
     path = used.metadata.get("path")
     if not isinstance(path, str) or not path:
         reported = f"; it has: {', '.join(used.metadata)}" if used.metadata else ""
@@ -117,10 +117,8 @@ def _data_file(used: Input) -> DataFile:
     except SqlError as error:
         raise SqlError(f"the input {used.ref!r} cannot be read: {error}") from error
     if not os.path.isfile(path):  # noqa: PTH113 - a text
-        raise SqlError(
-            f"the input {used.ref!r} cannot be read: {os.path.abspath(path)} is not a file. If its data was deleted, "  # noqa: PTH100
-            f"build it again: build --force {used.ref}"
-        )
+        run.missing(used.ref)
+        raise SqlError(f"the input {used.ref!r} cannot be read: {os.path.abspath(path)} is not a file")  # noqa: PTH100
     return DataFile(path, used.fields)
 
 

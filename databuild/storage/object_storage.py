@@ -119,7 +119,7 @@ def _translated(uri: str) -> Iterator[None]:
 
 
 def _shown(fault: BaseException) -> str:
-    """Returns an error in one line, without the queries of URLs, which may be signed."""
+    """Returns an error in one line, without users, passwords and queries of URLs, which may be signed."""
     lines = str(fault).strip().splitlines() or [""]
-    text = re.sub(r"\?\S+", "?...", lines[0])[:_MAX_FAULT]
+    text = re.sub(r"://[^/@\s]*@", "://", re.sub(r"\?\S+", "?...", lines[0]))[:_MAX_FAULT]
     return f"{type(fault).__name__}: {text}" if text else type(fault).__name__

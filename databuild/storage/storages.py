@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Collection, Mapping, Sequence
 
-from databuild.errors import InvalidRequestError
+from databuild.errors import InvalidRequestError, StorageError
 from databuild.storage.storage import Storage
 from databuild.storage.storage_uri import check_storage_uri, extension_of, without_credentials
 
@@ -75,6 +75,8 @@ class Storages:
             # A package that computed its path at its import does not see the directories that were added since.
             if package := sys.modules.get(name):
                 package.__path__ = pkgutil.extend_path(package.__path__, name)
-        from databuild.storage.object_storage import ObjectStorage
-
+        try:
+            from databuild.storage.object_storage import ObjectStorage
+        except ImportError as error:
+            raise StorageError(uri, f"its library cannot be imported: {error}") from error
         return ObjectStorage(uri, extension)

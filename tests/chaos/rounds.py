@@ -7,10 +7,12 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
+from typing import TypeAlias
 
+from databuild.model.build_options import BuildKeywords
 from tests.chaos import building
 from tests.support.present import present
 from tests.support.waiting import wait_until
@@ -20,6 +22,9 @@ MAX_BUILDS = 12
 PAUSE_SECONDS = (0.1, 1.8 * building.LEASE_SECONDS)
 CHAOS_SECONDS = 0.8
 MAX_SECONDS = 120
+Fault: TypeAlias = Callable[[Sequence[ForkServerProcess]], None]
+"""Causes a fault, given the processes of builds that live."""
+
 _MARK = b"DATABUILD_BUILD_REQUEST_ID="
 
 
@@ -29,7 +34,13 @@ class Round:
     Attributes:
         builds: The processes of builds, by id.
         happened: The faults so far, for the message of a failed test.
+        at_once: The number of builds at once.
+        chaos_seconds: The time for which faults are caused.
+        options: The options of all builds.
     """
+
+    at_once = AT_ONCE
+    chaos_seconds = CHAOS_SECONDS
 
     def __init__(
         self,
@@ -50,6 +61,7 @@ class Round:
         """
         self.builds: dict[str, ForkServerProcess] = {}
         self.happened: list[str] = []
+        self.options: BuildKeywords = {}
         self._processes = processes
         self._random = random.Random(seed)
         self._uri = uri
@@ -61,9 +73,9 @@ class Round:
     def run(self) -> None:
         """Causes all faults, and waits until every build has ended and one more build has completed the rest."""
         try:
-            for _ in range(AT_ONCE):
+            for _ in range(self.at_once):
                 self._start()
-            until = time.monotonic() + CHAOS_SECONDS
+            until = time.monotonic() + self.chaos_seconds
             while time.monotonic() < until:
                 time.sleep(self._random.uniform(0, 0.05))  # the times of the faults are random, by the seed
                 self._let_something_happen()
@@ -78,7 +90,7 @@ class Round:
 
     def _start(self, requested: tuple[str, ...] | None = None, pace: float | None = None) -> None:
         name = f"{self._prefix}-{len(self.builds)}"
-        options = {"jobs": self._random.randint(1, 3), "keep_going": self._random.random() < 0.5}
+        options = {"jobs": self._random.randint(1, 3), "keep_going": self._random.random() < 0.5, **self.options}
         refs = self._random.sample(building.EVERYTHING, self._random.randint(1, 6))
         requested = requested or tuple(refs)
         pace = self._random.choice([0.01, 0.03, 0.1]) if pace is None else pace
@@ -89,12 +101,21 @@ class Round:
 
     def _let_something_happen(self) -> None:
         living = [process for process in self.builds.values() if process.is_alive()]
-        if len(living) < AT_ONCE and len(self.builds) < MAX_BUILDS:
+        if len(living) < self.at_once and len(self.builds) < MAX_BUILDS:
             self._start()
-        what = self._random.choices(
-            [self._kill, self._pause, self._kill_a_job, self._pause_a_job, self._restart_server], [3, 6, 4, 2, 1]
-        )[0]
+        faults = self._faults()
+        what = self._random.choices(list(faults), list(faults.values()))[0]
         what(living)
+
+    def _faults(self) -> Mapping[Fault, int]:
+        """Returns the faults with their weights."""
+        return {
+            self._kill: 3,
+            self._pause: 6,
+            self._kill_a_job: 4,
+            self._pause_a_job: 2,
+            self._restart_server: 1,
+        }
 
     def _kill(self, living: Sequence[ForkServerProcess]) -> None:
         if living:
@@ -149,21 +170,12 @@ class Round:
 
     def _wait_until_nobody_is_left(self) -> None:
         # Watchdogs have the build in their arguments.
-        wait_until(lambda: not (self._processes_with("environ") | self._processes_with("cmdline")))
+        builds = [_MARK + build.encode() for build in self.builds]
+        wait_until(lambda: not (self._job_processes() or _processes_with("cmdline", builds)))
 
     def _job_processes(self) -> list[int]:
-        return sorted(self._processes_with("environ"))
-
-    def _processes_with(self, place: str) -> dict[int, str]:
-        """Returns the processes with a build of this round in their environment or arguments, each with the build."""
-        found: dict[int, str] = {}
-        for path in Path("/proc").glob(f"[0-9]*/{place}"):
-            with contextlib.suppress(OSError):
-                builds = [one for one in path.read_bytes().split(b"\0") if one.startswith(_MARK)]
-                build = b"".join(builds).removeprefix(_MARK).decode()
-                if build in self.builds:
-                    found[int(path.parent.name)] = build
-        return found
+        """Returns the processes of jobs, and the workers, which serve any build of their orchestrator."""
+        return sorted(_processes_with("environ", [f"CHAOS_FOLDER={self._folder}".encode()]))
 
     def _end_all(self) -> None:
         """Kills all processes that are left."""
@@ -177,3 +189,13 @@ class Round:
 
     def _note(self, what: str, whom: object) -> None:
         self.happened.append(f"{what} {whom}")
+
+
+def _processes_with(place: str, texts: Sequence[bytes]) -> list[int]:
+    """Returns the processes with one of some texts among their variables or arguments."""
+    found = []
+    for path in Path("/proc").glob(f"[0-9]*/{place}"):
+        with contextlib.suppress(OSError):
+            if not set(texts).isdisjoint(path.read_bytes().split(b"\0")):
+                found.append(int(path.parent.name))
+    return found

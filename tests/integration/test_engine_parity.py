@@ -1,4 +1,4 @@
-"""Parity of executors: a build leaves the same events, outputs and logs on an engine as on this machine.
+"""Parity of executors: a build of any front end leaves the same on an engine as on this machine.
 
 Only the events that tell of the engine differ, and what a run on an engine without live logs has printed before it was
 cancelled.
@@ -6,16 +6,20 @@ cancelled.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pytest
 
 from tests.engines.casd import Casd
 from tests.engines.cluster import Cluster
 from tests.support.scenarios import OUTCOMES, SCENARIOS, Left, Scenario
-from tests.support.ways import CommandLine, OnEngine
+from tests.support.ways import Client, CommandLine, Grpc, Http, Server, Way
 
-ENGINES = ("dask", "reapi")
+# Without the ways with workers, which an engine does not use.
+WAYS_ON_ENGINES: Sequence[tuple[str, type[Way]]] = (
+    *(("dask", way) for way in (CommandLine, Server, Grpc, Http, Client)),
+    *(("reapi", way) for way in (CommandLine, Client)),
+)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +55,7 @@ def output(left: Left, engine: str) -> dict[str, str]:
     return {name: text for name, text in logs.items() if name not in cancelled}
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(("engine", "kind"), WAYS_ON_ENGINES, ids=lambda value: getattr(value, "__name__", value))
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
 def test_an_engine_leaves_the_same_as_this_machine(
     engines: Mapping[str, str],
@@ -59,9 +63,10 @@ def test_an_engine_leaves_the_same_as_this_machine(
     tmp_path_factory: pytest.TempPathFactory,
     scenario: Scenario,
     engine: str,
+    kind: type[Way],
 ) -> None:
     folder = tmp_path_factory.mktemp("workspace")
-    way = OnEngine(folder, f"sqlite:{folder}/events.db", engines[engine])
+    way = kind(folder, f"sqlite:{folder}/events.db", engines[engine])
     try:
         left, wanted = Left(way, list(scenario(way))), expected(scenario)
     finally:

@@ -40,8 +40,16 @@ class CommandLine:
 
     workers = False
 
-    def __init__(self, folder: Path, uri: str) -> None:
+    def __init__(self, folder: Path, uri: str, executor: str = "local") -> None:
+        """Starts nothing yet.
+
+        Args:
+            folder: An empty folder for the workspace.
+            uri: The event log.
+            executor: Runs the jobs.
+        """
         self.uri = uri
+        self.executor = executor
         self.graph = graph_in(folder, workers=self.workers)
         self.flags = (f"--event_log={uri}",)
         self.running: dict[str, subprocess.Popen[str]] = {}
@@ -72,26 +80,18 @@ class CommandLine:
 
     def _start(self, build: str, *args: str, **options: object) -> None:
         flags = [f"--{name}={value}" if value is not True else f"--{name}" for name, value in options.items()]
-        self.running[build] = self.graph.start(*args, f"--build_request_id={build}", "--jobs=1", *flags, *self.flags)
-
-
-class OnEngine(CommandLine):
-    """Each build is a process of its own, whose jobs run on an engine."""
-
-    def __init__(self, folder: Path, uri: str, executor: str) -> None:
-        super().__init__(folder, uri)
-        self.executor = executor
-
-    def _start(self, build: str, *args: str, **options: object) -> None:
-        super()._start(build, *args, **options, executor=self.executor)
+        flags += [f"--build_request_id={build}", "--jobs=1", *self.flags]
+        if self.executor != "local":
+            flags.append(f"--executor={self.executor}")
+        self.running[build] = self.graph.start(*args, *flags)
 
 
 class Server(CommandLine):
     """Each build is a client process of a service."""
 
-    def __init__(self, folder: Path, uri: str) -> None:
+    def __init__(self, folder: Path, uri: str, executor: str = "local") -> None:
         super().__init__(folder, uri)
-        self.service = self.graph.serve("--jobs=1", *self.flags)
+        self.service = self.graph.serve("--jobs=1", *self.flags, f"--executor={executor}")
         self.flags = (f"--server={self.service.addresses['grpc']}",)
 
 
@@ -110,16 +110,19 @@ class WorkersOfServer(Server):
 class _Service(ABC):
     """Uses one service; a refused request has an exit code as on the command line."""
 
-    def __init__(self, folder: Path, uri: str) -> None:
+    def __init__(self, folder: Path, uri: str, executor: str = "local") -> None:
         self.uri = uri
+        self.executor = executor
         self.graph = graph_in(folder)
-        self.service = self.graph.serve("--jobs=1", f"--event_log={uri}")
+        self.service = self.graph.serve("--jobs=1", f"--event_log={uri}", f"--executor={executor}")
         self.refused: dict[str, int] = {}
 
     def begin(self, build: str, *partitions: str, downstream: bool = False, **options: Unpack[BuildKeywords]) -> None:
+        self._limit(options)
         self._take(build, self.submit(build, partitions, options, downstream=downstream))
 
     def retry(self, build: str, old: str, **options: Unpack[RetryKeywords]) -> None:
+        self._limit(options)
         self._take(build, self.submit_retry(build, old, options))
 
     def end(self, build: str) -> int:
@@ -147,6 +150,11 @@ class _Service(ABC):
     def wait(self, build: str) -> tuple[str, str]:
         """Waits for the end of a build, and returns its status and the code of its error; empty for none."""
 
+    def _limit(self, options: BuildKeywords) -> None:
+        # The `--jobs` of the service is for jobs on this machine.
+        if self.executor != "local":
+            options.setdefault("jobs", 1)
+
     def _take(self, build: str, code: str) -> None:
         """Records the code of the error of a refused build; empty for none."""
         if code:
@@ -157,8 +165,8 @@ class _Service(ABC):
 class Grpc(_Service):
     """The stub that protoc generates, without code of ours."""
 
-    def __init__(self, folder: Path, uri: str) -> None:
-        super().__init__(folder, uri)
+    def __init__(self, folder: Path, uri: str, executor: str = "local") -> None:
+        super().__init__(folder, uri, executor)
         self.channel = grpc.insecure_channel(self.service.addresses["grpc"])
         self.stub = DataBuildServiceStub(self.channel)
         self.author = (("databuild-author", "ann"),)
@@ -229,8 +237,8 @@ class Http(_Service):
 class Client(_Service):
     """The Python client."""
 
-    def __init__(self, folder: Path, uri: str) -> None:
-        super().__init__(folder, uri)
+    def __init__(self, folder: Path, uri: str, executor: str = "local") -> None:
+        super().__init__(folder, uri, executor)
         self.client = DatabuildClient(self.service.addresses["grpc"], author="ann")
 
     def submit(self, build: str, partitions: Sequence[str], options: BuildKeywords, *, downstream: bool) -> str:

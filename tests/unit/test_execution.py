@@ -98,6 +98,10 @@ class FakeObserver:
     def record_reused(self, task: Task) -> None:
         self.told.append(("reused", task.task_id))
 
+    def record_unrecoverable(self, attempt: Attempt, message: str, given_up: Sequence[Task]) -> None:
+        self.told.append((message, attempt.task.task_id))
+        self.told += [("skipped", one.task_id) for one in given_up]
+
     def record_never_ran(self, attempts: Sequence[Attempt], because: Task) -> None:
         self.told += [("never ran", one.task.task_id) for one in attempts]
         self.never_started = [(one.task.task_id, one.number) for one in attempts]

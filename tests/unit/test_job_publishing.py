@@ -85,3 +85,13 @@ def test_of_many_processes_the_newest_run_wins(tmp_path: Path) -> None:
 
     assert [process.exitcode for process in processes] == [0, 0, 0, 0]
     assert (tmp_path / "published/data").read_text() == "200"
+
+
+def test_a_uri_is_never_taken_for_a_path(tmp_path: Path) -> None:
+    source = tmp_path / "data"
+    source.touch()
+
+    with pytest.raises(ValueError, match=r"'gs://bucket/key' cannot be published to"):
+        run_with(5).publish(source, "gs://bucket/key")
+
+    assert source.exists()

@@ -7,12 +7,13 @@ that follow from its verdicts.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from databuild.event_log.coordination import Claim, ClaimRequest, Need
 from databuild.graph.ports import Attempt, Ended, PendingVerdicts, Verdict
 from databuild.model.job_graph import Task
 from databuild.model.job_run_id import format_job_run_id
+from databuild.model.lifecycle import MAY_BE_LOST, NOTHING
 from databuild.orchestration.coordination.claim_batch import BatchVerdicts, ClaimBatch, claim_verdict
 from databuild.orchestration.coordination.versions import Versions
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
@@ -22,6 +23,7 @@ from databuild.orchestration.events.payloads import (
     partition_available,
     partition_building,
     partition_failed,
+    partition_missing,
     partition_scheduled,
 )
 from databuild.orchestration.jobs.job_runner import JobRunOutcome
@@ -75,6 +77,7 @@ class BuildRecorder:
         self._versions = versions
         self._tainted: dict[str, set[str]] = {}
         self._short_of_resources: set[int] = set()
+        self._undeclared: dict[int, dict[str, None]] = {}
         self._stopped = False
 
     def resume(self, completed: int, running: Mapping[str, tuple[Task, pt.Manifest]]) -> None:
@@ -136,8 +139,39 @@ class BuildRecorder:
                 self._tainted.setdefault(job_run_id, set()).update(tainted)
             refs = [pt.PartitionRef(str=ref) for ref in sorted(tainted)]
             self._orchestrator.emit(("check", ev.CheckEvent(job_run_id=job_run_id, result=report.check, tainted=refs)))
+        elif kind == "missing":
+            self._lose(report.missing.ref, job_run_id)
         elif kind not in _NOT_RECORDED:
             raise AssertionError(kind)
+
+    def _lose(self, ref: str, job_run_id: str) -> None:
+        """Records that a running job did not find an input, unless the input was made again after the run began."""
+        if self._orchestrator.state.partitions.get(ref, NOTHING) not in MAY_BE_LOST:
+            return
+        _, manifest = self.running[job_run_id]
+        used = next((one.version for one in manifest.inputs if one.ref == ref), None)
+        record = self._versions.records([ref]).get(ref)
+        version = record.version if record is not None else ""
+        if used is None or used == self._versions.now.get(ref, version):
+            self._orchestrator.emit(partition_missing(ref, version, job_run_id))
+
+    def add_inputs(self, task: Task, refs: Iterable[str]) -> None:
+        """Adds inputs that a job has not declared to the manifests of further runs of a task, as QUERY inputs.
+
+        They cannot make the outputs stale, since the next plan does not know that the task needs them.
+        """
+        declared = {*task.config.materialize, *task.config.query}
+        undeclared = self._undeclared.setdefault(task.task_id, {})
+        undeclared.update((ref, None) for ref in refs if ref not in declared)
+
+    def record_unrecoverable(self, attempt: Attempt, message: str, given_up: Sequence[Task]) -> None:
+        failure = pt.Failure(category=pt.FAILURE_CATEGORY_MISSING_DATA, message=message)
+        payloads: list[Payload] = []
+        if not attempt.number:
+            payloads.append(self._job_without_run(attempt, ev.JOB_STATUS_SKIPPED, failure))
+        self._fail_open(attempt.task, failure, "", payloads)
+        self._give_up(attempt.task, given_up, payloads)
+        self._orchestrator.emit(*payloads)
 
     def record_reused(self, task: Task) -> None:
         self._reuse(Attempt(task, 0), "not needed: its inputs were rebuilt to the same content")
@@ -241,6 +275,8 @@ class BuildRecorder:
             manifest.inputs.add(ref=ref, version=versions.now.get(ref, ""))
         for ref in task.config.query:
             manifest.inputs.add(ref=ref, version=versions.now.get(ref, ""), query=True)
+        for ref in self._undeclared.get(task.task_id, ()):
+            manifest.inputs.add(ref=ref, version=versions.now.get(ref, ""), query=True)
         for ref, version in versions.available(task.config.query_prefixes).items():
             manifest.inputs.add(ref=ref, version=version, query=True)
         self.running[running.job_run_id] = (task, manifest)
@@ -278,8 +314,9 @@ class BuildRecorder:
         failure = event.failure
         failure.category = outcome.category
         failure.message = outcome.message
-        if ended.retry_in_seconds is not None:
-            failure.message += f"; next attempt in {ended.retry_in_seconds:g} seconds"
+        if ended.retry_in_seconds is not None or ended.recovering:
+            when = "when it was made again" if ended.recovering else f"in {ended.retry_in_seconds:g} seconds"
+            failure.message += f"; next attempt {when}"
             statuses = self._orchestrator.state.partitions
             payloads += [
                 partition_scheduled(ref, task.task_id, pt.REASON_FAILED_BEFORE, job_run_id)
@@ -288,11 +325,15 @@ class BuildRecorder:
             ]
             return
         self._fail_open(task, failure, job_run_id, payloads)
+        self._give_up(task, ended.given_up, payloads)
+
+    def _give_up(self, task: Task, downstream: Sequence[Task], payloads: list[Payload]) -> None:
+        """Adds the ends of the tasks downstream of a failed one."""
         missing_input = pt.Failure(
             category=pt.FAILURE_CATEGORY_MISSING_DATA,
             message=f"not run: {task.job_label}, which is upstream, did not produce {task.config.outputs[0]!r}",
         )
-        for given_up in ended.given_up:
+        for given_up in downstream:
             payloads.append(self._job_without_run(Attempt(given_up, 0), ev.JOB_STATUS_SKIPPED, missing_input))
             self._fail_open(given_up, missing_input, "", payloads)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from databuild.errors import (
@@ -26,12 +26,13 @@ from databuild.graph.reasons import absent_inputs_warning
 from databuild.model.build_options import PlanOptions
 from databuild.model.build_request_id import check_build_request_id
 from databuild.model.job_graph import Plan
-from databuild.model.lifecycle import BuildState
+from databuild.model.lifecycle import MAY_BE_LOST, NOTHING, BuildState
 from databuild.model.results import BuildResult, Cancelled, Failed, FailFast, Success
 from databuild.orchestration.build.build_context import BuildContext
 from databuild.orchestration.build.cancellation import Cancellation, run_to_end
 from databuild.orchestration.build.make_plan import make_plan
 from databuild.orchestration.build.recording import BuildRecorder
+from databuild.orchestration.build.recovery import InputRecovery
 from databuild.orchestration.build.settings import BuildRequest
 from databuild.orchestration.coordination.coordination import Coordination
 from databuild.orchestration.coordination.late_results import raise_if_overtaken
@@ -140,6 +141,12 @@ class _Build:
         )
         self._versions = Versions(self._reader)
         self._resources = Resources(context.catalog, on_engine=engine is not None)
+        self._used_data = UsedData(
+            self._reader,
+            request.options.verify,
+            max_age_seconds=context.settings.input_check_seconds,
+            lost=self._record_losses,
+        )
         self._recorder = BuildRecorder(
             self._orchestrator,
             self._versions,
@@ -246,7 +253,9 @@ class _Build:
         """Writes the end of the build. A cancellation that arrives meanwhile is too late."""
 
         async def write() -> None:
-            self._warnings += await self._logs.finish()
+            if self._logs.log_store:
+                async with self._coordination.renewing_lease():
+                    self._warnings += await self._logs.finish()
             await self._orchestrator.complete_build(result, warnings=self._warnings)
 
         await run_to_end(write(), name="end-of-build")
@@ -255,10 +264,7 @@ class _Build:
         request = self._request
         await self._orchestrator.start_planning()
         plan = await self._make_plan(request.requested, request.options.planning, self._reader)
-        used_data = UsedData(self._reader, request.options.verify)
-        while missing := await used_data.missing_of(plan):
-            lost = [partition_missing(ref, version) for ref, version in sorted(missing.items())]
-            await self._orchestrator.emit(*lost)
+        while await self._used_data.record_losses_of(plan):
             plan = await self._make_plan(request.requested, request.options.planning, self._reader)
         self._warnings += plan.warnings
         if request.plan is not None and (differences := changes_since(request.plan, plan)):
@@ -266,6 +272,16 @@ class _Build:
         await emit_plan(self._orchestrator, plan)
         await self._orchestrator.complete_planning(plan.warnings)
         return plan
+
+    async def _record_losses(self, versions: Mapping[str, str]) -> None:
+        statuses = self._orchestrator.state.partitions
+        lost = [
+            partition_missing(ref, version)
+            for ref, version in sorted(versions.items())
+            if statuses.get(ref, NOTHING) in MAY_BE_LOST
+        ]
+        if lost:
+            await self._orchestrator.emit(*lost)
 
     async def _make_plan(self, requested: Sequence[str], options: PlanOptions, records: PartitionRecords) -> Plan:
         return await make_plan(
@@ -341,6 +357,7 @@ class _Build:
             token=recorder.tokens.pop,
             tasks=tasks,
             running=recorder.running,
+            goes_on=lambda: self._coordination.lost or self._orchestrator.failed,
             orchestrator=self._orchestrator,
         )
         local_jobs = self._context.executor.capacity.processes
@@ -364,6 +381,17 @@ class _Build:
                 consecutive=self._jobs_with_workers(),
             ),
             needed=self._versions.needed,
+            inputs=self._used_data if self._request.options.verify != "none" else None,
+            recover=InputRecovery(
+                plan,
+                lambda refs, records: self._make_plan(
+                    refs, PlanOptions(reuse_stale=self._request.options.reuse_stale), records
+                ),
+                self._reader,
+                orchestrator=self._orchestrator,
+                recorder=recorder,
+                versions=self._versions,
+            ),
             progress=self._begun.progress if self._begun is not None else None,
         )
         if result.stopped_by is not None:

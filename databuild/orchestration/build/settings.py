@@ -58,6 +58,7 @@ class Settings:
         cancel_poll_seconds: Interval at which the event log is read for requests to cancel the build.
         claim_poll_seconds: Interval at which the event log is read for the end of claims of other builds.
         engine_outage_seconds: The time for which a build that is continued waits for an engine that cannot be reached.
+        input_check_seconds: The time after which the inputs of a task that is about to start are looked for again.
         engine_retry_seconds: The time before the second attempt to reach it. It doubles with each further attempt.
     """
 
@@ -70,3 +71,4 @@ class Settings:
     claim_poll_seconds: float = 0.1
     engine_outage_seconds: float = 300.0
     engine_retry_seconds: float = 1.0
+    input_check_seconds: float = 60.0

@@ -14,7 +14,7 @@ from typing import Final
 
 from databuild.errors import CoordinationError, InvalidStateTransitionError
 from databuild.event_log import liveness as processes
-from databuild.event_log.coordination import LeaseOwner
+from databuild.event_log.coordination import LEASE_TAKEN_OVER, LeaseOwner
 from databuild.event_log.liveness import Liveness
 from databuild.event_log.log import EventLog
 from databuild.event_log.reads import OpenBuildReads
@@ -74,6 +74,7 @@ class Coordination:
         self._lease_owner = lease_owner
         self._liveness = liveness
         self._continue_build = continue_build
+        self.lost = False
         self._holder = liveness.this_process()
         self._waiting: dict[asyncio.Future[None], Sequence[str]] = {}
         self._watcher: asyncio.Task[None] | None = None
@@ -109,6 +110,8 @@ class Coordination:
                 except Exception as error:
                     # The build must not continue without a lease: another build may end it and claim its partitions.
                     failure = error
+                    # An event log that fails may have given the lease to another process.
+                    self.lost = not isinstance(error, CoordinationError) or error.fault == LEASE_TAKEN_OVER
                     inside.cancel()
                     return
 

@@ -37,6 +37,17 @@ class Versions:
             partition.ref for partition in plan.partitions if partition.reason == pt.REASON_INPUT_CHANGED
         }
 
+    def extend(self, plan: Plan) -> None:
+        """Adds the versions of a further plan, for tasks that the build runs in addition."""
+        # Without those of the build's own partitions, of which the further plan knows no version.
+        self.now.update((ref, version) for ref, version in plan.versions.items() if version)
+        self.now.update(
+            (partition.ref, partition.version)
+            for partition in plan.partitions
+            if not partition.task_id and partition.version
+        )
+        self._code_digests = {**self._code_digests, **plan.code_digests}
+
     def resume(self, plan: Plan, produced: Collection[str]) -> None:
         """Initializes the versions for a build that another process has begun; `produced` are the refs it has built.
 

@@ -121,6 +121,11 @@ class BuildOrchestrator:
         """The emitted events that could not be written."""
         return self._refused
 
+    @property
+    def failed(self) -> bool:
+        """True if an event could not be written, so that another process may be writing the build."""
+        return self._failure is not None
+
     async def settled(self) -> None:
         """Waits until every emitted event is written or refused, except placements that have not been passed on yet."""
         if self._last is not None:  # appends end in the order in which they were made

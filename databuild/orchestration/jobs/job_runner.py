@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from databuild.errors import OrchestrationError
@@ -58,6 +58,7 @@ class _Reports:
     outputs: frozenset[str]
     inputs: frozenset[str]
     is_local: bool
+    missing: dict[str, None] = field(default_factory=dict)
     failed_checks: list[pt.CheckResult] = field(default_factory=list)
     metrics: list[pt.Metric] = field(default_factory=list)
     fault: str = ""
@@ -81,6 +82,7 @@ class JobRunner:
         token: Callable[[str], int],
         tasks: TaskAccess,
         running: Mapping[str, tuple[Task, pt.Manifest]],
+        goes_on: Callable[[], bool],
     ) -> None:
         """Runs nothing yet.
 
@@ -97,6 +99,7 @@ class JobRunner:
             token: Returns the fencing token of a job run that is about to start.
             tasks: Lets job runs read their task descriptions.
             running: The task and the manifest of each job run that is running, by its id.
+            goes_on: Returns True if job runs on the engine are left to another process when they are cancelled here.
         """
         self._executor = executor
         self._catalog = catalog
@@ -111,6 +114,7 @@ class JobRunner:
         self._token = token
         self._tasks = tasks
         self._running = running
+        self._goes_on = goes_on
         self._trace = f"00-{_digest(build_request_id, 16)}-"
 
     async def run(self, task: Task, attempt: int) -> JobRunOutcome:
@@ -167,6 +171,7 @@ class JobRunner:
                 task=description,
                 properties=properties_for(engine.uri, {**self._catalog.exec_properties, **job.exec_properties}),
                 resources=job.resources,
+                goes_on=self._goes_on,
             )
             try:
                 if job_run_id in self._handles:
@@ -237,6 +242,8 @@ class JobRunner:
             add_location(report.partition, self._working_directory)
         if report.HasField("metric"):
             reported.metrics.append(report.metric)
+        if report.HasField("missing"):
+            reported.missing[report.missing.ref] = None
         if report.HasField("check") and tainted_by(report.check, reported.outputs):
             reported.failed_checks.append(report.check)
         # This is a callback of the executor, to which an error of the event log must not propagate. The next event of
@@ -250,8 +257,9 @@ def _digest(text: str, size: int) -> str:
 
 
 def _outcome(job: Job, result: ProcessResult, reported: _Reports) -> JobRunOutcome:
-    # A failure of the process explains more than an invalid report or a failed check, so it comes first.
-    fault = process_fault(result, job.timeout_seconds)
+    # A missing input explains the failure of the process, and that explains more than an invalid report or a failed
+    # check.
+    fault = _missing_fault(reported.missing) or process_fault(result, job.timeout_seconds)
     if fault is None and reported.fault:
         fault = ProcessFault(pt.FAILURE_CATEGORY_USER, reported.fault)
     category, message, permanent = fault or (pt.FAILURE_CATEGORY_UNSPECIFIED, "", False)
@@ -268,9 +276,18 @@ def _outcome(job: Job, result: ProcessResult, reported: _Reports) -> JobRunOutco
         message=message,
         permanent=permanent,
         process=result,
+        missing=tuple(reported.missing),
         metrics=tuple(reported.metrics),
         complete=complete,
     )
+
+
+def _missing_fault(refs: Collection[str]) -> ProcessFault | None:
+    if not refs:
+        return None
+    inputs = "the input" if len(refs) == 1 else "the inputs"
+    message = f"{inputs} {', '.join(map(repr, refs))} {'is' if len(refs) == 1 else 'are'} missing"
+    return ProcessFault(pt.FAILURE_CATEGORY_MISSING_DATA, message)
 
 
 def _check_text(failed: Sequence[pt.CheckResult]) -> str:

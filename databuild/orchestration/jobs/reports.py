@@ -43,10 +43,13 @@ def parse_report(line: bytes, outputs: Collection[str], inputs: Collection[str] 
         raise ReportFaultError(message) from error
     kind = report.WhichOneof("report")
     if kind is None:
-        message = f"the report line {shown!r} is empty; it needs one of partition, metric, check or progress"
+        message = f"the report line {shown!r} is empty; it needs one of partition, metric, check, progress or missing"
         raise ReportFaultError(message)
     if kind == "partition" and report.partition.ref not in outputs:
         message = f"the report names {_shown(report.partition.ref)}, which is not an output of this job run"
+        raise ReportFaultError(message)
+    if kind == "missing" and (not report.missing.ref or report.missing.ref in outputs):
+        message = f"the report says that {_shown(report.missing.ref)} is missing, which is not an input of this job run"
         raise ReportFaultError(message)
     if kind == "check" and report.check.ref and report.check.ref not in outputs and report.check.ref not in inputs:
         message = (

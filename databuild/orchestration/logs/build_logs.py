@@ -31,7 +31,7 @@ class BuildLogs(Protocol):
         ...
 
     async def finish(self) -> Sequence[str]:
-        """Completes the logs after the last job run. Returns warnings."""
+        """Completes the logs after the last job run, which may take a minute, and returns warnings."""
         ...
 
 

@@ -219,6 +219,8 @@ class LogUploads:
                     with self._changed:
                         self._add_left(run.log_store, job_run_id, stream, path)
                     count += 1
+            with contextlib.suppress(OSError):  # it has files
+                os.rmdir(self.folder(build))  # noqa: PTH106
         return count
 
     def copy_next(self) -> bool:
@@ -248,8 +250,9 @@ class LogUploads:
                 self._changed.wait(left)
             self._closed = True
             self._changed.notify_all()
+        end = time.monotonic() + _JOIN_SECONDS
         for thread in self._threads:
-            thread.join(_JOIN_SECONDS)
+            thread.join(max(end - time.monotonic(), 0.0))
 
     def _paths(self, job_run_id: str) -> Iterator[tuple[str, str]]:
         folder = self.folder(job_run_id.partition(".")[0])

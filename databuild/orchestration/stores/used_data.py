@@ -1,64 +1,141 @@
-"""The data that a build is about to use as it is: looks whether it is still in its store."""
+"""The data that a build is about to use as it is: looks whether it is still in its store.
+
+After a plan, all of it is looked for at once. A task that starts much later has its inputs looked for again.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterator, Mapping
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 from databuild.event_log.reads import StoredDataReads
-from databuild.model.job_graph import Plan
+from databuild.model.job_graph import Plan, Task
 from databuild.model.pacing import slices
+from databuild.model.records import StoredData
 from databuild.orchestration.stores.look import Look
+from databuild.v1 import partition_pb2 as pt
 
 _PART: Final = 5000
 """The number of partitions that are looked for at once. Reading their places blocks the event loop."""
 
 
 class UsedData:
-    """Looks for data of other builds, each partition once."""
+    """Looks for data of other builds. Implements `graph.ports.InputCheck` for the tasks of a plan."""
 
-    def __init__(self, reader: StoredDataReads, policy: str) -> None:
+    def __init__(
+        self,
+        reader: StoredDataReads,
+        policy: str,
+        *,
+        max_age_seconds: float,
+        lost: Callable[[Mapping[str, str]], Awaitable[None]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Looks at nothing yet.
 
         Args:
             reader: Reads the places of data.
             policy: The data to look for, one of `VERIFY_POLICIES`.
+            max_age_seconds: The time after which the inputs of a task that is about to start are looked for again.
+            lost: Records data that is missing: the versions, by ref.
+            clock: Returns a time in seconds that never goes back.
         """
         self._reader = reader
         self._policy = policy
+        self._max_age = max_age_seconds
+        self._lost = lost
+        self._clock = clock
         self._seen: set[str] = set()
+        # The inputs of tasks with a known place, and the time of the last look at each.
+        self._inputs: dict[str, StoredData] = {}
+        self._looked: dict[str, float] = {}
+        self._pending: dict[str, StoredData] = {}
+        self._looking: asyncio.Future[Mapping[str, str]] | None = None
 
-    async def missing_of(self, plan: Plan) -> Mapping[str, str]:
-        """Returns the versions of the data that a plan would use as it is and that is missing, by ref.
+    async def record_losses_of(self, plan: Plan) -> bool:
+        """Looks for the data that a plan would use as it is, and records what is missing.
 
-        Partitions that were looked for in an earlier plan of the same build are left out.
+        Partitions that were looked for after an earlier plan of the same build are left out.
+
+        Returns:
+            True if something is missing, so that the build must plan again.
 
         Raises:
             EventLogError: The places cannot be read.
         """
-        missing: dict[str, str] = {}
         if self._policy == "none":
-            return missing
+            return False
         unseen = [ref for ref in self._used_by(plan) if ref not in self._seen]
         self._seen.update(unseen)
+        missing: dict[str, str] = {}
         for refs in slices(unseen, _PART):
-            data = self._reader.stored_data_of(refs)
-            if not any(one.location is not None for one in data):
-                continue
-            look = await asyncio.to_thread(Look, data)
-            versions = {one.ref: one.version for one in data}
-            missing |= {found.ref: versions[found.ref] for found in look.findings if found.kind == "missing"}
+            now = self._clock()
+            data = [one for one in self._reader.stored_data_of(refs) if one.location is not None]
+            if data:
+                missing.update(await self._look(data))
+            for one in data:
+                if one.ref in plan.versions:
+                    self._inputs[one.ref] = one
+                    self._looked[one.ref] = now
+        if missing:
+            await self._record(missing)
+        else:  # of an earlier plan, some may be made by the build now
+            self._inputs = {ref: one for ref, one in self._inputs.items() if ref in plan.versions}
+        return bool(missing)
+
+    def is_due(self, task: Task) -> bool:
+        return bool(self._inputs) and any(self._is_due(ref) for ref in task.config.materialize)
+
+    async def missing(self, task: Task) -> Sequence[str]:
+        due = [ref for ref in task.config.materialize if self._is_due(ref)]
+        self._pending.update((ref, self._inputs[ref]) for ref in due)
+        if self._looking is None:
+            self._looking = asyncio.ensure_future(self._look_at_pending())
+        found = await asyncio.shield(self._looking)
+        missing = {ref: version for ref, version in found.items() if ref in due}
+        # Another task may have missed it meanwhile, and has recorded it.
+        if unrecorded := {ref: version for ref, version in missing.items() if ref in self._inputs}:
+            await self._record(unrecorded)
+        return list(missing)
+
+    async def _look_at_pending(self) -> Mapping[str, str]:
+        """Looks at once for the inputs of all tasks that become ready in the same step."""
+        await asyncio.sleep(0)
+        pending, self._pending, self._looking = self._pending, {}, None
+        now = self._clock()
+        missing = await self._look(list(pending.values()))
+        self._looked.update(dict.fromkeys(pending, now))
         return missing
 
+    def _is_due(self, ref: str) -> bool:
+        return ref in self._inputs and self._clock() - self._looked[ref] >= self._max_age
+
+    async def _look(self, data: Sequence[StoredData]) -> Mapping[str, str]:
+        look = await asyncio.to_thread(Look, data)
+        lost = {found.ref for found in look.findings if found.kind == "missing"}
+        return {one.ref: one.version for one in data if one.ref in lost}
+
+    async def _record(self, missing: Mapping[str, str]) -> None:
+        for ref in missing:
+            self._inputs.pop(ref, None)  # the build makes it again, and so it is no data of another build any more
+        await self._lost(missing)
+
     def _used_by(self, plan: Plan) -> Iterator[str]:
-        inputs: Collection[str] = plan.versions if self._policy != "all" else ()
-        for partition in plan.partitions:
-            if partition.task_id or not partition.version:
-                continue
+        # A task whose changed inputs are made to the same versions does not run: its outputs are used as they are.
+        kept = [
+            partition
+            for partition in plan.partitions
+            if partition.version and (not partition.task_id or partition.reason == pt.REASON_INPUT_CHANGED)
+        ]
+        inputs: Collection[str] = plan.versions
+        if any(partition.task_id for partition in kept):
+            inputs = {ref for task in plan.tasks for ref in task.config.materialize}.union(plan.versions)
+        for partition in kept:
             if (
                 self._policy == "all"
                 or partition.ref in inputs
-                or (self._policy == "requested" and partition.requested)
+                or (partition.requested and self._policy == "requested")
             ):
                 yield partition.ref

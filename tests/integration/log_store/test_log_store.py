@@ -8,6 +8,8 @@ import signal
 import sqlite3
 from pathlib import Path
 
+import pytest
+
 from tests.integration.log_store.conftest import Store
 from tests.support.script_graph import ScriptGraph
 from tests.support.waiting import wait_until
@@ -48,9 +50,13 @@ def test_every_machine_reads_the_same_text_as_from_a_state_directory(
     assert unstored(graph) == []
 
 
+@pytest.mark.parametrize("reader", ["command line", "service"])
 def test_the_log_of_a_running_job_is_followed_from_another_machine(
-    graph: ScriptGraph, store: Store, elsewhere: tuple[str, ...]
+    graph: ScriptGraph, store: Store, elsewhere: tuple[str, ...], reader: str
 ) -> None:
+    if reader == "service":
+        service = graph.serve(*elsewhere, **store.environ)
+        elsewhere = (f"--server={service.addresses['grpc']}",)
     (graph.folder / "wait-a").touch()
     build = graph.start("build", "number/a", f"--log_store={store.uri}", **store.environ)
     graph.wait_for("waiting-a")

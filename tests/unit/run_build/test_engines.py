@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from databuild.errors import ExecutorError, InvalidRequestError
+from databuild.errors import ExecutorError, InvalidRequestError, OrchestrationError
 from databuild.executors.executor import ProcessResult
 from databuild.graph.catalog import RetryPolicy
 from databuild.model.results import Cancelled, FailFast, Success
@@ -254,6 +254,27 @@ async def test_a_run_that_the_engine_does_not_know_any_more_is_lost_and_tried_ag
 
     assert world.story("b.1.1")[-1] == "FAILED"
     assert world.story("b.1.2")[-1] == "COMPLETED"
+    assert world.verified()
+
+
+async def test_an_orchestrator_that_was_overtaken_leaves_the_runs_to_its_successor(world: World) -> None:
+    one = Process(world, "one").start("b", "raw/1", "raw/2")
+    await turns_until(lambda: "started" in world.story("b.2.1"))
+    world.dead.add("one")
+    two = Process(world, "two").start("c", "raw/7")
+    await turns_until(lambda: world.story("b.2.1").count("started") == 2)
+
+    world.engine.end("b.1.1")
+    with pytest.raises(OrchestrationError):
+        await one
+    cancelled = world.engine.runs["b.2.1"].cancelled
+    world.engine.end("b.2.1")
+    (await world.engine.reached("c.1.1")).end.set_result(DONE)
+    await two
+
+    assert not cancelled
+    assert world.story("b.2.1")[-1] == "COMPLETED"
+    assert world.events("b")[-1].build_request.status == ev.BUILD_STATUS_COMPLETED
     assert world.verified()
 
 
