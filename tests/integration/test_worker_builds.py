@@ -110,6 +110,9 @@ def test_a_service_keeps_workers_between_builds(graph: ScriptGraph) -> None:
     builds = [build["build_request_id"] for build in service.get("/builds")["builds"]]
     runs = [run for build in builds for run in service.get(f"/builds/{build}/job_runs")["job_runs"]]
 
+    _, page = service.ask("GET", f"/builds/{builds[0]}")
+
+    assert "request 4 of worker" in page  # after two configurations and the run of the first build
     assert len({run["worker_id"] for run in runs}) == 1
     assert len({run["worker_request"] for run in runs}) == 2
     assert workers_of(graph)

@@ -18,6 +18,7 @@ from databuild.model.records import JobRunRecord
         ({"placed_time": 95.0, "queued_seconds": 5.0, "machine": "m1"}, "on m1 of dask://e:1, waited 5.00 s"),
         ({"placed_time": 95.0, "queued_seconds": 5.0}, "on dask://e:1, waited 5.00 s"),
         ({"status": "FAILED"}, "on dask://e:1"),
+        ({"executor": "", "worker_id": "5f0c1a-2", "worker_request": 3}, "request 3 of worker 5f0c1a-2"),
     ],
 )
 def test_a_job_run_tells_where_it_is(facts: dict[str, Any], text: str) -> None:
