@@ -32,7 +32,6 @@ from databuild.orchestration.build.build_context import BuildContext
 from databuild.orchestration.build.cancellation import Cancellation, run_to_end
 from databuild.orchestration.build.make_plan import make_plan
 from databuild.orchestration.build.recording import BuildRecorder
-from databuild.orchestration.build.recovery import InputRecovery
 from databuild.orchestration.build.settings import BuildRequest
 from databuild.orchestration.coordination.coordination import Coordination
 from databuild.orchestration.coordination.late_results import raise_if_overtaken
@@ -342,6 +341,7 @@ class _Build:
     async def _run_tasks(self, plan: Plan, tasks: TaskAccess) -> BuildResult:
         # A build without tasks starts faster without the modules that only run them.
         from databuild.graph.execution import ExecutionOptions, execute
+        from databuild.orchestration.build.recovery import InputRecovery
         from databuild.orchestration.jobs.job_runner import JobRunner
 
         recorder = self._recorder

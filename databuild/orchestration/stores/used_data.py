@@ -14,7 +14,6 @@ from databuild.event_log.reads import StoredDataReads
 from databuild.model.job_graph import Plan, Task
 from databuild.model.pacing import slices
 from databuild.model.records import StoredData
-from databuild.orchestration.stores.look import Look
 from databuild.v1 import partition_pb2 as pt
 
 _PART: Final = 5000
@@ -113,6 +112,8 @@ class UsedData:
         return ref in self._inputs and self._clock() - self._looked[ref] >= self._max_age
 
     async def _look(self, data: Sequence[StoredData]) -> Mapping[str, str]:
+        from databuild.orchestration.stores.look import Look  # most builds find no data with a place
+
         look = await asyncio.to_thread(Look, data)
         lost = {found.ref for found in look.findings if found.kind == "missing"}
         return {one.ref: one.version for one in data if one.ref in lost}

@@ -54,6 +54,7 @@ IMPORTED_BY_BUILD = {
         "config_process job_runner log_files lookup_process past_configs process_faults reports resources "
         "task_access task_server"
     ),
+    "databuild.orchestration.stores": "used_data",
     "databuild.orchestration.telemetry": "telemetry telemetry_setup",
     "databuild.v1": "events_pb2 job_pb2 partition_pb2 plan_pb2",
 }
