@@ -56,22 +56,15 @@ def parse_report(line: bytes, outputs: Collection[str], inputs: Collection[str] 
             f"the report checks {_shown(report.check.ref)}, which is neither an output nor an input of this job run"
         )
         raise ReportFaultError(message)
-    if kind == "partition" and report.partition.HasField("location"):
-        _check_location(report.partition)
+    if kind == "partition" and report.partition.HasField("location") and not _is_uri(report.partition.location.uri):
+        message = (
+            f"the location of {report.partition.ref!r} has the uri {report.partition.location.uri!r}, which is not a "
+            "URI; write file:///PATH for a file"
+        )
+        raise ReportFaultError(message)
     if kind == "partition" and report.partition.HasField("metadata"):
         _check_metadata(report.partition.metadata, shown)
     return report  # type: ignore[no-any-return]
-
-
-def _check_location(partition: job_pb2.PartitionReport) -> None:
-    from databuild.job.locations import is_uri
-
-    if not is_uri(partition.location.uri):
-        message = (
-            f"the location of {partition.ref!r} has the uri {partition.location.uri!r}, which is not a URI; write "
-            "file:///PATH for a file"
-        )
-        raise ReportFaultError(message)
 
 
 def add_location(report: job_pb2.PartitionReport, working_directory: str) -> None:
@@ -86,9 +79,9 @@ def add_location(report: job_pb2.PartitionReport, working_directory: str) -> Non
     path = report.metadata.fields["path"].string_value if "path" in report.metadata.fields else ""
     if not path or report.HasField("location"):
         return
-    from databuild.job.locations import file_uri, file_version, is_uri
+    from databuild.job.locations import file_uri, file_version
 
-    if is_uri(path):
+    if _is_uri(path):
         report.location.uri = path
         return
     path = os.path.join(working_directory, path)  # noqa: PTH118
@@ -112,6 +105,12 @@ def tainted_by(check: pt.CheckResult, outputs: Collection[str]) -> frozenset[str
     if check.passed or check.severity != pt.CheckResult.SEVERITY_ERROR:
         return frozenset()
     return frozenset([check.ref] if check.ref else outputs)
+
+
+def _is_uri(text: str) -> bool:
+    from databuild.job.locations import is_uri
+
+    return is_uri(text)
 
 
 def _shown(ref: str) -> str:

@@ -112,7 +112,7 @@ class UsedData:
         return ref in self._inputs and self._clock() - self._looked[ref] >= self._max_age
 
     async def _look(self, data: Sequence[StoredData]) -> Mapping[str, str]:
-        from databuild.orchestration.stores.look import Look  # most builds use no data whose place is known
+        from databuild.orchestration.stores.look import Look  # most builds find no data with a place
 
         look = await asyncio.to_thread(Look, data)
         lost = {found.ref for found in look.findings if found.kind == "missing"}
