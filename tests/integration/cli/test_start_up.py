@@ -45,7 +45,7 @@ IMPORTED_BY_BUILD = {
         "metadata pacing paging plan_messages planning records results statuses"
     ),
     "databuild.orchestration.build": (
-        "admission build_context cancellation continued_builds downstream_request make_plan recording recovery "
+        "admission build_context cancellation continued_builds downstream_request make_plan recording "
         "run_build settings"
     ),
     "databuild.orchestration.coordination": "build_ids claim_batch coordination dead_builds late_results versions",
