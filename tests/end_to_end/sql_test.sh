@@ -50,11 +50,18 @@ says out "check has_no_carriers of unchecked_report/week=2013-W02 did not pass (
 says out "unchecked_report/week=2013-W02 is not stored, because it fails has_no_carriers"
 [[ -z "$(find "$DATA" -path '*unchecked*' -type f)" ]] || fail "a failed check left $(find "$DATA" -path '*unchecked*')"
 
-# An input whose file is gone is named.
-rm "$DATA/carrier_report/week=2013-W02/data.parquet"
+# An input whose file is gone is made again, whether the build or the job notices.
+for verify in inputs none; do
+  rm "$DATA/carrier_report/week=2013-W02/data.parquet"
+  run 1 build --verify="$verify" unchecked_report/week=2013-W02
+  says out "built 1 partition in 1 job run: carrier_report/week=2013-W02"
+  stored "$DATA" carrier_report/week=2013-W02
+done
+
+# An input whose file is broken is named.
+echo broken >"$DATA/carrier_report/week=2013-W02/data.parquet"
 run 1 build unchecked_report/week=2013-W02
 says out "the input 'carrier_report/week=2013-W02' cannot be read"
-says out "build --force carrier_report/week=2013-W02"
 
 # Another data root, for this run.
 DATABUILD_DATA_ROOT="$TEST_TMPDIR/elsewhere" run 0 build --force carrier_report/week=2013-W02

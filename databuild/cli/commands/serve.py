@@ -90,6 +90,7 @@ async def _serve(call: Invocation, options: ServerOptions) -> None:
         limits=Limits(
             max_builds=call.flags["max_builds"],
             default_jobs=jobs,
+            default_jobs_on_engine=call.flags["jobs"] or 0,
             default_executor=chosen_executor(call),
             default_log_store=chosen_log_store(call),
             max_connections=connections,

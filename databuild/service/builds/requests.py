@@ -98,7 +98,7 @@ def build_request(submission: Submission, requested: Requested, limits: Limits, 
         known = limits.default_log_store or "the state directory"
         raise InvalidRequestError(f"log_store is {without_credentials(options.log_store)!r}; this service has {known}")
     # An engine says how many jobs it runs at once when the build connects to it.
-    jobs = options.jobs or (0 if executor else limits.default_jobs)
+    jobs = options.jobs or (limits.default_jobs_on_engine if executor else limits.default_jobs)
     options = replace(options, jobs=jobs, executor=executor, log_store=limits.default_log_store)
     plan = submission.plan
     return BuildRequest(

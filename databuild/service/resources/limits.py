@@ -13,6 +13,7 @@ class Limits:
         max_builds: The number of builds that run at once. Further builds wait in the queue.
         max_queued_builds: The number of builds in the queue. Further builds are refused.
         default_jobs: The number of concurrent job runs of a build whose request does not set it.
+        default_jobs_on_engine: The same number for a build on an engine; 0 for as many as the engine runs at once.
         default_executor: The address of the engine that runs the jobs of a build whose request does not set it; empty
             for this machine. A request may set this engine or `local`.
         default_log_store: The URI of the place of the logs of all builds; empty for the state directory.
@@ -32,6 +33,7 @@ class Limits:
     max_builds: int = 4
     max_queued_builds: int = 10_000
     default_jobs: int = 1
+    default_jobs_on_engine: int = 0
     default_executor: str = ""
     default_log_store: str = ""
     max_jobs: int = 1000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Unpack
 
 import pytest
 
@@ -226,6 +227,17 @@ def test_a_request_chooses_between_the_engine_of_the_service_and_its_machine(req
 
     assert options.executor == recorded
     assert options.jobs == (0 if recorded else 7)
+
+
+def test_the_service_may_limit_the_job_runs_on_its_engine() -> None:
+    limits = Limits(default_executor="dask://engine:1", default_jobs=7, default_jobs_on_engine=9)
+
+    def jobs(**options: Unpack[BuildKeywords]) -> int:
+        return build_request(
+            Submission(options=BuildOptions(**options)), Requested(("raw/1",)), limits, ""
+        ).options.jobs
+
+    assert (jobs(), jobs(jobs=3), jobs(executor="local")) == (9, 3, 7)
 
 
 def test_an_engine_that_the_service_does_not_use_is_refused() -> None:
