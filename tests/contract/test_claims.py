@@ -7,9 +7,7 @@ import contextlib
 
 import pytest
 
-from databuild.errors import (
-    CoordinationError,
-)
+from databuild.errors import CoordinationError, InvalidStateTransitionError
 from databuild.event_log.coordination import ClaimRequest, LeaseOwner, Need, ResourceUse
 from databuild.event_log.log import EventLog
 from databuild.event_log.open import open_event_log
@@ -165,3 +163,25 @@ async def test_a_process_that_continues_a_build_releases_the_resources_of_its_ru
         assert (before, [use.amount for use in reader.resource_use() if use.amount]) == ([1], [])
     await first.close()
     await second.close()
+
+
+async def test_a_process_may_take_back_a_build_that_another_has_continued(store: Store) -> None:
+    here, there = open_event_log(store.uri), open_event_log(store.uri)
+    one = await begin(here, "b1", "p", "q")
+    await here.renew_lease("b1", "here", 60, LeaseOwner(""))
+    for log, holder, former, task, ref in ((there, "there", "here", 1, "p"), (here, "again", "there", 2, "q")):
+        state = BuildState("b1")
+        state.advance(log.reader().events("b1"))
+        await log.renew_lease("b1", holder, 60, LeaseOwner("", former))
+        await produce(BuildOrchestrator(log, "b1", ("p", "q"), state=state), task, ref)
+        with pytest.raises(CoordinationError):
+            await here.renew_lease("b1", "here", 60, LeaseOwner(""))
+
+    with pytest.raises(InvalidStateTransitionError):
+        await produce(one, 1, "p")
+    assert {ref: record.status for ref, record in here.reader().partition_records(["p", "q"]).items()} == {
+        "p": "AVAILABLE",
+        "q": "AVAILABLE",
+    }
+    await here.close()
+    await there.close()

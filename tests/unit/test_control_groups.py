@@ -11,6 +11,7 @@ from databuild.executors.capacity import capacity_of
 from databuild.executors.descriptor_limit import DescriptorLimit
 from databuild.executors.executor import Capacity
 from databuild.executors.out_of_memory import OomKills
+from databuild.executors.running_process import DESCRIPTORS_PER_RUN
 
 
 @pytest.fixture(params=["2", "1", "inside a container"])
@@ -83,5 +84,6 @@ def test_processes_fit_by_the_limit_that_is_reached_first(tmp_path: Path) -> Non
 def test_connections_lower_the_capacity_to_at_least_one() -> None:
     limit = DescriptorLimit()
 
-    assert capacity_of(limit, connections=600).processes == capacity_of(limit).processes - 100
+    connections = 100 * DESCRIPTORS_PER_RUN
+    assert capacity_of(limit, connections=connections).processes == capacity_of(limit).processes - 100
     assert capacity_of(limit, connections=limit.highest).processes == 1

@@ -186,6 +186,9 @@ class SqliteWriter:
                     claims.renew(self._connection, lease, owner)
             except CoordinationError as error:
                 results[number] = error
+                if isinstance(operation, RenewLease):
+                    # Another process writes the build now. If this one takes it back, its state is loaded again.
+                    self._states.pop(operation.build_request_id, None)
         return results
 
     def rebuild(self) -> None:
