@@ -134,6 +134,7 @@ def test_the_quick_parser_reads_what_the_full_one_reads(args: list[str]) -> None
         ["status", "--help"],
         ["status", "--"],
         ["status", "--jobs=1"],
+        ["serve", "--flagfile=serve.flags"],
     ],
 )
 def test_the_quick_parser_leaves_everything_else_to_the_full_one(args: list[str]) -> None:

@@ -28,7 +28,7 @@ def parse_quickly(args: Sequence[str]) -> tuple[str, dict[str, Any], list[str]] 
             continue  # a positional argument
         name, equals, text = arg.removeprefix("--").partition("=")
         flag = flags.get(name)
-        if flag is None or not arg.startswith("--"):
+        if flag is None or flag.name == "flagfile" or not arg.startswith("--"):
             return None
         # `--noflag`, `--flag=true` and FLOAT are rare, and left to absl.
         if flag.kind == BOOL and not equals:
