@@ -61,7 +61,7 @@ done
 # An input whose file is broken is named.
 echo broken >"$DATA/carrier_report/week=2013-W02/data.parquet"
 run 1 build unchecked_report/week=2013-W02
-says out "the input 'carrier_report/week=2013-W02' cannot be read"
+says out "the files of the view carrier_report cannot be read"
 
 # Another data root, for this run.
 DATABUILD_DATA_ROOT="$TEST_TMPDIR/elsewhere" run 0 build --force carrier_report/week=2013-W02

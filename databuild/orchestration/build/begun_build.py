@@ -40,7 +40,7 @@ class BegunBuild:
         holder: The process that has died, as its lease names it.
         state: The state of the build after its last event.
         plan: Its plan, with the decisions about the partitions that it builds.
-        produced: The partitions that it has produced.
+        available: The partitions that it has produced, or taken from other builds.
         progress: The state of its execution.
         running: The task and the manifest of each job run that has not ended, by job run.
         handles: The handle of each of these job runs; empty if none was recorded.
@@ -50,7 +50,7 @@ class BegunBuild:
     holder: str
     state: BuildState
     plan: Plan
-    produced: frozenset[str]
+    available: frozenset[str]
     progress: ExecutionProgress
     running: Mapping[str, tuple[Task, pt.Manifest]]
     handles: Mapping[str, str]
@@ -109,7 +109,7 @@ def read_begun_build(
             options=request.options.planning,
             warnings=tuple(facts.warnings),  # about the request, and those of planning
         ),
-        produced=facts.in_status(pt.PARTITION_STATUS_AVAILABLE),
+        available=facts.available(),
         progress=progress,
         running={run: (task, facts.runs[run].manifest) for run, task in runs.items()},
         handles={run: facts.handles.get(run, "") for run in runs},
@@ -147,8 +147,8 @@ class _Facts:
         elif kind == "build_request":
             self.warnings += event.build_request.warnings
 
-    def in_status(self, status: int) -> frozenset[str]:
-        return frozenset(ref for ref, current in self.state.partitions.items() if current == status)
+    def available(self) -> frozenset[str]:
+        return frozenset(ref for ref, status in self.state.partitions.items() if status in _DONE)
 
     def progress(self) -> ExecutionProgress:
         attempts: dict[int, int] = {}

@@ -298,7 +298,7 @@ class _Build:
 
     async def _execute(self, plan: Plan) -> BuildResult:
         if self._begun is not None:
-            self._versions.resume(plan, self._begun.produced)
+            self._versions.resume(plan, self._begun.available)
             self._recorder.resume(self._begun.progress.completed, self._begun.running)
         else:
             await self._orchestrator.start_execution()

@@ -48,15 +48,19 @@ class Versions:
         )
         self._code_digests = {**self._code_digests, **plan.code_digests}
 
-    def resume(self, plan: Plan, produced: Collection[str]) -> None:
-        """Initializes the versions for a build that another process has begun; `produced` are the refs it has built.
+    def resume(self, plan: Plan, available: Collection[str]) -> None:
+        """Initializes the versions for a build that another process has begun.
 
         The log does not have the versions that planning found, so inputs have their current ones.
+
+        Args:
+            plan: The plan.
+            available: The partitions that the build has produced, or taken from other builds.
         """
         self.start(plan)
         inputs = {ref for task in plan.tasks for refs in (task.config.materialize, task.config.query) for ref in refs}
         outputs = {ref for task in plan.tasks for ref in task.config.outputs}
-        known = sorted((inputs - outputs) | set(produced))
+        known = sorted((inputs - outputs) | set(available))
         for refs in slices(known):
             self.now.update((ref, record.version) for ref, record in self.records(refs).items() if record.available)
 
