@@ -6,7 +6,7 @@ Only a build on an engine that keeps its job runs can be continued; the processe
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -109,7 +109,7 @@ def read_begun_build(
             options=request.options.planning,
             warnings=tuple(facts.warnings),  # about the request, and those of planning
         ),
-        available=facts.available(),
+        available=facts.available(progress.done),
         progress=progress,
         running={run: (task, facts.runs[run].manifest) for run, task in runs.items()},
         handles={run: facts.handles.get(run, "") for run in runs},
@@ -128,6 +128,8 @@ class _Facts:
         self.scheduled: dict[str, ev.PartitionEvent] = {}
         self.warnings: list[str] = []
         self._lost: Counter[int] = Counter()
+        # The partitions that are DELEGATED to a build which is still running, and may fail.
+        self._waiting: set[str] = set()
 
     def add(self, event: ev.BuildEvent) -> None:
         self.state.advance([event])
@@ -139,6 +141,11 @@ class _Facts:
             self.runs[event.job.job_run_id] = event.job
             if event.job.failure.category == pt.FAILURE_CATEGORY_LOST:
                 self._lost[event.job.task_id] += 1
+            if event.job.status == ev.JOB_STATUS_SKIPPED:
+                self._waiting.difference_update(self.tasks[event.job.task_id].config.outputs)
+        elif kind == "delegation":
+            refs = {ref.str for ref in event.delegation.partitions}
+            self._waiting = self._waiting | refs if event.delegation.running else self._waiting - refs
         elif kind == "placement" and event.placement.handle:
             self.handles[event.placement.job_run_id] = event.placement.handle
         elif kind == "job_graph":
@@ -147,8 +154,10 @@ class _Facts:
         elif kind == "build_request":
             self.warnings += event.build_request.warnings
 
-    def available(self) -> frozenset[str]:
-        return frozenset(ref for ref, status in self.state.partitions.items() if status in _DONE)
+    def available(self, done: Collection[int]) -> frozenset[str]:
+        """Returns the partitions that the build has produced, and the outputs of the tasks that are done."""
+        produced = {ref for ref, status in self.state.partitions.items() if status == pt.PARTITION_STATUS_AVAILABLE}
+        return frozenset(produced.union(*(self.tasks[number].config.outputs for number in done)))
 
     def progress(self) -> ExecutionProgress:
         attempts: dict[int, int] = {}
@@ -166,7 +175,8 @@ class _Facts:
         failed_for_good = []
         for task in self.tasks.values():
             statuses = {self.state.partitions[ref] for ref in task.config.outputs}
-            if statuses <= _DONE and task.task_id not in running:
+            waits = not self._waiting.isdisjoint(task.config.outputs)
+            if statuses <= _DONE and not waits and task.task_id not in running:
                 done.add(task.task_id)
             elif task.task_id in failed and pt.PARTITION_STATUS_FAILED in statuses:
                 failed_for_good.append(task)
