@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Final
 
 from databuild.errors import DataBuildError
 from databuild.orchestration.build.build_context import BuildContext
 from databuild.orchestration.build.run_build import continue_build
+
+_MAX_ATTEMPTS: Final = 3
+"""The number of times that a process continues the same build before it ends the build instead."""
 
 
 class ContinuedBuilds:
@@ -25,12 +30,17 @@ class ContinuedBuilds:
         self._context = replace(context, on_event=None, planning=None, continue_build=self)
         self._announce = announce
         self._left = False
+        self._attempts: Counter[str] = Counter()
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def __call__(self, build_request_id: str, holder: str) -> bool:
-        """Continues a build in a new task. Returns False if this process cannot."""
-        if build_request_id in self._tasks:
+        """Continues a build in a new task. Returns False if this process cannot, or has failed to several times."""
+        earlier = self._tasks.get(build_request_id)
+        if self._left or (earlier is not None and not earlier.done()):
             return True
+        self._attempts[build_request_id] += 1
+        if self._attempts[build_request_id] > _MAX_ATTEMPTS:
+            return False
         from databuild.orchestration.build.begun_build import read_begun_build
 
         context = self._context

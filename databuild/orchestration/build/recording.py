@@ -25,6 +25,7 @@ from databuild.orchestration.events.payloads import (
     partition_failed,
     partition_missing,
     partition_scheduled,
+    partitions_delegated,
 )
 from databuild.orchestration.jobs.job_runner import JobRunOutcome
 from databuild.orchestration.jobs.reports import tainted_by
@@ -185,9 +186,12 @@ class BuildRecorder:
             if self._orchestrator.state.partitions[ref] != pt.PARTITION_STATUS_DELEGATED:
                 by_build.setdefault(records[ref].produced_by_build_request_id, []).append(ref)
         failure = pt.Failure(category=pt.FAILURE_CATEGORY_CANCELLED, message=message)
-        self._orchestrator.emit(self._job_without_run(attempt, ev.JOB_STATUS_SKIPPED, failure))
+        # In one append: after a crash between the two, the task would be neither done nor could it be skipped again.
+        payloads: list[Payload] = [self._job_without_run(attempt, ev.JOB_STATUS_SKIPPED, failure)]
+        own = self._orchestrator.state.partitions
         for build, refs in sorted(by_build.items()):
-            self._orchestrator.emit_delegation(build, task.job_label, refs)
+            payloads += partitions_delegated(build, task.job_label, refs, own, running=False)
+        self._orchestrator.emit(*payloads)
 
     def _follow(self, attempts: Sequence[Attempt], claims: Sequence[Claim]) -> BatchVerdicts:
         """Writes the events that follow from answered claims, and returns the verdicts."""

@@ -13,8 +13,6 @@ from databuild.errors import ExecutorError, InvalidRequestError, OrchestrationEr
 from databuild.executors.executor import ProcessResult
 from databuild.graph.catalog import RetryPolicy
 from databuild.model.results import Cancelled, FailFast, Success
-from databuild.orchestration.build.begun_build import read_begun_build
-from databuild.orchestration.coordination.versions import Versions
 from databuild.v1 import events_pb2 as ev
 from tests.support.build_world import RAW, jobs
 from tests.support.engine_world import DONE, LOST, Process, World
@@ -416,44 +414,3 @@ async def test_a_build_that_dies_before_it_is_planned_is_ended_by_the_next(world
     await Process(world, "two").build("c", "raw/7")
 
     assert world.events("b")[-1].build_request.status == ev.BUILD_STATUS_FAILED
-
-
-async def test_a_continued_build_knows_what_it_took_from_other_builds(world: World) -> None:
-    zero, one = Process(world, "zero"), Process(world, "one")
-    first = zero.start("a", "raw/1")
-    await world.engine.reached("a.1.1")
-    running = one.start("b", "clean/1")
-    await turns_until(lambda: any(event.HasField("delegation") for event in world.events("b")))
-    world.engine.end("a.1.1")
-    await first
-    await world.engine.reached("b.2.1")
-    await one.die(running)
-
-    begun = read_begun_build(
-        world.log.reader(), "b", "one", catalog=world.catalog, engines=Process(world, "two").context.engines
-    )
-    assert begun is not None
-    assert (begun.available, begun.progress.done) == (frozenset({"raw/1"}), frozenset({1}))
-    versions = Versions(world.log.reader())
-    versions.resume(begun.plan, begun.available)
-    assert versions.now == {"raw/1": "a.1.1"}
-
-
-async def test_a_continued_build_makes_what_it_waited_for_if_the_other_build_fails(world: World) -> None:
-    zero, one = Process(world, "zero"), Process(world, "one")
-    first = zero.start("a", "raw/1")
-    await world.engine.reached("a.1.1")
-    running = one.start("b", "clean/1", "raw/2")
-    await world.engine.reached("b.3.1")
-    await turns_until(lambda: any(event.HasField("delegation") for event in world.events("b")))
-    await one.die(running)
-    world.engine.end("a.1.1", exit_code=1)
-    await first
-    world.succeed(raw=2, clean=1)
-    world.engine.end("b.3.1")
-
-    await Process(world, "two").build("c", "raw/7")
-
-    assert world.story("b.1.1")[-1] == world.story("b.2.1")[-1] == "COMPLETED"
-    assert world.events("b")[-1].build_request.status == ev.BUILD_STATUS_COMPLETED
-    assert world.verified()
