@@ -48,10 +48,16 @@ def main(arguments: list[str]) -> int:
 
 
 def _generated(arguments: list[str], flag: str, suffix: str) -> set[Path]:
-    """Returns the files with a suffix that were generated into the directories of a flag."""
+    """Returns the files with a suffix that were generated into the directories of a flag.
+
+    Other files of these names, such as those of an environment in the same directory, are left out.
+    """
     folders = [Path(argument.removeprefix(flag)) for argument in arguments if argument.startswith(flag)]
+    roots = [Path(argument.removeprefix("-I")) for argument in arguments if argument.startswith("-I")]
     sources = [Path(argument) for argument in arguments if argument.endswith(".proto")]
-    return {path for folder in folders for source in sources for path in folder.glob(f"**/{source.stem}{suffix}")}
+    names = [source.relative_to(root) for source in sources for root in roots if source.is_relative_to(root)]
+    generated = [folder / name.with_name(name.stem + suffix) for folder in folders for name in names]
+    return {path for path in generated if path.exists()}
 
 
 if __name__ == "__main__":

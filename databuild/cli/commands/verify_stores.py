@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from databuild.cli.backend.invocation import Invocation
-from databuild.cli.display.formats import counted
+from databuild.cli.display.formats import counted, some_of
 from databuild.cli.flags.exit_codes import BUILT, JOB_FAILED
 from databuild.model.store_check import ADOPT, REBUILD, StoreCheck, StoreCheckOptions
 
@@ -28,8 +30,14 @@ def run(call: Invocation) -> int:
     if call.json:
         call.out.json({**total._asdict(), "dry_run": options.dry_run, "changed_policy": options.changed})
     else:
-        call.out.line(_summary(total, options))
+        call.out.line(_summary(total, options) if total.checked else _nothing(call.positionals[1:]))
     return JOB_FAILED if unexplained else BUILT
+
+
+def _nothing(patterns: Sequence[str]) -> str:
+    """Returns why nothing was looked at, with the next step."""
+    wanted = f" match {some_of(patterns)}" if patterns else ""
+    return f"looked at nothing: no records of available partitions{wanted}; `partitions` lists all records"
 
 
 def _only_changed(total: StoreCheck) -> bool:

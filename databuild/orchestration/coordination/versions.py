@@ -62,7 +62,12 @@ class Versions:
         outputs = {ref for task in plan.tasks for ref in task.config.outputs}
         known = sorted((inputs - outputs) | set(available))
         for refs in slices(known):
-            self.now.update((ref, record.version) for ref, record in self.records(refs).items() if record.available)
+            self.now.update(
+                (ref, record.version)
+                for ref, record in self.records(refs).items()
+                # A build that claims data only to look whether it is needed makes it unavailable for a moment.
+                if record.available or record.claimed_by_build_request_id
+            )
 
     def records(self, refs: Sequence[str]) -> Mapping[str, PartitionRecord]:
         """Reads the current records of partitions from the event log."""

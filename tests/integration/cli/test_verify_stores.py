@@ -83,7 +83,9 @@ def test_refs_and_patterns_select(graph: ScriptGraph, names: list[str], found: l
 
 def test_a_pattern_that_is_not_valid_is_an_error(graph: ScriptGraph) -> None:
     assert graph("partitions", "verify", "number/{name")[0] == 2
-    assert graph("partitions", "verify", "renamed/a")[1].startswith("looked at 0 partitions: all as recorded")
+    assert graph("partitions", "verify", "renamed/a")[1].startswith(
+        "looked at nothing: no records of available partitions match renamed/a; "
+    )
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,26 @@ async def test_a_continued_build_knows_what_it_took_from_other_builds(world: Wor
     assert versions.now == {"raw/1": "a.1.1"}
 
 
+async def test_data_that_another_build_claims_keeps_its_version_in_a_continued_build(world: World) -> None:
+    one, two = Process(world, "one"), Process(world, "two")
+    running = one.start("b", "clean/1")
+    await world.engine.reached("b.1.1")
+    world.engine.end("b.1.1")
+    await world.engine.reached("b.2.1")
+    await one.die(running)
+    other = two.start("c", "raw/1", force=True)
+    await world.engine.reached("c.1.1")
+    reader = world.log.reader()
+    assert not reader.partition_records(["raw/1"])["raw/1"].available
+
+    begun = read_begun_build(reader, "b", "one", catalog=world.catalog, engines=two.context.engines)
+    assert begun is not None
+    versions = Versions(reader)
+    versions.resume(begun.plan, begun.available)
+    assert versions.now == {"raw/1": "b.1.1"}
+    await two.die(other)
+
+
 async def test_a_continued_build_makes_what_it_waited_for_if_the_other_build_fails(world: World) -> None:
     zero, one = Process(world, "zero"), Process(world, "one")
     first = zero.start("a", "raw/1")
