@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from databuild.model.build_options import BuildKeywords
 from tests.chaos import building
+from tests.chaos.history import History
 from tests.support.present import present
 from tests.support.waiting import wait_until
 
@@ -34,6 +35,7 @@ class Round:
     Attributes:
         builds: The processes of builds, by id.
         happened: The faults so far, for the message of a failed test.
+        seed: The number that chooses the faults.
         at_once: The number of builds at once.
         chaos_seconds: The time for which faults are caused.
         options: The options of all builds.
@@ -62,6 +64,7 @@ class Round:
         self.builds: dict[str, ForkServerProcess] = {}
         self.happened: list[str] = []
         self.options: BuildKeywords = {}
+        self.seed = seed
         self._processes = processes
         self._random = random.Random(seed)
         self._uri = uri
@@ -199,3 +202,24 @@ def _processes_with(place: str, texts: Sequence[bytes]) -> list[int]:
             if not set(texts).isdisjoint(path.read_bytes().split(b"\0")):
                 found.append(int(path.parent.name))
     return found
+
+
+def run_round(chaos: Round, folder: Path) -> None:
+    """Runs a round, and prints what happened and the output of each build."""
+    try:
+        chaos.run()
+    finally:
+        print(f"seed {chaos.seed}:", *chaos.happened, sep="\n  ")
+        for name, process in chaos.builds.items():
+            said = folder / f"{name}.said"
+            print(name, process.exitcode, said.read_text(encoding="utf-8") if said.exists() else "")
+
+
+def check_round(chaos: Round, history: History) -> None:
+    """Checks the ends of the builds of a round, and that they have made everything."""
+    *victims, last = chaos.builds.values()
+    allowed = {-9, building.BUILT, building.FAILED, building.REFUSED, building.UNWRITTEN}
+    assert {process.exitcode for process in victims} <= allowed
+    assert last.exitcode == building.BUILT
+    assert sorted(history.made) == sorted(building.EVERYTHING)
+    history.check()

@@ -7,9 +7,9 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 from databuild.event_log.open import open_reader
-from tests.chaos import building
 from tests.chaos.dask_rounds import DaskRound, check_job_runs
 from tests.chaos.history import History
+from tests.chaos.rounds import check_round, run_round
 from tests.engines.cluster import Cluster
 
 ROUNDS = 3
@@ -21,25 +21,7 @@ def test_each_job_run_starts_once_and_ends_once_whatever_happens_to_the_cluster(
     uri = f"sqlite:{tmp_path}/events.db"
     with Cluster() as cluster:
         chaos = DaskRound(processes, seed, uri, tmp_path, cluster)
-        try:
-            chaos.run()
-        finally:
-            print(f"seed {seed}:", *chaos.happened, sep="\n  ")
-            for name, process in chaos.builds.items():
-                said = tmp_path / f"{name}.said"
-                print(name, process.exitcode, said.read_text(encoding="utf-8") if said.exists() else "")
+        run_round(chaos, tmp_path)
     with contextlib.closing(open_reader(uri)) as reader:
-        history = History(reader)
-        *victims, last = chaos.builds.values()
-
-        assert {process.exitcode for process in victims} <= {
-            -9,
-            building.BUILT,
-            building.FAILED,
-            building.REFUSED,
-            building.UNWRITTEN,
-        }
-        assert last.exitcode == building.BUILT
-        assert sorted(history.made) == sorted(building.EVERYTHING)
-        history.check()
+        check_round(chaos, History(reader))
         check_job_runs([event for _, event in reader.all_events(limit=1_000_000)], tmp_path / "notes")

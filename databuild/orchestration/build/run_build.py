@@ -212,7 +212,8 @@ class _Build:
 
     async def _work(self) -> BuildResult:
         _make_folder(self._folder)
-        _make_folder(self._logs.folder)
+        if self._logs.folder != self._folder:
+            _make_folder(self._logs.folder)
         if self._begun is not None:
             return await self._execute(self._begun.plan)
         await self._coordination.end_dead_builds()
