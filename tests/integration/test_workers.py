@@ -15,7 +15,7 @@ import pytest_asyncio
 from databuild.executors.executor import ProcessResult
 from tests.support.executors import long_sleep, sleeping
 from tests.support.waiting import until
-from tests.support.worker_programs import Served, processes_of
+from tests.support.worker_programs import Served, has_ended, processes_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -235,9 +235,10 @@ async def test_a_cancellation_ends_only_the_worker_of_the_request(served: Served
 
 async def test_a_worker_that_ends_while_it_is_idle_is_replaced(served: Served) -> None:
     first = await served.run("one")
-    for pid in processes_of(first.worker_id):
+    pids = processes_of(first.worker_id)
+    for pid in pids:
         os.kill(pid, signal.SIGKILL)
-    await until(lambda: not processes_of(first.worker_id))
+    await until(lambda: all(has_ended(pid) for pid in pids))
 
     assert (await served.run("two")).exit_code == 0
 

@@ -104,6 +104,7 @@ class Process:
         running.cancel()
         with pytest.raises(EventLogError):
             await running
+        await self.continued.leave()
         self._dead.add(self._name)
 
 

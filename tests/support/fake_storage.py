@@ -16,6 +16,7 @@ class FakeStorages(Storages):
         files: The content of each file, by URI.
         asked: The requests: the method and the URI.
         fault: The words of the failure of each request; empty to work.
+        faults: The words of the failures of the next requests.
     """
 
     def __init__(self) -> None:
@@ -23,6 +24,7 @@ class FakeStorages(Storages):
         self.files: dict[str, bytes] = {}
         self.asked: list[tuple[str, str]] = []
         self.fault = ""
+        self.faults: list[str] = []
 
     def for_uri(self, uri: str) -> Storage:
         return self
@@ -56,8 +58,9 @@ class FakeStorages(Storages):
 
     def _ask(self, method: str, uri: str) -> None:
         self.asked.append((method, uri))
-        if self.fault:
-            raise StorageError(uri, self.fault)
+        fault = self.faults.pop(0) if self.faults else self.fault
+        if fault:
+            raise StorageError(uri, fault)
 
 
 def _file(uri: str, data: bytes) -> StoredFile:

@@ -108,6 +108,14 @@ def request():
     path.chmod(0o755)
 
 
+def has_ended(pid: int) -> bool:
+    """Returns True if a process is a zombie or is gone. A process that is ending loses its environment before."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
 def processes_of(worker_id: str) -> list[int]:
     """Returns the living processes of a worker."""
     variable = f"DATABUILD_WORKER_ID={worker_id}".encode()

@@ -210,6 +210,20 @@ async def test_a_build_does_not_wait_for_a_store_that_fails(tmp_path: Path) -> N
     uploads.close()
 
 
+def test_a_process_tries_a_store_that_failed_once_again_before_it_ends(tmp_path: Path) -> None:
+    storages = FakeStorages()
+    storages.faults = ["slow down"]
+    uploads = LogUploads(storages, str(tmp_path))
+    Path(uploads.folder("b")).mkdir(parents=True)
+    uploads.begin(STORE, "b.1.1")
+    Path(f"{uploads.folder('b')}/b.1.1.stdout").write_text("x")
+    uploads.end("b.1.1")
+
+    uploads.close()
+
+    assert list(storages.files.values()) == [b"x"]
+
+
 async def test_a_build_stores_what_a_dead_process_has_left_of_it(world: World, tmp_path: Path) -> None:
     world.append("b.1.1", b"left\n")
     uploads = LogUploads(world.storages, str(tmp_path))

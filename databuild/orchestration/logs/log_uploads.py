@@ -44,7 +44,7 @@ FINISH_SECONDS: Final = 60.0
 STALL_SECONDS: Final = 10.0
 """The maximum time for which it waits while none is stored."""
 _LAST_ATTEMPTS: Final = 2
-"""The number of failures after which the end of a build does not wait any longer."""
+"""The number of failures after which the end of a build or process does not wait any longer."""
 _CLOSE_SECONDS: Final = 5.0
 _JOIN_SECONDS: Final = 1.0
 
@@ -246,7 +246,9 @@ class LogUploads:
         """Copies the logs of ended job runs for a limited time, and stops. Files that are not copied stay."""
         end = time.monotonic() + _CLOSE_SECONDS
         with self._changed:
-            while (left := end - time.monotonic()) > 0 and not self._outages and self._any_ended():
+            while (left := end - time.monotonic()) > 0 and self._any_ended():
+                if any(outage.failures >= _LAST_ATTEMPTS for outage in self._outages.values()):
+                    break
                 self._changed.wait(left)
             self._closed = True
             self._changed.notify_all()
