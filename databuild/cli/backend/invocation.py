@@ -17,6 +17,7 @@ from databuild.errors import InvalidCatalogError, InvalidRequestError
 if TYPE_CHECKING:
     from databuild.cli.backend.backend import Backend
     from databuild.event_log.log import EventLog
+    from databuild.event_log.reads import Reader
     from databuild.graph.catalog import JobCatalog
 
 
@@ -134,8 +135,13 @@ class Invocation:
         return self._graph_label
 
     @property
+    def environment(self) -> str:
+        """The environment of the command; empty for the base."""
+        return self.flags.get("environment") or ""
+
+    @property
     def state_dir(self) -> str:
-        """The folder of the event log and of the job logs."""
+        """The folder of the event log of the base, and of the folders of its environments."""
         value = self.flags.get("state_dir")
         if value:
             return self.path(value)
@@ -147,11 +153,12 @@ class Invocation:
     @property
     def log_dir(self) -> str:
         """The folder of the job logs, with one folder for each build."""
-        return os.path.join(self.state_dir, "logs")  # noqa: PTH118
+        environment = ("environments", self.environment) if self.environment else ()
+        return os.path.join(self.state_dir, *environment, "logs")  # noqa: PTH118
 
     @property
     def event_log_uri(self) -> str:
-        """The URI of the event log, with an absolute path."""
+        """The URI of the event log of the base, with an absolute path."""
         value = self.flags.get("event_log")
         if not value:
             return f"sqlite:{self.state_dir}/events.db"
@@ -209,6 +216,12 @@ class Invocation:
             self._backend = self._open_backend(self)
         return self._backend
 
+    def open_reader(self) -> Reader:
+        """Opens the event log for reading: that of the environment over that of the base."""
+        from databuild.event_log.open import open_reader
+
+        return open_reader(self.event_log_uri, self.environment)
+
     def open_event_log(self) -> EventLog:
         """Opens the event log for writing, with its sinks. Creates the state directory if it does not exist.
 
@@ -229,7 +242,7 @@ class Invocation:
                 f"the state directory {self.state_dir} cannot be created: {error.strerror}; choose another --state_dir"
             )
             raise InvalidRequestError(message) from error
-        return open_event_log(self.event_log_uri, self.event_sinks, warn=self._warn)
+        return open_event_log(self.event_log_uri, self.event_sinks, warn=self._warn, environment=self.environment)
 
     def _warn(self, text: str) -> None:
         self.err.line(f"databuild: {text}")
@@ -247,8 +260,9 @@ class Invocation:
         """Returns a command line that the user may run next, in backquotes."""
         from databuild.cli.display.formats import launcher_command
 
+        environment = f" --environment={self.environment}" if self.environment else ""
         server = f" --server={self.flags['server']}" if self.flags.get("server") else ""
-        return f"`{launcher_command(self.graph_label)} {arguments}{server}`"
+        return f"`{launcher_command(self.graph_label)} {arguments}{environment}{server}`"
 
 
 def working_directory(environ: Mapping[str, str] | None) -> str:

@@ -48,9 +48,7 @@ class LocalBackend:
     @property
     def records(self) -> Reader:
         if self._reader is None:
-            from databuild.event_log.open import open_reader
-
-            self._reader = open_reader(self._call.event_log_uri)
+            self._reader = self._call.open_reader()
         return self._reader
 
     def find_build(self, text: str = "latest") -> BuildRecord:
@@ -215,12 +213,11 @@ class LocalBackend:
         from contextlib import closing
 
         from databuild.cli.display.task_states import RUNS_PER_JOB
-        from databuild.event_log.open import open_reader
 
         # A reader belongs to one thread, and another thread calls this.
         if self._call.event_log_uri == "memory:":
             return
-        with closing(open_reader(self._call.event_log_uri)) as reader:
+        with closing(self._call.open_reader()) as reader:
             for label in job_labels:
                 yield label, reader.runs_of_job(label, limit=RUNS_PER_JOB)
 
@@ -330,7 +327,7 @@ class LocalBackend:
             return prunable(self.records, places, options, now)
         total = Pruned()
         reader = self.records
-        pruner = open_pruner(self._call.event_log_uri)
+        pruner = open_pruner(self._call.event_log_uri, self._call.environment)
         try:
             for part in prune(reader, pruner, places, options, now):
                 total = total.plus(part)

@@ -159,6 +159,18 @@ COMMANDS = (
         "serve --max_builds=2",
     ),
     Command(
+        "environments",
+        "[list] | diff NAME [REF...] | promote NAME [REF...] | remove NAME",
+        "Lists environments, compares one with the base, makes its data that of the base, or removes it.",
+        "A build with `--environment=NAME` makes an environment. `environments diff` compares metadata, metrics, "
+        "checks and content digests of each partition that the environment has built with those of the base. "
+        "`environments promote` makes partitions available in the base without building them again. They must have "
+        "been made by the code of this command, from inputs that the base has too. With REFS, it promotes all of them "
+        "or none; without, all that can be promoted, and lists the others. `environments remove` removes the records "
+        "and job logs of an environment and, with `--delete_data`, the files that it made and that nobody else uses.",
+        "environments diff pr-12",
+    ),
+    Command(
         "prune",
         "",
         "Replaces each ended build by one row, and removes its events and job logs.",

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import psycopg
 
-from databuild.errors import AdoptionRefusedError
+from databuild.errors import AdoptionRefusedError, PromotionRefusedError
 from databuild.event_log.fair_shares import WAIT_SECONDS, FairShares
-from databuild.event_log.grants import Grants, claims_refusal, lease_refusal, shares_of
+from databuild.event_log.grants import Grants, claims_refusal, lease_refusal, promotion_refusal, shares_of
 from databuild.event_log.group_commit import ClaimAll, Operation, RenewLease
 from databuild.event_log.postgresql.connection import QUERIES, RESOURCES
 from databuild.event_log.postgresql.read_models import Step
@@ -187,20 +187,26 @@ def adoption_refusals(
     connection: psycopg.Connection[Any],
     accepted: Mapping[str, Sequence[ev.BuildEvent]],
     groups: Sequence[Sequence[Step]],
-) -> dict[str, AdoptionRefusedError]:
-    """Returns errors for adoptions of data that exists or that a build claims, by operation.
+) -> dict[str, AdoptionRefusedError | PromotionRefusedError]:
+    """Returns errors for adoptions of data that exists or that a build claims, and old promotions, by operation.
 
     Args:
         connection: The connection.
         accepted: The events that are about to be written, by build or operation, in their order.
         groups: The changes of these events.
     """
-    refusals: dict[str, AdoptionRefusedError] = {}
+    refusals: dict[str, AdoptionRefusedError | PromotionRefusedError] = {}
     produced: set[str] = set()  # by earlier events of this transaction, which the database does not show yet
     query = QUERIES["adoption_conflicts"].encode()
     for build, events in accepted.items():
         adoption = events[0].adoption
-        if adoption.partitions and not adoption.force:
+        if adoption.expected:
+            refs = {used.ref for used in adoption.expected}
+            candidates = connection.execute(QUERIES["claim_candidates"].encode(), {"keys": as_json(sorted(refs))})
+            if refused := promotion_refusal(adoption, candidates, produced):
+                refusals[build] = refused
+                continue
+        elif adoption.partitions and not adoption.force:
             refs = {ref.str for ref in adoption.partitions}
             conflicts = dict.fromkeys(sorted(refs & produced), "")
             conflicts.update(connection.execute(query, {"keys": as_json(sorted(refs))}).fetchall())

@@ -201,7 +201,7 @@ class PostgresqlWriter:
         groups = group_steps(accepted.items())
         with connection.pipeline():
             locked = locked or self._begin(changed)
-            partitions = LockedPartitions(connection, groups, claims.refs)
+            partitions = LockedPartitions(connection, groups, claims.refs | _expected(accepted))
             claims.read_leases()
 
         # The cached states were used before the locks were taken, so compare them with the rows that are locked now.
@@ -339,6 +339,11 @@ class PostgresqlWriter:
                     partitions.update_totals(self._shard, index_uses=False)
             snapshots.fill_uses(connection)
             self._committing = True
+
+
+def _expected(accepted: Mapping[str, Sequence[ev.BuildEvent]]) -> set[str]:
+    """Returns the partitions on which promotions rely, so that no other transaction changes them."""
+    return {used.ref for events in accepted.values() for used in events[0].adoption.expected}
 
 
 def _cancelled_builds(events: Sequence[ev.BuildEvent]) -> Iterator[str]:

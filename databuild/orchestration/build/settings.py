@@ -51,6 +51,7 @@ class Settings:
     Attributes:
         working_directory: The working directory of jobs.
         log_directory: The folder with one folder of job logs for each build.
+        environment: The environment of the builds, whose event log it is; empty for the base.
         config_calls: The maximum number of `config` processes at once.
         gc_while_planning: False for a process with one build or plan. Its parts live as long as the process, and a
             search for garbage among them takes a tenth of the time of planning.
@@ -64,6 +65,7 @@ class Settings:
 
     working_directory: str
     log_directory: str
+    environment: str = ""
     config_calls: int = 2
     gc_while_planning: bool = True
     lease_seconds: float = 30.0

@@ -1,0 +1,108 @@
+"""Operations on the environments of the event log of this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+
+from databuild.cli.backend.invocation import Invocation
+from databuild.cli.backend.requested_partitions import expand
+from databuild.errors import EnvironmentNotFoundError
+from databuild.event_log import liveness
+from databuild.event_log.open import environments, open_overlay_reader, remove_environment
+from databuild.event_log.overlay import OverlayReader
+from databuild.model.build_request_id import new_build_request_id
+from databuild.model.environment_views import EnvironmentView, PartitionComparison, Promotion, RemovedEnvironment
+from databuild.model.environments import check_environment
+from databuild.orchestration.environments.comparison import compare
+from databuild.orchestration.environments.overview import overview
+from databuild.orchestration.environments.promotion import promote
+from databuild.orchestration.environments.removal import check_unused, delete_data
+from databuild.user import user_name
+
+
+def list_environments(call: Invocation) -> list[EnvironmentView]:
+    """Returns the environments, in order of their names."""
+    views = []
+    for name in environments(call.event_log_uri):
+        with _reader(call, name) as reader:
+            views.append(overview(reader, name))
+    return views
+
+
+def compare_environment(call: Invocation, environment: str, texts: Sequence[str]) -> Iterator[PartitionComparison]:
+    """Yields the comparison of each partition of an environment with the base.
+
+    Raises:
+        EnvironmentNotFoundError: There is no such environment.
+    """
+    refs = expand(call, list(texts), produced=False) if texts else ()
+    with _existing(call, environment) as reader:
+        yield from compare(reader, refs)
+
+
+def promote_from(call: Invocation, environment: str, texts: Sequence[str], *, author: str, reason: str) -> Promotion:
+    """Promotes partitions of an environment to the base.
+
+    Raises:
+        EnvironmentNotFoundError: There is no such environment.
+        PromotionRefusedError: A partition that was named cannot be promoted, or the base has changed meanwhile.
+    """
+    refs = expand(call, list(texts)) if texts else ()
+    catalog = call.catalog()
+
+    async def run(reader: OverlayReader) -> Promotion:
+        event_log = call.open_event_log()
+        try:
+            return await promote(
+                refs,
+                environment=environment,
+                reader=reader,
+                event_log=event_log,
+                catalog=catalog,
+                operation_id=new_build_request_id(),
+                author=author or user_name(call.environ),
+                reason=reason,
+                clock=call.clock,
+            )
+        finally:
+            await event_log.close()
+
+    with _existing(call, environment) as reader:
+        return asyncio.run(run(reader))
+
+
+def remove(call: Invocation, environment: str, *, with_data: bool) -> RemovedEnvironment:
+    """Removes an environment: its event log, its job logs and, if asked for, the data that it made.
+
+    Raises:
+        EnvironmentNotFoundError: There is no such environment.
+        EnvironmentInUseError: Builds run there.
+    """
+    deleted: list[str] = []
+    kept: dict[str, str] = {}
+    uri = call.event_log_uri
+    with contextlib.ExitStack() as stack:
+        reader = stack.enter_context(_existing(call, environment))
+        check_unused(reader, environment, liveness)
+        if with_data:
+            others = [stack.enter_context(_reader(call, name)).own for name in environments(uri) if name != environment]
+            deleted, kept = delete_data(reader.own, [reader.base, *others], environment)
+    remove_environment(uri, environment)
+    shutil.rmtree(os.path.join(call.state_dir, "environments", environment), ignore_errors=True)  # noqa: PTH118
+    return RemovedEnvironment(environment, tuple(deleted), kept)
+
+
+def _existing(call: Invocation, environment: str) -> contextlib.AbstractContextManager[OverlayReader]:
+    check_environment(environment)
+    known = environments(call.event_log_uri)
+    if environment not in known:
+        raise EnvironmentNotFoundError(environment, known=known)
+    return _reader(call, environment)
+
+
+def _reader(call: Invocation, environment: str) -> contextlib.closing[OverlayReader]:
+    return contextlib.closing(open_overlay_reader(call.event_log_uri, environment))
