@@ -71,7 +71,7 @@ class SqlReader:
         self._fetch = fetch
         self._now = now
         self._as_json = as_json
-        self._records = PartitionRecords(lambda runs: self._rows("inputs_of_runs", keys=self._as_json(runs)))
+        self._records = PartitionRecords(lambda keys: self._rows("inputs_of_runs", keys=self._as_json(keys)))
 
     def build(self, build_request_id: str) -> BuildRecord | None:
         rows = self._named("build", build_request_id=build_request_id)

@@ -199,8 +199,10 @@ class Assembly:
         requested: Collection[str],
     ) -> Iterable[PlannedPartition]:
         """Returns the partitions with refs; columns take far fewer calls of Python functions than one by one would."""
-        by_ref = self._records.by_ref
-        available = {ref: by_ref[ref] for ref in refs if ref in by_ref and by_ref[ref].available}
+        records = [
+            record if record is not None and record.available else None
+            for record in map(self._records.by_ref.get, refs)
+        ]
         decided = [
             _NEEDED if task_id and decision.reason in REASONS_TO_KEEP else decision
             for task_id, decision in zip(task_ids, decisions, strict=True)
@@ -211,10 +213,10 @@ class Assembly:
             task_ids,
             [decision.reason for decision in decided],
             [decision.cause for decision in decided],
-            [available[ref].version if ref in available else "" for ref in refs],
+            ["" if record is None else record.version for record in records],
             [
-                available[ref].produced_by_build_request_id if ref in available and not task_id else ""
-                for ref, task_id in zip(refs, task_ids, strict=True)
+                "" if record is None or task_id else record.produced_by_build_request_id
+                for record, task_id in zip(records, task_ids, strict=True)
             ],
             [ref in requested for ref in refs],
             strict=True,

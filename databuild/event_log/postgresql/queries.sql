@@ -12,6 +12,9 @@ coalesce(CAST(:now AS float8), CAST(extract(epoch FROM clock_timestamp()) AS flo
 -- name: position_in
 strpos
 
+-- name: run_key
+r.job_run_id
+
 -- name: uses_of_inputs
 -- The inner limit keeps an input with very many uses from being read to its end for each page.
 SELECT u.input, u.job_run_id, u.output, u.version, u.query
