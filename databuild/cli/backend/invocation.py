@@ -25,6 +25,7 @@ SERVER_VARIABLE = "DATABUILD_SERVER"
 _LOCAL_FLAGS = {
     "state_dir": None,
     "event_log": None,
+    "environment": None,
     "event_sink": (),
     "grace_period": 10.0,
     "remote_header": (),
