@@ -14,6 +14,8 @@ from databuild.client.results import check_success, result_of, result_of_pruned
 from databuild.model import statuses
 from databuild.model.build_options import BuildKeywords, BuildOptions
 from databuild.model.build_request_id import new_build_request_id
+from databuild.model.environment_messages import promotion_from_message, removal_from_message
+from databuild.model.environment_views import Promotion, RemovedEnvironment
 from databuild.model.job_graph import Plan
 from databuild.model.lifecycle import BUILD_ENDS
 from databuild.model.plan_messages import plan_to_message
@@ -245,6 +247,32 @@ class Calls(Reads):
         request = sv.AdoptPartitionsRequest(partitions=partitions, reason=reason, force=force)
         answer = await self._connection.ask("AdoptPartitions", request, author=author)
         return Adoption(tuple(answer.partitions), answer.version, answer.author, answer.operation_id)
+
+    async def promote_environment(
+        self, environment: str, partitions: Sequence[str] = (), *, reason: str = "", author: str = ""
+    ) -> Promotion:
+        """Makes partitions of an environment available in the base without building them again.
+
+        Args:
+            environment: The environment.
+            partitions: Refs or ranges of refs, all of which are promoted or none; none for all that can be promoted.
+            reason: The reason; recorded.
+            author: The author to record; empty for the user of the client. A service with tokens records the name of
+                the token instead.
+        """
+        request = sv.PromoteEnvironmentRequest(environment=environment, partitions=partitions, reason=reason)
+        answer = await self._connection.ask("PromoteEnvironment", request, author=author)
+        return promotion_from_message(environment, answer)
+
+    async def remove_environment(self, environment: str, *, delete_data: bool = False) -> RemovedEnvironment:
+        """Removes an environment: its records, its job logs and, if asked for, its files.
+
+        Args:
+            environment: The environment.
+            delete_data: True to delete also the files that were made in it and that nobody else uses.
+        """
+        request = sv.RemoveEnvironmentRequest(environment=environment, delete_data=delete_data)
+        return removal_from_message(environment, await self._connection.ask("RemoveEnvironment", request))
 
     async def verify_partitions(
         self,

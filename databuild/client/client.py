@@ -14,6 +14,7 @@ from databuild.client.sync_bridge import iterate_sync, run_sync
 from databuild.client.transport import BlockingTransport
 from databuild.model.build_options import BuildKeywords, PlanKeywords
 from databuild.model.build_request_id import new_build_request_id
+from databuild.model.environment_views import EnvironmentView, PartitionComparison, Promotion, RemovedEnvironment
 from databuild.model.graph_view import GraphView
 from databuild.model.job_graph import Plan
 from databuild.model.pruning import Pruned
@@ -45,11 +46,13 @@ class DatabuildClient:
         token: The token to send; None for that of the environment variable `DATABUILD_TOKEN`.
         author: The author to record, if the service has no tokens; None for the user of this process.
         graph: The label of the graph that the service must have; empty for any.
+        environment: The environment that all requests are about; empty for the base.
         tls: The files of TLS; None for the public roots.
         retry_timeout: The time for which requests are repeated after the service has become unreachable, in seconds.
 
     Raises:
-        InvalidRequestError: The endpoint is not an address of a service, or a file cannot be read.
+        InvalidRequestError: The endpoint is not an address of a service, a file cannot be read, or the name of the
+            environment is invalid.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class DatabuildClient:
         token: str | None = None,
         author: str | None = None,
         graph: str = "",
+        environment: str = "",
         tls: Tls | None = None,
         retry_timeout: float = DEFAULT_RETRY_TIMEOUT,
     ) -> None:
@@ -69,6 +73,7 @@ class DatabuildClient:
                 token=token,
                 author=author,
                 graph=graph,
+                environment=environment,
                 tls=tls,
                 retry_timeout=retry_timeout,
             )
@@ -267,6 +272,24 @@ class DatabuildClient:
     ) -> StoreCheck:
         """Looks for the data of a part of partitions, as `verify_partitions` does for all of them."""
         return run_sync(self._calls.verify_part(partitions, options, author=author, after=after))
+
+    def environments(self) -> list[EnvironmentView]:
+        """Returns the environments, in order of their names."""
+        return run_sync(self._calls.environments())
+
+    def compare_environment(self, environment: str, partitions: Sequence[str] = ()) -> Generator[PartitionComparison]:
+        """Yields a comparison with the base of each partition of which an environment has data of its own, by ref."""
+        return iterate_sync(self._calls.compare_environment(environment, partitions))
+
+    def promote_environment(
+        self, environment: str, partitions: Sequence[str] = (), *, reason: str = "", author: str = ""
+    ) -> Promotion:
+        """Makes partitions of an environment available in the base without building them again."""
+        return run_sync(self._calls.promote_environment(environment, partitions, reason=reason, author=author))
+
+    def remove_environment(self, environment: str, *, delete_data: bool = False) -> RemovedEnvironment:
+        """Removes an environment: its records, its job logs and, if asked for, its files."""
+        return run_sync(self._calls.remove_environment(environment, delete_data=delete_data))
 
     def prune(
         self,

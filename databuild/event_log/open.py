@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from databuild.errors import EventLogError, InvalidRequestError
+from databuild.errors import EnvironmentNotFoundError, EventLogError, InvalidRequestError
 
 if TYPE_CHECKING:
     from databuild.event_log.log import EventLog, Pruner
@@ -171,6 +171,46 @@ def remove_environment(uri: str, environment: str) -> None:
         from databuild.event_log.sqlite import environments as files
 
         files.remove_environment(path, environment)
+
+
+class EnvironmentLogs:
+    """The logs of the environments of an event log."""
+
+    def __init__(self, uri: str, sinks: Sequence[str] = (), *, warn: Callable[[str], None] = lambda _: None) -> None:
+        """Opens nothing yet; the arguments are those of `open_event_log`."""
+        self._uri = uri
+        self._sinks = sinks
+        self._warn = warn
+
+    def names(self) -> Sequence[str]:
+        """Returns the names of the environments, as `environments` does; none for a log in memory."""
+        return () if self._uri == "memory:" else environments(self._uri)
+
+    def check(self, environment: str) -> None:
+        """Checks that an environment exists.
+
+        Raises:
+            InvalidRequestError: The name is invalid.
+            EnvironmentNotFoundError: There is no such environment.
+        """
+        from databuild.model.environments import check_environment
+
+        check_environment(environment)
+        known = self.names()
+        if environment not in known:
+            raise EnvironmentNotFoundError(environment, known=known)
+
+    def open(self, environment: str) -> EventLog:
+        """Opens the log of an environment for writing, and creates it if it does not exist."""
+        return open_event_log(self._uri, self._sinks, warn=self._warn, environment=environment)
+
+    def reader(self, environment: str) -> OverlayReader:
+        """Opens the log of an environment for reading."""
+        return open_overlay_reader(self._uri, environment)
+
+    def remove(self, environment: str) -> None:
+        """Removes the log of an environment."""
+        remove_environment(self._uri, environment)
 
 
 def _environment_uri(uri: str, environment: str) -> str:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from databuild.cli.backend.records import Records
     from databuild.cli.display.build_display import BuildDisplay
     from databuild.model.build_options import BuildOptions, PlanOptions
+    from databuild.model.environment_views import EnvironmentView, PartitionComparison, Promotion, RemovedEnvironment
     from databuild.model.graph_view import GraphView
     from databuild.model.job_graph import Plan
     from databuild.model.pruning import Pruned, PruneOptions
@@ -256,5 +257,51 @@ class Operations(Protocol):
         ...
 
 
-class Backend(EventLogQueries, JobLogs, GraphQueries, Operations, Protocol):
+class EnvironmentOperations(Protocol):
+    """Operations on environments, from the base."""
+
+    def environments(self) -> Sequence[EnvironmentView]:
+        """Returns the environments, in order of their names."""
+        ...
+
+    def compare_environment(self, environment: str, partitions: Sequence[str]) -> Iterator[PartitionComparison]:
+        """Yields a comparison with the base of each partition of which an environment has data of its own, by ref.
+
+        Args:
+            environment: The environment.
+            partitions: Refs and ranges of refs; none for all.
+
+        Raises:
+            EnvironmentNotFoundError: There is no such environment.
+        """
+        ...
+
+    def promote_environment(
+        self, environment: str, partitions: Sequence[str], *, author: str, reason: str
+    ) -> Promotion:
+        """Makes partitions of an environment available in the base.
+
+        Args:
+            environment: The environment.
+            partitions: Refs and ranges of refs, all of which are promoted or none; none for all that can be promoted.
+            author: The author to record; empty for the user.
+            reason: The reason to record.
+
+        Raises:
+            EnvironmentNotFoundError: There is no such environment.
+            PromotionRefusedError: A partition that was named cannot be promoted, or the base has changed meanwhile.
+        """
+        ...
+
+    def remove_environment(self, environment: str, *, delete_data: bool) -> RemovedEnvironment:
+        """Removes an environment; with `delete_data`, also the files that were made in it and that nobody else uses.
+
+        Raises:
+            EnvironmentNotFoundError: There is no such environment.
+            EnvironmentInUseError: Builds run there.
+        """
+        ...
+
+
+class Backend(EventLogQueries, JobLogs, GraphQueries, Operations, EnvironmentOperations, Protocol):
     """The state directory of this machine, or a service."""

@@ -5,30 +5,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.backend.requested_partitions import expand
-from databuild.errors import EnvironmentNotFoundError
-from databuild.event_log import liveness
-from databuild.event_log.open import environments, open_overlay_reader, remove_environment
+from databuild.event_log.open import EnvironmentLogs
 from databuild.event_log.overlay import OverlayReader
 from databuild.model.build_request_id import new_build_request_id
 from databuild.model.environment_views import EnvironmentView, PartitionComparison, Promotion, RemovedEnvironment
-from databuild.model.environments import check_environment
+from databuild.orchestration.environments import removal
 from databuild.orchestration.environments.comparison import compare
 from databuild.orchestration.environments.overview import overview
 from databuild.orchestration.environments.promotion import promote
-from databuild.orchestration.environments.removal import check_unused, delete_data
 from databuild.user import user_name
 
 
 def list_environments(call: Invocation) -> list[EnvironmentView]:
     """Returns the environments, in order of their names."""
+    logs = EnvironmentLogs(call.event_log_uri)
     views = []
-    for name in environments(call.event_log_uri):
-        with _reader(call, name) as reader:
+    for name in logs.names():
+        with contextlib.closing(logs.reader(name)) as reader:
             views.append(overview(reader, name))
     return views
 
@@ -44,7 +41,9 @@ def compare_environment(call: Invocation, environment: str, texts: Sequence[str]
         yield from compare(reader, refs)
 
 
-def promote_from(call: Invocation, environment: str, texts: Sequence[str], *, author: str, reason: str) -> Promotion:
+def promote_environment(
+    call: Invocation, environment: str, texts: Sequence[str], *, author: str, reason: str
+) -> Promotion:
     """Promotes partitions of an environment to the base.
 
     Raises:
@@ -75,34 +74,20 @@ def promote_from(call: Invocation, environment: str, texts: Sequence[str], *, au
         return asyncio.run(run(reader))
 
 
-def remove(call: Invocation, environment: str, *, with_data: bool) -> RemovedEnvironment:
+def remove_environment(call: Invocation, environment: str, *, delete_data: bool) -> RemovedEnvironment:
     """Removes an environment: its event log, its job logs and, if asked for, the data that it made.
 
     Raises:
         EnvironmentNotFoundError: There is no such environment.
         EnvironmentInUseError: Builds run there.
     """
-    deleted: list[str] = []
-    kept: dict[str, str] = {}
-    uri = call.event_log_uri
-    with contextlib.ExitStack() as stack:
-        reader = stack.enter_context(_existing(call, environment))
-        check_unused(reader, environment, liveness)
-        if with_data:
-            others = [stack.enter_context(_reader(call, name)).own for name in environments(uri) if name != environment]
-            deleted, kept = delete_data(reader.own, [reader.base, *others], environment)
-    remove_environment(uri, environment)
-    shutil.rmtree(os.path.join(call.state_dir, "environments", environment), ignore_errors=True)  # noqa: PTH118
-    return RemovedEnvironment(environment, tuple(deleted), kept)
+    logs = EnvironmentLogs(call.event_log_uri)
+    logs.check(environment)
+    folder = os.path.join(call.state_dir, "environments", environment)  # noqa: PTH118
+    return removal.remove(logs, environment, folder, with_data=delete_data)
 
 
-def _existing(call: Invocation, environment: str) -> contextlib.AbstractContextManager[OverlayReader]:
-    check_environment(environment)
-    known = environments(call.event_log_uri)
-    if environment not in known:
-        raise EnvironmentNotFoundError(environment, known=known)
-    return _reader(call, environment)
-
-
-def _reader(call: Invocation, environment: str) -> contextlib.closing[OverlayReader]:
-    return contextlib.closing(open_overlay_reader(call.event_log_uri, environment))
+def _existing(call: Invocation, environment: str) -> contextlib.closing[OverlayReader]:
+    logs = EnvironmentLogs(call.event_log_uri)
+    logs.check(environment)
+    return contextlib.closing(logs.reader(environment))

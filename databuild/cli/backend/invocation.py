@@ -17,6 +17,7 @@ from databuild.errors import InvalidCatalogError, InvalidRequestError
 if TYPE_CHECKING:
     from databuild.cli.backend.backend import Backend
     from databuild.event_log.log import EventLog
+    from databuild.event_log.open import EnvironmentLogs
     from databuild.event_log.reads import Reader
     from databuild.graph.catalog import JobCatalog
 
@@ -25,7 +26,6 @@ SERVER_VARIABLE = "DATABUILD_SERVER"
 _LOCAL_FLAGS = {
     "state_dir": None,
     "event_log": None,
-    "environment": None,
     "event_sink": (),
     "grace_period": 10.0,
     "remote_header": (),
@@ -244,6 +244,14 @@ class Invocation:
             )
             raise InvalidRequestError(message) from error
         return open_event_log(self.event_log_uri, self.event_sinks, warn=self._warn, environment=self.environment)
+
+    def environment_logs(self) -> EnvironmentLogs | None:
+        """Returns the logs of the environments, with the sinks of the base; None for a log in memory."""
+        from databuild.event_log.open import EnvironmentLogs
+
+        if self.event_log_uri == "memory:":
+            return None
+        return EnvironmentLogs(self.event_log_uri, self.event_sinks, warn=self._warn)
 
     def _warn(self, text: str) -> None:
         self.err.line(f"databuild: {text}")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from databuild.cli.display.build_display import BuildDisplay
     from databuild.event_log.reads import Reader
     from databuild.model.build_options import PlanOptions
+    from databuild.model.environment_views import EnvironmentView, PartitionComparison, Promotion, RemovedEnvironment
     from databuild.model.graph_view import GraphView
     from databuild.model.job_graph import Plan
     from databuild.model.pruning import Pruned, PruneOptions
@@ -313,6 +314,28 @@ class LocalBackend:
             after = part.check.next_after
             if not after:
                 return
+
+    def environments(self) -> Sequence[EnvironmentView]:
+        from databuild.cli.backend.environments import list_environments
+
+        return list_environments(self._call)
+
+    def compare_environment(self, environment: str, partitions: Sequence[str]) -> Iterator[PartitionComparison]:
+        from databuild.cli.backend.environments import compare_environment
+
+        return compare_environment(self._call, environment, partitions)
+
+    def promote_environment(
+        self, environment: str, partitions: Sequence[str], *, author: str, reason: str
+    ) -> Promotion:
+        from databuild.cli.backend.environments import promote_environment
+
+        return promote_environment(self._call, environment, partitions, author=author, reason=reason)
+
+    def remove_environment(self, environment: str, *, delete_data: bool) -> RemovedEnvironment:
+        from databuild.cli.backend.environments import remove_environment
+
+        return remove_environment(self._call, environment, delete_data=delete_data)
 
     def prune(self, options: PruneOptions, *, dry_run: bool) -> Pruned:
         from databuild.cli.backend.log_stores import chosen_log_store, storages

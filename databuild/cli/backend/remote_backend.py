@@ -17,6 +17,7 @@ from databuild.cli.display.task_states import RUNS_PER_JOB
 from databuild.client import AsyncDatabuildClient, DatabuildClient, Tls
 from databuild.errors import BuildNotFoundError, InvalidRequestError, JobRunNotFoundError
 from databuild.model.build_options import PlanOptions
+from databuild.model.environment_views import EnvironmentView, PartitionComparison, Promotion, RemovedEnvironment
 from databuild.model.graph_view import GraphView
 from databuild.model.job_graph import Plan
 from databuild.model.pruning import Pruned, PruneOptions
@@ -194,6 +195,20 @@ class RemoteBackend:
             if not after:
                 return
 
+    def environments(self) -> Sequence[EnvironmentView]:
+        return self._client.environments()
+
+    def compare_environment(self, environment: str, partitions: Sequence[str]) -> Iterator[PartitionComparison]:
+        return self._client.compare_environment(environment, partitions)
+
+    def promote_environment(
+        self, environment: str, partitions: Sequence[str], *, author: str, reason: str
+    ) -> Promotion:
+        return self._client.promote_environment(environment, partitions, reason=reason, author=author)
+
+    def remove_environment(self, environment: str, *, delete_data: bool) -> RemovedEnvironment:
+        return self._client.remove_environment(environment, delete_data=delete_data)
+
     def prune(self, options: PruneOptions, *, dry_run: bool) -> Pruned:
         return self._client.prune(**options._asdict(), dry_run=dry_run)
 
@@ -222,7 +237,12 @@ def _client_settings(call: Invocation) -> dict[str, Any]:
     files = {name: call.flags.get(name) for name in ("tls_ca", "tls_cert", "tls_key")}
     paths = {name: call.path(text) if text else "" for name, text in files.items()}
     tls = Tls(authority=paths["tls_ca"], certificate=paths["tls_cert"], key=paths["tls_key"])
-    return {"author": user_name(call.environ), "graph": call.graph_label, "tls": tls}
+    return {
+        "author": user_name(call.environ),
+        "graph": call.graph_label,
+        "environment": call.environment,
+        "tls": tls,
+    }
 
 
 class RemoteRecords:

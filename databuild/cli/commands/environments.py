@@ -26,11 +26,9 @@ def run(call: Invocation) -> int:
 
 
 def _list(call: Invocation, rest: list[str]) -> int:
-    from databuild.cli.backend.environments import list_environments
-
     if rest:
         raise UsageError(f"environments list takes no {rest[0]!r}", call.command)
-    views = list_environments(call)
+    views = call.backend().environments()
     if call.json:
         call.out.json({"environments": [view._asdict() for view in views]})
     elif not views:
@@ -47,12 +45,10 @@ def _row(view: EnvironmentView) -> tuple[str, str, str, str]:
 
 
 def _diff(call: Invocation, rest: list[str]) -> int:
-    from databuild.cli.backend.environments import compare_environment
-
     name, *texts = _named(call, rest, "diff")
     counts = {"NEW": 0, "CHANGED": 0, "SAME": 0}
     listed: list[PartitionComparison] = []
-    for one in compare_environment(call, name, texts):
+    for one in call.backend().compare_environment(name, texts):
         counts[one.status] += 1
         if call.json:
             listed.append(one)
@@ -91,12 +87,9 @@ def _values(difference: Difference) -> str:
 
 
 def _promote(call: Invocation, rest: list[str]) -> int:
-    from databuild.cli.backend.environments import promote_from
-
     name, *texts = _named(call, rest, "promote")
-    promotion = promote_from(
-        call, name, texts, author=call.flags["author"].strip(), reason=call.flags["reason"].strip()
-    )
+    author, reason = call.flags["author"].strip(), call.flags["reason"].strip()
+    promotion = call.backend().promote_environment(name, texts, author=author, reason=reason)
     if call.json:
         call.out.json(promotion._asdict())
         return BUILT
@@ -108,12 +101,10 @@ def _promote(call: Invocation, rest: list[str]) -> int:
 
 
 def _remove(call: Invocation, rest: list[str]) -> int:
-    from databuild.cli.backend.environments import remove
-
     name, *more = _named(call, rest, "remove")
     if more:
         raise UsageError(f"environments remove takes one NAME, not {more[0]!r} as well", call.command)
-    removed = remove(call, name, with_data=call.flags["delete_data"])
+    removed = call.backend().remove_environment(name, delete_data=call.flags["delete_data"])
     if call.json:
         call.out.json({"environment": name, "deleted": removed.deleted, "kept": removed.kept})
         return BUILT

@@ -69,6 +69,7 @@ _WITH_SERVER = (
     "report",
     "graph",
     "prune",
+    "environments",
 )
 _WITH_ENVIRONMENT = tuple(name for name in _WITH_STATE if name not in {"check", "environments", "serve"})
 _BUILDING = ("build", "retry")

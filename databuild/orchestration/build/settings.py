@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from databuild.model.build_options import BuildOptions
 from databuild.model.job_graph import Plan
@@ -73,4 +73,14 @@ class Settings:
     claim_poll_seconds: float = 0.1
     engine_outage_seconds: float = 300.0
     engine_retry_seconds: float = 1.0
+
+    def environment_folder(self, environment: str) -> str:
+        """Returns the folder of an environment, beside the folder of the job logs of the base."""
+        return f"{self.log_directory.rpartition('/')[0]}/environments/{environment}"
+
+    def in_environment(self, environment: str) -> Settings:
+        """Returns the settings of the builds of an environment, given those of the base."""
+        folder = f"{self.environment_folder(environment)}/logs"
+        return replace(self, environment=environment, log_directory=folder)
+
     input_check_seconds: float = 60.0

@@ -9,7 +9,8 @@ from typing import Any, Final, NamedTuple
 from databuild.event_log.overlay import OverlayReader
 from databuild.event_log.reads import BuildReads
 from databuild.model.environment_views import Difference, PartitionComparison
-from databuild.model.paging import read_pages, read_rows
+from databuild.model.pacing import slices
+from databuild.model.paging import PAGE_ROWS, read_pages, read_rows
 from databuild.model.records import PartitionRecord
 
 _PLACES: Final = frozenset({"path"})
@@ -20,17 +21,17 @@ SAME: Final = "SAME"
 CHANGED: Final = "CHANGED"
 
 
-def compare(reader: OverlayReader, refs: Collection[str] = (), prefix: str = "") -> Iterator[PartitionComparison]:
+def compare(reader: OverlayReader, refs: Collection[str] = (), after: str = "") -> Iterator[PartitionComparison]:
     """Yields a comparison of each partition of which the environment has data of its own, by ref.
 
     Args:
         reader: Reads the environment.
         refs: The partitions; none for all.
-        prefix: The beginning of their refs, if no refs are given.
+        after: The ref after which to begin.
     """
     own_reports = _Reports(reader.own)
     base_reports = _Reports(reader.base)
-    for records in _own_records(reader, sorted(refs), prefix):
+    for records in _own_records(reader, sorted(refs), after):
         below = reader.base.partition_records([record.ref for record in records])
         for record in records:
             base = below.get(record.ref)
@@ -132,16 +133,15 @@ def _of(kind: str, base: Mapping[str, str], own: Mapping[str, str]) -> Iterator[
             yield Difference(f"{kind} {name}", base.get(name), own.get(name))
 
 
-def _own_records(reader: OverlayReader, refs: list[str], prefix: str) -> Iterator[list[PartitionRecord]]:
-    """Yields the records of available data of the environment, page by page."""
+def _own_records(reader: OverlayReader, refs: list[str], after: str) -> Iterator[list[PartitionRecord]]:
+    """Yields the records of available data of the environment after a ref, page by page."""
     if refs:
-        records = reader.own.partition_records(refs)
-        yield [records[ref] for ref in refs if ref in records and records[ref].available]
+        for part in slices([ref for ref in refs if ref > after], PAGE_ROWS):
+            records = reader.own.partition_records(part)
+            yield [records[ref] for ref in part if ref in records and records[ref].available]
         return
     pages = read_pages(
-        lambda after, limit: reader.own.partitions(prefix=prefix, after=after, limit=limit),
-        key=lambda record: record.ref,
-        start="",
+        lambda last, limit: reader.own.partitions(after=last, limit=limit), key=lambda record: record.ref, start=after
     )
     for page in pages:
         yield [record for record in page if record.available]

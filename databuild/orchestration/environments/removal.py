@@ -6,6 +6,7 @@ nobody else knows it: promoted data stays.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,10 +14,13 @@ from pathlib import Path
 from typing import Final
 
 from databuild.errors import EnvironmentInUseError
+from databuild.event_log import liveness as processes
 from databuild.event_log.liveness import Liveness
+from databuild.event_log.open import EnvironmentLogs
 from databuild.event_log.reads import OpenBuildReads, PartitionReads, Reader
 from databuild.job.locations import ENVIRONMENTS_FOLDER, file_path
 from databuild.model import statuses
+from databuild.model.environment_views import RemovedEnvironment
 from databuild.model.paging import read_pages
 from databuild.model.records import PartitionRecord
 from databuild.orchestration.coordination.dead_builds import find_dead_builds
@@ -24,7 +28,37 @@ from databuild.orchestration.coordination.dead_builds import find_dead_builds
 _MAX_BUILDS: Final = 1000
 
 
-def check_unused(reader: OpenBuildReads, environment: str, liveness: Liveness) -> None:
+def remove(logs: EnvironmentLogs, environment: str, folder: str, *, with_data: bool) -> RemovedEnvironment:
+    """Removes an environment: its event log, its folder and, if asked for, the data that it made.
+
+    Args:
+        logs: The logs of all environments.
+        environment: The name of an existing one.
+        folder: Its folder, with its job logs.
+        with_data: True to delete its data.
+
+    Raises:
+        EnvironmentInUseError: Builds run there.
+        EventLogError: A log could not be read or removed.
+    """
+    deleted: list[str] = []
+    kept: dict[str, str] = {}
+    with contextlib.ExitStack() as stack:
+        reader = stack.enter_context(contextlib.closing(logs.reader(environment)))
+        check_unused(reader, environment)
+        if with_data:
+            others = [
+                stack.enter_context(contextlib.closing(logs.reader(name))).own
+                for name in logs.names()
+                if name != environment
+            ]
+            deleted, kept = delete_data(reader.own, [reader.base, *others], environment)
+    logs.remove(environment)
+    shutil.rmtree(folder, ignore_errors=True)
+    return RemovedEnvironment(environment, tuple(deleted), kept)
+
+
+def check_unused(reader: OpenBuildReads, environment: str, liveness: Liveness = processes) -> None:
     """Checks that no build runs in an environment.
 
     Args:

@@ -76,6 +76,7 @@ class GraphService:
         clock: Callable[[], float] = time.time,
         liveness: Liveness = processes,
         engines: Engines | None = None,
+        owns_engines: bool = True,
         storages: Storages | None = None,
     ) -> None:
         """Connects the parts. `start` starts them.
@@ -90,7 +91,8 @@ class GraphService:
             telemetry: Receives traces and metrics of builds; None for none.
             clock: Returns the time in seconds since the epoch.
             liveness: Tells which processes have died.
-            engines: The engines that builds may use; None for none. `close` disconnects from them.
+            engines: The engines that builds may use; None for none.
+            owns_engines: True if `close` disconnects from them.
             storages: The stores of logs; None for none but folders.
         """
         self.catalog = catalog
@@ -100,6 +102,7 @@ class GraphService:
         self._liveness = liveness
         self._executor = make_executor()
         self._engines = engines or no_engines()
+        self._owns_engines = owns_engines
         storages = storages or Storages({})
         self._log_uploads = LogUploads(storages, settings.log_directory)
         self._readers = ReaderPool(event_log.reader)
@@ -195,7 +198,8 @@ class GraphService:
             await self._event_log.close()
             self._engines.leave()
         await self.running.end(leave_builds=leave_builds)
-        await self._engines.close()
+        if self._owns_engines:
+            await self._engines.close()
         await asyncio.to_thread(self._log_uploads.close)
         # The streams end after the builds, so that watchers get the last events.
         self.logs.close()

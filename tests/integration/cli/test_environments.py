@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.script_graph import ScriptGraph
+from tests.postgresql.server import Server
+from tests.support.script_graph import ScriptGraph, ServedGraph
 
 ROOT = Path(__file__).parents[3]
 
@@ -55,16 +56,29 @@ main(config, run)
 class Workspace(ScriptGraph):
     """A graph whose numbers depend on a file that stands for the code of the job."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *flags: str, served: bool = False) -> None:
         super().__init__(folder, default_partitions=("sum/1_2",))
+        self.flags = flags
+        self.served = served
+        self.service: ServedGraph | None = None
         for name, script in (("number", NUMBER), ("sum", SUM)):
             (folder / name).write_text(script)
         self.switch_to("1")
 
-    def switch_to(self, code: str) -> None:
-        """Changes the code of the job `number`, as a checkout of another branch does."""
-        (self.folder / "factor").write_text(code)
-        (self.folder / "number.digest").write_text(f"number-{code}\n")
+    def __call__(self, *args: str) -> tuple[int, str, str]:
+        if self.served and self.service is None:
+            self.service = self.serve(*self.flags)
+        flags = [f"--server={self.service.addresses['grpc']}"] if self.service else self.flags
+        return super().__call__(*args, *flags)
+
+    def switch_to(self, code: str, job: str = "number") -> None:
+        """Changes the code of a job, as a checkout of another branch does. A service is started again."""
+        if job == "number":
+            (self.folder / "factor").write_text(code)
+        (self.folder / f"{job}.digest").write_text(f"{job}-{code}\n")
+        if self.service is not None:
+            self.service.end()
+            self.service = None
 
     def data(self) -> dict[str, str]:
         """Returns the content of each file of data, by path."""
@@ -73,10 +87,20 @@ class Workspace(ScriptGraph):
         return {str(path.relative_to(root)): path.read_text() for path in files}
 
 
-@pytest.fixture
-def graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    running = Server()
+    yield running
+    running.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "service"])
+def graph(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
     monkeypatch.chdir(tmp_path)
-    graph = Workspace(tmp_path)
+    flags = ()
+    if request.param == "postgresql":
+        flags = (f"--event_log={request.getfixturevalue('server').new_database()}",)
+    graph = Workspace(tmp_path, *flags, served=request.param == "service")
     yield graph
     graph.close()
 
@@ -111,7 +135,7 @@ def test_an_environment_uses_what_the_base_has_and_builds_what_differs_apart_fro
 
 def test_a_job_in_an_environment_reads_unchanged_inputs_from_the_place_of_the_base(graph: Workspace) -> None:
     graph("build")
-    (graph.folder / "sum.digest").write_text("sum-2\n")
+    graph.switch_to("2", "sum")
 
     _, result = graph.json("build", "--environment=pr-1")
 
@@ -155,7 +179,7 @@ def test_taints_and_losses_in_an_environment_do_not_concern_the_base(graph: Work
     assert "nothing to do" in graph("plan")[1]
     assert sorted(graph.json("build", "--environment=pr-1")[1]["built"]) == ["number/1", "sum/1_2"]
     (graph.folder / "data" / "number" / "2").unlink()
-    (graph.folder / "sum.digest").write_text("sum-2\n")
+    graph.switch_to("2", "sum")
     code, result = graph.json("build", "--environment=pr-2")
     assert (code, sorted(result["built"])) == (0, ["number/2", "sum/1_2"])
     assert "number/2" not in graph.data()
@@ -210,7 +234,7 @@ def test_only_what_the_asking_code_has_made_from_inputs_of_the_base_is_promoted(
 
 def test_what_is_older_than_the_base_is_not_promoted(graph: Workspace) -> None:
     graph("build")
-    (graph.folder / "sum.digest").write_text("sum-2\n")
+    graph.switch_to("2", "sum")
     graph("build", "--environment=pr-1")
     graph("build", "number/1", "--force")
 
