@@ -97,7 +97,7 @@ def server() -> Iterator[Server]:
 @pytest.fixture(params=["sqlite", "postgresql", "service"])
 def graph(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
     monkeypatch.chdir(tmp_path)
-    flags = ()
+    flags: tuple[str, ...] = ()
     if request.param == "postgresql":
         flags = (f"--event_log={request.getfixturevalue('server').new_database()}",)
     graph = Workspace(tmp_path, *flags, served=request.param == "service")
