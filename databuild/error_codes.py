@@ -25,6 +25,7 @@ CODES: Final[tuple[tuple[type[errors.DataBuildError], str], ...]] = (
     (errors.BuildNotFoundError, "BUILD_NOT_FOUND"),
     (errors.BuildPrunedError, "BUILD_PRUNED"),
     (errors.AdoptionRefusedError, "ADOPTION_REFUSED"),
+    (errors.RemovalRefusedError, "REMOVAL_REFUSED"),
     (errors.JobRunNotFoundError, "JOB_RUN_NOT_FOUND"),
     (errors.JobNotFoundError, "JOB_NOT_FOUND"),
     (errors.BuildConflictError, "BUILD_CONFLICT"),

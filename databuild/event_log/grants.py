@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from databuild.errors import CoordinationError
+from databuild.errors import CoordinationError, RemovalRefusedError
 from databuild.event_log.coordination import LEASE_TAKEN_OVER, Claim, ClaimRequest, LeaseOwner
 from databuild.event_log.fair_shares import FairShares, Sharer
 from databuild.model import statuses
@@ -85,6 +85,17 @@ def claims_refusal(requests: Sequence[ClaimRequest], alive: Iterable[str]) -> Co
     """Returns an error if a build that requests claims has no lease; `alive` are the builds that have one."""
     dead = sorted({request.build_request_id for request in requests}.difference(alive))
     return CoordinationError(dead[0], "its lease has ended") if dead else None
+
+
+def removal_refusal(claimed: Mapping[str, str]) -> RemovalRefusedError | None:
+    """Returns an error if a build claims data that is to be removed.
+
+    Args:
+        claimed: The build that claims a partition, by ref.
+    """
+    if not claimed:
+        return None
+    return RemovalRefusedError({ref: f"build {build} is making it" for ref, build in sorted(claimed.items())})
 
 
 def lease_refusal(

@@ -125,6 +125,15 @@ class PartitionChange(NamedTuple):
     failure: tuple[str, str] | None = None
 
 
+class Removal(NamedTuple):
+    """The removal of data: its version, the new status of the partition, the time, and a RemovalRecord (JSON)."""
+
+    version: str
+    status: str
+    time: float
+    values: str
+
+
 class Changes:
     """The rows that events of one build add or change, with at most one row of a kind for each key.
 
@@ -142,6 +151,8 @@ class Changes:
         released_runs: Job runs whose claims the build releases.
         delegated: Refs that the build leaves to another build; applied after `partitions`. A dict as an ordered set.
         missing: The version and the time of data that was lost, by ref; applied before `partitions`.
+        removed: The removals of data, by ref.
+        gone: The version of removed data that is no longer in its store, by ref.
         taints: The reason of the taint, or None to remove a taint, by ref.
         cancelled: The author of the request to cancel, by build.
     """
@@ -167,6 +178,8 @@ class Changes:
         self.released_runs: list[str] = []
         self.delegated: dict[str, None] = {}
         self.missing: dict[str, tuple[str, float]] = {}
+        self.removed: dict[str, Removal] = {}
+        self.gone: dict[str, str] = {}
         self.taints: dict[str, str | None] = {}
         self.cancelled: dict[str, str] = {}
         # The most frequent kinds come first: this loop runs for every event that is written.
@@ -196,6 +209,8 @@ class Changes:
             elif kind == "missing":
                 versions = {lost.ref: lost.version for lost in event.missing.partitions}
                 self.missing.update((ref, (versions[ref], time)) for ref in self._uncovered(event))
+            elif kind == "removal":
+                self._remove(time, event)
             elif kind == "cancel_request":
                 self.cancelled[event.cancel_request.target_build_request_id] = event.cancel_request.author
             elif kind not in _KINDS_WITHOUT_ROWS:
@@ -358,6 +373,17 @@ class Changes:
             else:
                 self.partitions[ref] = PartitionChange("AVAILABLE", time, data=_data_of(record, adoption))
 
+    def _remove(self, time: float, event: ev.BuildEvent) -> None:
+        message = event.removal
+        versions = {removed.ref: removed.version for removed in message.partitions}
+        refs = self._uncovered(event)
+        if message.completed:
+            self.gone.update((ref, versions[ref]) for ref in refs)
+            return
+        kind = _PARTITION_NAMES[message.kind]
+        values = json.dumps((event.build_request_id, message.author, message.reason, time, kind))
+        self.removed.update((ref, Removal(versions[ref], kind, time, values)) for ref in refs)
+
     def _uncovered(self, event: ev.BuildEvent) -> Iterator[str]:
         """Yields the refs of an event that no snapshot includes yet."""
         return (ref for ref in refs_of(event) if (event.event_id, ref) not in self._covered)
@@ -387,6 +413,9 @@ def refs_of(event: ev.BuildEvent) -> Iterator[str]:
     elif kind == "missing":
         for lost in event.missing.partitions:
             yield lost.ref
+    elif kind == "removal":
+        for removed in event.removal.partitions:
+            yield removed.ref
     elif kind == "check":
         for ref in event.check.tainted:
             yield ref.str

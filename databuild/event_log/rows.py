@@ -19,6 +19,7 @@ from databuild.model.records import (
     Location,
     Manifest,
     PartitionRecord,
+    RemovalRecord,
     StoredData,
 )
 
@@ -145,6 +146,7 @@ def _partition_record(row: Any, manifest: Manifest | None) -> PartitionRecord:
         claimed_by,
         adopted,
         location,
+        removal,
         _run_key,
     ) = row
     adoption = None
@@ -170,6 +172,7 @@ def _partition_record(row: Any, manifest: Manifest | None) -> PartitionRecord:
             claimed_by or "",
             adoption,
             Location._make(json.loads(location)) if location else None,
+            RemovalRecord._make(json.loads(removal)) if removal else None,
         )
     )
 

@@ -20,6 +20,7 @@ SAMPLES = (
     errors.BuildStateError("b", "COMPLETED", "has already ended: COMPLETED"),
     errors.BuildPrunedError("b", "its events are not kept any more"),
     errors.AdoptionRefusedError({"raw/1": "b", "raw/2": ""}),
+    errors.RemovalRefusedError({"raw/1": "build b is making it", "raw/2": "it has no location"}),
     errors.JobConfigurationError("//:raw", "it ended with exit code 1", refs=["raw/ü"], output="no such thing\n"),
     errors.LookupFaultError("/lookup", "it printed no JSON", refs=["raw/1"], output="oh\nno"),
     errors.PlanChangedError(["the code of //:raw has changed", "raw/1 has been built since"]),
