@@ -11,7 +11,14 @@ from typing import Any, Final, NamedTuple
 
 from databuild.errors import EventLogError
 from databuild.model.enum_names import category_name, reason_name
-from databuild.model.lifecycle import BUILD_ENDS, JOB_ENDS, build_status_name, job_status_name, partition_status_name
+from databuild.model.lifecycle import (
+    BUILD_ENDS,
+    JOB_ENDS,
+    OPERATIONS,
+    build_status_name,
+    job_status_name,
+    partition_status_name,
+)
 from databuild.model.metadata import metadata_json
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
@@ -30,8 +37,6 @@ _KINDS_WITHOUT_PARTITIONS: Final = frozenset(
     {"build_request", "job_graph", "job", "delegation", "cancel_request", "late_result", "placement"}
 )
 """Kinds of events that change no partition record."""
-_KINDS_WITHOUT_ROWS: Final = frozenset({"delegation", "late_result"})
-"""Kinds of events that change no row."""
 
 
 class NewRun(NamedTuple):
@@ -196,27 +201,31 @@ class Changes:
                 self.build["total_tasks"] = event.job_graph.total_tasks
             elif kind == "placement":
                 self._place(time, event.build_request_id, event.placement)
-            elif kind == "taint":
-                taint = event.taint
-                reason = f"{taint.author}: {taint.reason}" if taint.tainted else None
-                self.taints.update((ref, reason) for ref in self._uncovered(event))
             elif kind == "check":
                 check = event.check
                 reason = f"{check.job_run_id}: the check {check.result.name!r} did not pass"
                 self.taints.update((ref, reason) for ref in self._uncovered(event))
-            elif kind == "adoption":
-                self._adopt(time, event)
-            elif kind == "missing":
-                versions = {lost.ref: lost.version for lost in event.missing.partitions}
-                self.missing.update((ref, (versions[ref], time)) for ref in self._uncovered(event))
-            elif kind == "removal":
-                self._remove(time, event)
-            elif kind == "cancel_request":
-                self.cancelled[event.cancel_request.target_build_request_id] = event.cancel_request.author
-            elif kind not in _KINDS_WITHOUT_ROWS:
+            elif kind in OPERATIONS:
+                self._operate(kind, time, event)
+            elif kind != "delegation":  # it changes no row
                 raise _unknown(event)
             self.build["updated_time"] = time
             self.build["last_sequence"] = event.sequence
+
+    def _operate(self, kind: str, time: float, event: ev.BuildEvent) -> None:
+        if kind == "taint":
+            taint = event.taint
+            reason = f"{taint.author}: {taint.reason}" if taint.tainted else None
+            self.taints.update((ref, reason) for ref in self._uncovered(event))
+        elif kind == "adoption":
+            self._adopt(time, event)
+        elif kind == "missing":
+            versions = {lost.ref: lost.version for lost in event.missing.partitions}
+            self.missing.update((ref, (versions[ref], time)) for ref in self._uncovered(event))
+        elif kind == "removal":
+            self._remove(time, event)
+        elif kind == "cancel_request":
+            self.cancelled[event.cancel_request.target_build_request_id] = event.cancel_request.author
 
     def _count(self, name: str) -> None:
         self.increments[name] = self.increments.get(name, 0) + 1

@@ -95,6 +95,16 @@ WHERE p.available AND c.ref IS NULL
 -- name: stored_data_under
 {stored_data} AND p.ref >= :min_ref AND p.ref <> :after AND p.ref < :end ORDER BY p.ref LIMIT :limit
 
+-- name: placed_data
+SELECT p.ref, p.version, p.location, p.status, p.time, p.available AND c.ref IS NULL, p.removal
+FROM partitions p LEFT JOIN claims c ON c.ref = p.ref WHERE p.status <> ''
+
+-- name: placed_data_of
+{placed_data} AND p.ref {among}
+
+-- name: placed_data_under
+{placed_data} AND p.ref >= :min_ref AND p.ref <> :after AND p.ref < :end ORDER BY p.ref LIMIT :limit
+
 -- name: partition_page
 -- One lower bound only: of two, SQLite may use the lower one to start the scan.
 AND p.ref >= :min_ref AND p.ref <> :after AND p.ref < :end AND {position_in}(p.ref, :contains) > 0

@@ -6,7 +6,7 @@ Runs no job: analysis has found the partitions and their configurations.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from databuild.errors import DependencyCycleError
@@ -40,7 +40,7 @@ class UnexploredError(Exception):
         refs: The partitions.
     """
 
-    def __init__(self, refs: Set[str]) -> None:
+    def __init__(self, refs: frozenset[str]) -> None:
         self.refs = refs
         super().__init__(refs)
 
@@ -144,7 +144,7 @@ class Assembly:
 
     async def _decide(self, freshness: Freshness, requested: Sequence[str]) -> list[Decision]:
         """Decides about all partitions, until no partition that is built needs deleted data which is not."""
-        needed: set[str] = set()
+        needed: frozenset[str] = frozenset()
         while True:
             decisions = await self._pace.drive(freshness.decide(requested, needed))
             if not freshness.deleted:
@@ -156,7 +156,7 @@ class Assembly:
                 return decisions
             needed |= more
 
-    async def _needed_again(self, decisions: Sequence[Decision], deleted: Set[int]) -> set[str]:
+    async def _needed_again(self, decisions: Sequence[Decision], deleted: frozenset[int]) -> frozenset[str]:
         """Returns the deleted partitions that partitions which are built need, in any number of steps."""
         found: dict[int, None] = {}
         visited: set[int] = set()
@@ -176,7 +176,7 @@ class Assembly:
                         await self._pace.rest()
                     found.update(dict.fromkeys(deleted.intersection(inputs)))
             building = [number for number in found if id(self._graph.upstream[number]) not in visited]
-        return {self._graph.refs[number] for number in found}
+        return frozenset(self._graph.refs[number] for number in found)
 
     def _recorded_configs(self) -> Iterator[JobConfig]:
         """Yields the configurations of the partitions that have been built before, to be compared."""

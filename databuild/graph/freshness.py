@@ -6,7 +6,7 @@ The decision depends on configurations and records only; nothing is read from ou
 from __future__ import annotations
 
 import itertools
-from collections.abc import Generator, Iterator, Mapping, Sequence, Set
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from databuild.errors import DependencyCycleError
@@ -86,7 +86,7 @@ class Freshness:
         """
         self.changed_configurations: list[int] = []
         self.deleted: list[int] = []
-        self._needed: Set[str] = frozenset()
+        self._needed: frozenset[str] = frozenset()
         self._graph = graph
         self._configs = configs
         self._digests = digests
@@ -107,7 +107,9 @@ class Freshness:
         self._batch_versions: dict[int, dict[str, str]] = {}
         self._visited_inputs: set[int] = set()
 
-    def decide(self, refs: Sequence[str], needed: Set[str] = frozenset()) -> Generator[None, None, list[Decision]]:
+    def decide(
+        self, refs: Sequence[str], needed: frozenset[str] = frozenset()
+    ) -> Generator[None, None, list[Decision]]:
         """Decides about all partitions: refs and everything upstream of them.
 
         Yields at least once per slice (see `Pace`).

@@ -137,7 +137,7 @@ OPERATIONS: Final = frozenset({"taint", "cancel_request", "late_result", "adopti
 
 
 REMOVALS: Final = frozenset({pt.PARTITION_STATUS_FORGOTTEN, pt.PARTITION_STATUS_DELETED})
-"""The statuses of partitions whose data was removed. Only operations set them, so builds have no transitions to them."""
+"""The statuses of partitions whose data was removed. Only operations set them, so no build has a transition to them."""
 
 
 def build_status_name(status: int) -> str:

@@ -43,8 +43,10 @@ class StatusEnum(Generic[_Name]):
         self.prefix = prefix
         self.names = names
         self.ended = ended
-        self._numbers = dict(zip(names, (*range(1, len(names) - len(numbers) + 1), *numbers), strict=True))
-        self._names = {number: name for name, number in self._numbers.items()}
+        self._numbers: dict[_Name, int] = dict(
+            zip(names, (*range(1, len(names) - len(numbers) + 1), *numbers), strict=True)
+        )
+        self._names: dict[int, _Name] = {number: name for name, number in self._numbers.items()}
 
     @property
     def open(self) -> frozenset[_Name]:

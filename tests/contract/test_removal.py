@@ -8,7 +8,7 @@ from databuild.errors import RemovalRefusedError
 from databuild.event_log.log import EventLog
 from databuild.event_log.open import open_event_log, open_pruner
 from databuild.event_log.verify import verify
-from databuild.model.records import Location, RemovalRecord
+from databuild.model.records import RemovalRecord
 from databuild.model.results import Failed, Success
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
@@ -94,7 +94,8 @@ async def test_completed_deletions_have_no_location(log: EventLog) -> None:
 
     found = records(log, "p", "q")
     assert (found["p"].location, found["q"].location) == (None, LOCATION)
-    assert found["p"].removal is not None and found["p"].removal.operation_id == "m"
+    assert found["p"].removal is not None
+    assert found["p"].removal.operation_id == "m"
     assert found["p"].status == "DELETED"
     assert verify(log.reader()).reported == ()
 

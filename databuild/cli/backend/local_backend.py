@@ -303,7 +303,8 @@ class LocalBackend:
         self, partitions: Sequence[str], options: StoreCheckOptions, *, author: str, after: str
     ) -> Iterator[StoreCheck]:
         from databuild.cli.backend.requested_partitions import expand
-        from databuild.orchestration.stores.verification import Selection, verify_part
+        from databuild.orchestration.stores.selection import Selection
+        from databuild.orchestration.stores.verification import verify_part
         from databuild.user import user_name
 
         author = author or user_name(self._call.environ)

@@ -1,4 +1,4 @@
-"""Reads and writes claims and leases in PostgreSQL, and refuses operations. `grants.py` decides about claims and leases.
+"""Reads and writes claims and leases in PostgreSQL, and refuses operations. `grants.py` decides about the first two.
 
 Used inside a transaction of the writer that has locked the claiming builds and the claimed partitions. So free
 partitions stay free until the commit, and a build that another process has ended cannot claim any more.

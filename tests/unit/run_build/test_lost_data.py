@@ -15,7 +15,8 @@ from databuild.executors.executor import ProcessResult
 from databuild.job.locations import file_uri, size_and_version
 from databuild.model.results import FailFast, Success
 from databuild.model.store_check import StoreCheckOptions
-from databuild.orchestration.stores.verification import Selection, verify_part
+from databuild.orchestration.stores.selection import Selection
+from databuild.orchestration.stores.verification import verify_part
 from databuild.v1 import events_pb2 as ev
 from tests.support.build_world import CLEAN, DONE, RAW, Report, World
 from tests.support.present import present
