@@ -5,6 +5,7 @@ NamedTuples, as records are: the command line prints them without importing `dat
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 MAX_REMOVALS: Final = 1000
@@ -25,13 +26,6 @@ class RemovedData(NamedTuple):
     uri: str = ""
     size: int = 0
     fault: str = ""
-
-
-class Leftover(NamedTuple):
-    """A temporary file of a job run that has ended: its URI and its size in bytes."""
-
-    uri: str
-    size: int
 
 
 class Deletion(NamedTuple):
@@ -83,17 +77,44 @@ class Cleaning(NamedTuple):
     """The result of a cleaning, or of a part of it.
 
     Attributes:
-        data: The data of partitions that are older than the retention of their job, by ref.
-        kept: The number of partitions that are older, and were kept since available partitions were made from them.
-        leftovers: The temporary files of job runs that have ended.
+        deleted: The number of partitions whose data was or would be deleted.
+        bytes: The number of bytes of that data.
+        refused: The number of partitions that are too old and cannot be deleted.
+        kept: The number of partitions that are too old and were kept, since available ones were made from them.
+        leftovers: The number of files that job runs left behind.
+        leftover_bytes: The number of their bytes.
+        data: The first MAX_REMOVALS partitions that were deleted or refused.
         more: True if the cleaning has stopped early, so that another one continues it.
     """
 
-    data: tuple[RemovedData, ...] = ()
+    deleted: int = 0
+    bytes: int = 0
+    refused: int = 0
     kept: int = 0
-    leftovers: tuple[Leftover, ...] = ()
+    leftovers: int = 0
+    leftover_bytes: int = 0
+    data: tuple[RemovedData, ...] = ()
     more: bool = False
 
+    def with_data(self, data: Sequence[RemovedData]) -> Cleaning:
+        """Returns the result with further data."""
+        removed = [one for one in data if not one.fault]
+        return self._replace(
+            deleted=self.deleted + len(removed),
+            bytes=self.bytes + sum(one.size for one in removed),
+            refused=self.refused + len(data) - len(removed),
+            data=(self.data + tuple(data))[:MAX_REMOVALS],
+        )
+
     def plus(self, part: Cleaning) -> Cleaning:
-        """Returns the result of this cleaning and one that continues it."""
-        return Cleaning(self.data + part.data, part.kept, self.leftovers + part.leftovers, part.more)
+        """Returns the result of this cleaning and one that continues it, which has refused and kept the same again."""
+        return Cleaning(
+            self.deleted + part.deleted,
+            self.bytes + part.bytes,
+            part.refused,
+            part.kept,
+            self.leftovers + part.leftovers,
+            self.leftover_bytes + part.leftover_bytes,
+            (*(one for one in self.data if not one.fault), *part.data)[:MAX_REMOVALS],
+            part.more,
+        )

@@ -253,11 +253,17 @@ class Removals:
             await coordination.end_dead_builds()
 
     async def _read(self, read: Callable[[Reader], _T]) -> _T:
-        def in_thread() -> _T:
-            with closing(self._event_log.reader()) as reader:
-                return read(reader)
+        return await read_in_thread(self._event_log, read)
 
-        return await asyncio.to_thread(in_thread)
+
+async def read_in_thread(event_log: EventLog, read: Callable[[Reader], _T]) -> _T:
+    """Reads an event log in a thread, with a reader of its own."""
+
+    def in_thread() -> _T:
+        with closing(event_log.reader()) as reader:
+            return read(reader)
+
+    return await asyncio.to_thread(in_thread)
 
 
 def all_rows(reader: PlacedDataReads) -> Iterable[Sequence[PlacedData]]:
