@@ -273,6 +273,10 @@ class JobCatalog:
         declaration = self.jobs[job_label].declaration
         return declaration is not None and bool(declaration.bounds)
 
+    def may_produce(self, ref: str) -> bool:
+        """Returns True if a job of the graph produces a ref; with a lookup, for every ref."""
+        return bool(self.lookup) or bool(self.owners(ref))
+
     def check_ref(self, ref: str) -> None:
         """Checks the form of a ref, but not whether a job produces it.
 

@@ -14,7 +14,7 @@ from databuild.model.records import BuildRecord, JobRunRecord
 from databuild.orchestration.logs.log_files import log_path, log_size, read_log
 
 if TYPE_CHECKING:
-    from databuild.cli.backend.backend import Adoption, BuildOrder, Cancellation, Taint
+    from databuild.cli.backend.backend import Adoption, BuildOrder, Cancellation, Forgotten, Taint
     from databuild.cli.backend.build_outcome import BuildOutcome
     from databuild.cli.backend.invocation import Invocation
     from databuild.cli.display.build_display import BuildDisplay
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from databuild.model.graph_view import GraphView
     from databuild.model.job_graph import Plan
     from databuild.model.pruning import Pruned, PruneOptions
+    from databuild.model.removal import Cleaning, CleanOptions, Deletion
     from databuild.model.store_check import StoreCheck, StoreCheckOptions
     from databuild.model.views import DeclaredDependents, DownstreamPage, Verification
     from databuild.orchestration.build.downstream_request import Requested
@@ -317,6 +318,23 @@ class LocalBackend:
             after = part.check.next_after
             if not after:
                 return
+
+    def forget(self, partitions: Sequence[str], *, author: str, reason: str) -> Forgotten:
+        from databuild.cli.backend import local_removals
+
+        return local_removals.forget(self._call, partitions, author=author, reason=reason)
+
+    def delete(
+        self, partitions: Sequence[str], *, author: str, reason: str, force: bool, dry_run: bool
+    ) -> Iterator[Deletion]:
+        from databuild.cli.backend import local_removals
+
+        return local_removals.delete(self._call, partitions, author=author, reason=reason, force=force, dry_run=dry_run)
+
+    def clean(self, options: CleanOptions, *, author: str) -> Cleaning:
+        from databuild.cli.backend import local_removals
+
+        return local_removals.clean(self._call, options, author=author)
 
     def prune(self, options: PruneOptions, *, dry_run: bool) -> Pruned:
         from databuild.cli.backend.log_stores import chosen_log_store, storages

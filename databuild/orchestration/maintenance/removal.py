@@ -54,6 +54,7 @@ class Removals:
         event_log: Records removals.
         executor: Ends processes of dead builds.
         storages: The stores of objects.
+        produced: Returns True for refs that a job of the graph produces. Others are left out.
         protected: Paths that are never removed, nor folders that contain them.
         clock: Returns the time in seconds since the epoch.
         sleep: Waits for a number of seconds.
@@ -66,6 +67,7 @@ class Removals:
         executor: ProcessExecutor,
         storages: Storages,
         *,
+        produced: Callable[[str], bool],
         protected: Iterable[str] = (),
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -74,6 +76,7 @@ class Removals:
         self._event_log = event_log
         self._executor = executor
         self._storages = storages
+        self._produced = produced
         self._protected = tuple(protected)
         self._clock = clock
         self._sleep = sleep
@@ -195,9 +198,10 @@ class Removals:
         ]
 
     async def _page(self, selection: Selection, after: str, limit: int) -> tuple[Sequence[PlacedData], str]:
-        return await self._read(
+        rows, next_after = await self._read(
             lambda reader: selection.page(reader.placed_data_of, reader.placed_data_under, after, limit)
         )
+        return [row for row in rows if self._produced(row.ref)], next_after
 
     async def _faults_of_plans(self, refs: Sequence[str]) -> dict[str, str]:
         """Waits for the builds that are planning now, and returns why data must stay, by ref."""

@@ -19,6 +19,8 @@ from databuild.model.graph_messages import dependents_to_message, graph_to_messa
 from databuild.model.plan_messages import plan_from_message, plan_to_message
 from databuild.model.pruning import PruneOptions
 from databuild.model.record_messages import build_partition_to_message, job_run_to_message, partition_to_message
+from databuild.model.removal import CleanOptions
+from databuild.model.removal_messages import cleaning_to_message, deletion_to_message
 from databuild.model.statuses import StatusEnum
 from databuild.model.store_check_messages import check_to_message, options_from_message
 from databuild.model.view_messages import (
@@ -66,6 +68,9 @@ ROLES: Final[Mapping[str, str]] = {
     "TaintPartitions": WRITE,
     "AdoptPartitions": WRITE,
     "VerifyPartitions": WRITE,
+    "ForgetPartitions": WRITE,
+    "DeletePartitions": WRITE,
+    "CleanPartitions": WRITE,
     "ListJobs": READ,
     "GetJob": READ,
     "GetJobRun": READ,
@@ -278,6 +283,33 @@ class Api:
             tuple(request.partitions), options_from_message(request), after=request.page_token, author=caller.name
         )
         return check_to_message(check)
+
+    async def forget_partitions(
+        self, request: sv.ForgetPartitionsRequest, caller: Caller
+    ) -> sv.ForgetPartitionsResponse:
+        forgotten = await self._service.removals.forget(
+            tuple(request.partitions), author=caller.name, reason=request.reason.strip()
+        )
+        return sv.ForgetPartitionsResponse(
+            partitions=forgotten.partitions, author=caller.name, operation_ids=forgotten.operations
+        )
+
+    async def delete_partitions(
+        self, request: sv.DeletePartitionsRequest, caller: Caller
+    ) -> sv.DeletePartitionsResponse:
+        deletion = await self._service.removals.delete(
+            tuple(request.partitions),
+            author=caller.name,
+            reason=request.reason.strip(),
+            force=request.force,
+            dry_run=request.dry_run,
+            after=request.page_token,
+        )
+        return deletion_to_message(deletion)
+
+    async def clean_partitions(self, request: sv.CleanPartitionsRequest, caller: Caller) -> sv.CleanPartitionsResponse:
+        options = CleanOptions(keep_inputs=not request.delete_inputs, dry_run=request.dry_run)
+        return cleaning_to_message(await self._service.removals.clean(options, author=caller.name))
 
     async def list_jobs(self, _request: sv.ListJobsRequest, _caller: Caller) -> sv.ListJobsResponse:
         return sv.ListJobsResponse(jobs=map(job_to_message, await self._service.jobs.list_jobs()))

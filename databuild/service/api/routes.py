@@ -118,6 +118,9 @@ ROUTES: Final = (
         "POST", "/adoptions", "AdoptPartitions", "Record existing data as available partitions: all of them or none."
     ),
     Route("POST", "/partition_verifications", "VerifyPartitions", "Look for the data of partitions in its stores."),
+    Route("POST", "/forgettings", "ForgetPartitions", "Make the event log forget the data of partitions."),
+    Route("POST", "/deletions", "DeletePartitions", "Delete the data of partitions in its stores."),
+    Route("POST", "/cleanings", "CleanPartitions", "Delete old data, and files that killed job runs left behind."),
     Route("GET", "/jobs", "ListJobs", "List the jobs of the graph, with statistics of their newest runs."),
     Route("GET", "/job", "GetJob", "Show a job and its newest runs."),
     Route("GET", _LOG, "ReadLog", "Read a part of the output of a job run."),

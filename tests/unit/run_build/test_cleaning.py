@@ -50,9 +50,8 @@ async def clean(world: World, options: CleanOptions = KEEPING, *, days: float = 
         return time.time() + days * DAY
 
     left = iter(range(parts))
-    cleaner = Cleaner(
-        world.log, world.catalog, Removals(world.log, world.executor, Storages({}), clock=later), clock=later
-    )
+    removing = Removals(world.log, world.executor, Storages({}), produced=world.catalog.may_produce, clock=later)
+    cleaner = Cleaner(world.log, world.catalog, removing, clock=later)
     return await cleaner.clean(options, author="ann", stop=lambda: next(left, None) is None)
 
 
@@ -116,7 +115,7 @@ async def test_inputs_of_data_that_cannot_be_deleted_stay(world: World, files: F
 
 async def test_inputs_of_unavailable_data_do_not_stay(world: World, files: Files) -> None:
     await world.build("b1", "clean/1")
-    removals = Removals(world.log, world.executor, Storages({}))
+    removals = Removals(world.log, world.executor, Storages({}), produced=world.catalog.may_produce)
     (row,) = world.log.reader().placed_data_of(["clean/1"])
     await removals.delete([row], author="ann", reason="old")
     retain(world, raw=1)

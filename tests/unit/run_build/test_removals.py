@@ -31,8 +31,16 @@ async def no_wait(_seconds: float) -> None:
     raise AssertionError("nothing is planning")
 
 
-def removals(world: World, sleep: Callable[[float], Awaitable[None]] = no_wait) -> Removals:
-    return Removals(world.log, world.executor, Storages({}), clock=lambda: 1e9, sleep=sleep)
+def removals(world: World, sleep: Callable[[float], Awaitable[None]] = no_wait, seconds: float = 60.0) -> Removals:
+    return Removals(
+        world.log,
+        world.executor,
+        Storages({}),
+        produced=world.catalog.may_produce,
+        clock=lambda: 1e9,
+        sleep=sleep,
+        max_planning_seconds=seconds,
+    )
 
 
 def select(*texts: str) -> Selection:
@@ -123,6 +131,15 @@ async def test_data_without_a_location_is_not_deleted(world: World) -> None:
     }
     assert world.records("raw/1")["raw/1"].available
     assert (await delete(world, "raw/2")).data == ()
+
+
+async def test_data_that_no_job_of_the_graph_produces_is_left_out(world: World, files: Files) -> None:
+    await world.build("b1", "raw/1")
+    removing = Removals(world.log, world.executor, Storages({}), produced=lambda ref: ref != "raw/1")
+
+    assert (await delete(world, "raw/1", removing=removing)).data == ()
+    assert (await removing.forget(select("raw/{n:int}"), author="ann", reason="old")).partitions == ()
+    assert files.path("raw/1").exists()
 
 
 async def test_changed_data_is_deleted_only_by_force(world: World, files: Files) -> None:
@@ -220,7 +237,7 @@ async def test_a_build_that_plans_for_long_keeps_everything(world: World, files:
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
 
-    removing = Removals(world.log, world.executor, Storages({}), sleep=sleep, max_planning_seconds=1.0)
+    removing = removals(world, sleep, 1.0)
     done = await delete(world, "raw/1", removing=removing)
 
     assert "build b2 is planning" in faults(done)["raw/1"]
