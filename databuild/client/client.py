@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Sequence
 from types import TracebackType
 from typing import Any, Self, Unpack
 
-from databuild.client.calls import Adoption, Calls, Taint
+from databuild.client.calls import Adoption, Calls, Forgotten, Taint
 from databuild.client.connection import DEFAULT_RETRY_TIMEOUT, connect
 from databuild.client.endpoint import Tls
 from databuild.client.remote_build import RemoteBuild
@@ -19,6 +19,7 @@ from databuild.model.graph_view import GraphView
 from databuild.model.job_graph import Plan
 from databuild.model.pruning import Pruned
 from databuild.model.records import BuildPartitionRecord, JobRunRecord, PartitionRecord
+from databuild.model.removal import Cleaning, Deletion
 from databuild.model.results import BuildResult
 from databuild.model.store_check import REPORT, StoreCheck, StoreCheckOptions
 from databuild.model.views import (
@@ -290,6 +291,41 @@ class DatabuildClient:
     def remove_environment(self, environment: str, *, delete_data: bool = False) -> RemovedEnvironment:
         """Removes an environment: its records, its job logs and, if asked for, its files."""
         return run_sync(self._calls.remove_environment(environment, delete_data=delete_data))
+
+    def forget(self, partitions: Sequence[str], *, reason: str, author: str = "") -> Forgotten:
+        """Makes the service forget the data of partitions, which stays in its store. The next build makes it again."""
+        return run_sync(self._calls.forget(partitions, reason=reason, author=author))
+
+    def delete(
+        self,
+        partitions: Sequence[str],
+        *,
+        reason: str = "",
+        force: bool = False,
+        dry_run: bool = False,
+        author: str = "",
+    ) -> Deletion:
+        """Deletes the data of partitions in its stores. What cannot be deleted is left as it is, with a fault."""
+        return run_sync(self._calls.delete(partitions, reason=reason, force=force, dry_run=dry_run, author=author))
+
+    def delete_part(
+        self,
+        partitions: Sequence[str],
+        *,
+        reason: str = "",
+        force: bool = False,
+        dry_run: bool = False,
+        author: str = "",
+        after: str = "",
+    ) -> Deletion:
+        """Deletes the data of a part of partitions, as `delete` does for all of them."""
+        return run_sync(
+            self._calls.delete_part(partitions, reason=reason, force=force, dry_run=dry_run, author=author, after=after)
+        )
+
+    def clean(self, *, keep_inputs: bool = True, dry_run: bool = False, author: str = "") -> Cleaning:
+        """Deletes data that is older than the retention of its job, and what killed job runs left behind."""
+        return run_sync(self._calls.clean(keep_inputs=keep_inputs, dry_run=dry_run, author=author))
 
     def prune(
         self,

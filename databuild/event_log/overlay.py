@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         PartitionRecord,
         PartitionState,
         PartitionUse,
+        PlacedData,
         StoredData,
     )
     from databuild.v1.events_pb2 import BuildEvent
@@ -122,6 +123,21 @@ class OverlayReader:
     def stored_data_under(self, prefix: str = "", *, after: str = "", limit: int = 1000) -> Sequence[StoredData]:
         return self._merged(
             lambda reader: lambda last, size: reader.stored_data_under(prefix, after=last, limit=size),
+            key=lambda data: data.ref,
+            after=after,
+            limit=limit,
+        )
+
+    def placed_data_of(self, refs: Collection[str]) -> Sequence[PlacedData]:
+        own, base = self._split(refs)
+        return [
+            *(self.own.placed_data_of(own) if own else ()),
+            *(self.base.placed_data_of(base) if base else ()),
+        ]
+
+    def placed_data_under(self, prefix: str = "", *, after: str = "", limit: int = 1000) -> Sequence[PlacedData]:
+        return self._merged(
+            lambda reader: lambda last, size: reader.placed_data_under(prefix, after=last, limit=size),
             key=lambda data: data.ref,
             after=after,
             limit=limit,

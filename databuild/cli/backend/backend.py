@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from databuild.model.job_graph import Plan
     from databuild.model.pruning import Pruned, PruneOptions
     from databuild.model.records import BuildRecord, JobRunRecord
+    from databuild.model.removal import Cleaning, CleanOptions, Deletion
     from databuild.model.store_check import StoreCheck, StoreCheckOptions
     from databuild.model.views import DeclaredDependents, DownstreamPage, Verification
     from databuild.v1.events_pb2 import BuildEvent
@@ -71,6 +72,20 @@ class Adoption(NamedTuple):
     version: str
     operation_id: str
     author: str
+
+
+class Forgotten(NamedTuple):
+    """Partitions that were forgotten.
+
+    Attributes:
+        partitions: The partitions.
+        author: The recorded author.
+        operation_ids: The operations that record it.
+    """
+
+    partitions: Sequence[str]
+    author: str
+    operation_ids: Sequence[str]
 
 
 class EventLogQueries(Protocol):
@@ -246,6 +261,34 @@ class Operations(Protocol):
             author: The author to record; empty for the user.
             after: The ref after which to begin.
         """
+        ...
+
+    def forget(self, partitions: Sequence[str], *, author: str, reason: str) -> Forgotten:
+        """Makes the event log forget the data of partitions.
+
+        Args:
+            partitions: Refs, ranges of refs and partition patterns.
+            author: The author to record; empty for the user.
+            reason: The reason.
+        """
+        ...
+
+    def delete(
+        self, partitions: Sequence[str], *, author: str, reason: str, force: bool, dry_run: bool
+    ) -> Iterator[Deletion]:
+        """Deletes the data of partitions. Yields the result of each part when it is done.
+
+        Args:
+            partitions: Refs, ranges of refs and partition patterns.
+            author: The author to record; empty for the user.
+            reason: The reason.
+            force: True to delete data of any version.
+            dry_run: True to delete nothing.
+        """
+        ...
+
+    def clean(self, options: CleanOptions, *, author: str) -> Cleaning:
+        """Deletes data that is older than the retention of its job, and what job runs left behind."""
         ...
 
     def prune(self, options: PruneOptions, *, dry_run: bool) -> Pruned:

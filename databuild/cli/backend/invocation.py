@@ -7,9 +7,10 @@ event log and the catalog on first use, since commands that only read must start
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from databuild.cli.display.output import Output
 from databuild.errors import InvalidCatalogError, InvalidRequestError
@@ -55,6 +56,7 @@ class Invocation:
         user_env: The values that the user had set for variables that the launcher or the Python rules have changed.
         out: Receives the result.
         err: Receives everything else.
+        stdin: The answers of the user; None for the standard input.
         open_backend: Opens the backend, on its first use.
         kept: Receives large objects, such as plans. `main` keeps them until the process ends, since freeing them takes
             time.
@@ -74,6 +76,7 @@ class Invocation:
         user_env: Mapping[str, str] | None = None,
         out: Output,
         err: Output,
+        stdin: TextIO | None = None,
         open_backend: Callable[[Invocation], Backend],
         kept: list[object] | None = None,
         sleep: Callable[[float], None] = time.sleep,
@@ -88,6 +91,7 @@ class Invocation:
         self._user_env = dict(user_env or {})
         self.out = out
         self.err = err
+        self.stdin = stdin or sys.stdin
         self.kept = kept if kept is not None else []
         self.sleep = sleep
         self.clock = clock

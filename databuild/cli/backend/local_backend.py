@@ -14,7 +14,7 @@ from databuild.model.records import BuildRecord, JobRunRecord
 from databuild.orchestration.logs.log_files import log_path, log_size, read_log
 
 if TYPE_CHECKING:
-    from databuild.cli.backend.backend import Adoption, BuildOrder, Cancellation, Taint
+    from databuild.cli.backend.backend import Adoption, BuildOrder, Cancellation, Forgotten, Taint
     from databuild.cli.backend.build_outcome import BuildOutcome
     from databuild.cli.backend.invocation import Invocation
     from databuild.cli.display.build_display import BuildDisplay
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from databuild.model.graph_view import GraphView
     from databuild.model.job_graph import Plan
     from databuild.model.pruning import Pruned, PruneOptions
+    from databuild.model.removal import Cleaning, CleanOptions, Deletion
     from databuild.model.store_check import StoreCheck, StoreCheckOptions
     from databuild.model.views import DeclaredDependents, DownstreamPage, Verification
     from databuild.orchestration.build.downstream_request import Requested
@@ -301,7 +302,8 @@ class LocalBackend:
         self, partitions: Sequence[str], options: StoreCheckOptions, *, author: str, after: str
     ) -> Iterator[StoreCheck]:
         from databuild.cli.backend.requested_partitions import expand
-        from databuild.orchestration.stores.verification import Selection, verify_part
+        from databuild.orchestration.stores.selection import Selection
+        from databuild.orchestration.stores.verification import verify_part
         from databuild.user import user_name
 
         author = author or user_name(self._call.environ)
@@ -336,6 +338,23 @@ class LocalBackend:
         from databuild.cli.backend.environments import remove_environment
 
         return remove_environment(self._call, environment, delete_data=delete_data)
+
+    def forget(self, partitions: Sequence[str], *, author: str, reason: str) -> Forgotten:
+        from databuild.cli.backend import local_removals
+
+        return local_removals.forget(self._call, partitions, author=author, reason=reason)
+
+    def delete(
+        self, partitions: Sequence[str], *, author: str, reason: str, force: bool, dry_run: bool
+    ) -> Iterator[Deletion]:
+        from databuild.cli.backend import local_removals
+
+        return local_removals.delete(self._call, partitions, author=author, reason=reason, force=force, dry_run=dry_run)
+
+    def clean(self, options: CleanOptions, *, author: str) -> Cleaning:
+        from databuild.cli.backend import local_removals
+
+        return local_removals.clean(self._call, options, author=author)
 
     def prune(self, options: PruneOptions, *, dry_run: bool) -> Pruned:
         from databuild.cli.backend.log_stores import chosen_log_store, storages

@@ -186,13 +186,14 @@ FLAGS = (
     Flag("junit_xml", STRING, None, "Write a report as JUnit's XML to this file when the build has ended.", _BUILDING,
          value_name="FILE"),
     Flag("reason", STRING, "", "Why the taint is set or removed. Recorded.", ("taint",), value_name="TEXT"),
-    Flag("reason", STRING, "", "Why the data is adopted, and where it comes from. Recorded, and required by "
-         "`adopt REF...`.", ("partitions",), value_name="TEXT"),
+    Flag("reason", STRING, "", "Why the data is adopted, and where it comes from, or why it is removed. Recorded, and "
+         "required by `adopt REF...`, `forget` and `delete`.", ("partitions",), value_name="TEXT"),
     Flag("from", STRING, None, "The state directory to adopt from, with versions, metadata and inputs, so that nothing "
          "is built again.", ("partitions",), value_name="STATE_DIR"),
-    Flag("author", STRING, "", "The person who adopts. Recorded. Default: the user at the command line. A service "
-         "with tokens records the name of the token instead.", ("partitions",), value_name="NAME"),
-    Flag("force", BOOL, False, "Also adopt partitions that are available or claimed by a build. Removes their taints.",
+    Flag("author", STRING, "", "The person who adopts or removes. Recorded. Default: the user at the command line. A "
+         "service with tokens records the name of the token instead.", ("partitions",), value_name="NAME"),
+    Flag("force", BOOL, False, "For `adopt`: also partitions that are available or claimed by a build; removes their "
+         "taints. For `delete`: also data whose version in its store is not the recorded one, or is not recorded.",
          ("partitions",)),
     Flag("content", BOOL, False, "For `verify`: compare the content of data whose version is a digest that "
          "`databuild.job` has computed.", ("partitions",)),
@@ -205,6 +206,11 @@ FLAGS = (
          "line.", ("environments",), value_name="NAME"),
     Flag("delete_data", BOOL, False, "For `remove`: also delete the files that were made in the environment, except "
          "those that the base or another environment uses.", ("environments",)),
+    Flag("dry_run", BOOL, False, "For `verify`: record nothing. For `delete` and `clean`: only list what would be "
+         "deleted.", ("partitions",), short="n"),
+    Flag("yes", BOOL, False, "For `delete`: do not ask.", ("partitions",), short="y"),
+    Flag("keep_inputs", BOOL, True, "For `clean`: keep data from which available partitions were made.",
+         ("partitions",)),
     Flag("untaint", BOOL, False, "Remove the taint.", ("taint",)),
     Flag("host", STRING, "127.0.0.1", "The address to listen on.", _SERVE, value_name="ADDRESS"),
     Flag("port", INT, 7420, "The HTTP port; 0 for any free port.", _SERVE),

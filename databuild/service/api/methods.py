@@ -21,10 +21,13 @@ from databuild.model.environment_messages import (
     promotion_to_message,
     removal_to_message,
 )
+from databuild.model.environments import refuse_removal
 from databuild.model.graph_messages import dependents_to_message, graph_to_message
 from databuild.model.plan_messages import plan_from_message, plan_to_message
 from databuild.model.pruning import PruneOptions
 from databuild.model.record_messages import build_partition_to_message, job_run_to_message, partition_to_message
+from databuild.model.removal import CleanOptions
+from databuild.model.removal_messages import cleaning_to_message, deletion_to_message
 from databuild.model.statuses import StatusEnum
 from databuild.model.store_check_messages import check_to_message, options_from_message
 from databuild.model.view_messages import (
@@ -77,6 +80,9 @@ ROLES: Final[Mapping[str, str]] = {
     "CompareEnvironment": READ,
     "PromoteEnvironment": WRITE,
     "RemoveEnvironment": WRITE,
+    "ForgetPartitions": WRITE,
+    "DeletePartitions": WRITE,
+    "CleanPartitions": WRITE,
     "ListJobs": READ,
     "GetJob": READ,
     "GetJobRun": READ,
@@ -93,6 +99,8 @@ _PLANS: Final = frozenset({"PlanBuild", "ExplainPartition"})
 _ABOUT_ENVIRONMENTS: Final = frozenset(
     {"ListEnvironments", "CompareEnvironment", "PromoteEnvironment", "RemoveEnvironment"}
 )
+
+_REMOVALS: Final = frozenset({"ForgetPartitions", "DeletePartitions", "CleanPartitions"})
 
 _DEFAULT_BUILDS: Final = 20
 _DEFAULT_ROWS: Final = 100
@@ -149,11 +157,13 @@ class Api:
             rpc: The name of the RPC that follows.
 
         Raises:
-            InvalidRequestError: The name is invalid, or this service has no environments.
+            InvalidRequestError: The name is invalid, this service has no environments, or the RPC is for the base only.
             EnvironmentNotFoundError: There is no such environment.
         """
         if not environment or rpc in _ABOUT_ENVIRONMENTS:
             return self
+        if rpc in _REMOVALS:
+            refuse_removal(environment)
         environments = self._known_environments()
         plans = rpc in _PLANS and not await asyncio.to_thread(environments.exists, environment)
         return self if plans else Api(await environments.service(environment, create=rpc in _MAKES_ENVIRONMENT))
@@ -361,6 +371,33 @@ class Api:
             tuple(request.partitions), options_from_message(request), after=request.page_token, author=caller.name
         )
         return check_to_message(check)
+
+    async def forget_partitions(
+        self, request: sv.ForgetPartitionsRequest, caller: Caller
+    ) -> sv.ForgetPartitionsResponse:
+        forgotten = await self._service.removals.forget(
+            tuple(request.partitions), author=caller.name, reason=request.reason.strip()
+        )
+        return sv.ForgetPartitionsResponse(
+            partitions=forgotten.partitions, author=caller.name, operation_ids=forgotten.operations
+        )
+
+    async def delete_partitions(
+        self, request: sv.DeletePartitionsRequest, caller: Caller
+    ) -> sv.DeletePartitionsResponse:
+        deletion = await self._service.removals.delete(
+            tuple(request.partitions),
+            author=caller.name,
+            reason=request.reason.strip(),
+            force=request.force,
+            dry_run=request.dry_run,
+            after=request.page_token,
+        )
+        return deletion_to_message(deletion)
+
+    async def clean_partitions(self, request: sv.CleanPartitionsRequest, caller: Caller) -> sv.CleanPartitionsResponse:
+        options = CleanOptions(keep_inputs=not request.delete_inputs, dry_run=request.dry_run)
+        return cleaning_to_message(await self._service.removals.clean(options, author=caller.name))
 
     async def list_jobs(self, _request: sv.ListJobsRequest, _caller: Caller) -> sv.ListJobsResponse:
         return sv.ListJobsResponse(jobs=map(job_to_message, await self._service.jobs.list_jobs()))

@@ -34,6 +34,7 @@ from databuild.service.job_runs.jobs import Jobs
 from databuild.service.job_runs.logs import Logs
 from databuild.service.partitions.adoptions import Adoptions
 from databuild.service.partitions.partitions import Partitions
+from databuild.service.partitions.removals import ServiceRemovals
 from databuild.service.partitions.store_verification import StoreVerification
 from databuild.service.resources.limits import Limits
 from databuild.service.resources.reader_pool import ReaderPool
@@ -58,6 +59,7 @@ class GraphService:
         jobs: Queries about jobs.
         graph: The graph by job.
         logs: The logs of job runs.
+        removals: Forgetting and deleting of data.
         maintenance: Pruning and verification of the event log.
         running: The builds of this process.
         event_feeds: The streams of events.
@@ -154,6 +156,15 @@ class GraphService:
             clock=clock,
         )
         self.stores = StoreVerification(catalog=catalog, event_log=self._event_log, limits=limits, clock=clock)
+        self.removals = ServiceRemovals(
+            catalog=catalog,
+            event_log=self._event_log,
+            executor=self._executor,
+            settings=settings,
+            storages=storages,
+            limits=limits,
+            clock=clock,
+        )
         self.jobs = Jobs(catalog, limits, self._readers)
         self.graph = GraphRecords(catalog, limits, self._readers)
         self.logs = Logs(settings.log_directory, self._readers, LogReader(settings.log_directory, storages))
