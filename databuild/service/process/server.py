@@ -124,7 +124,7 @@ async def serve(
         for build in await service.start():
             _log.warning("build %s: its process has died; the build is recorded as failed", build)
         api = Api(service)
-        pages = dashboard_routes(api, graph_label=catalog.graph_label, tokens=options.tokens)
+        pages = dashboard_routes(api, service.reports, graph_label=catalog.graph_label, tokens=options.tokens)
         app = http_app(api, service, metrics=metrics, tokens=options.tokens, hosts=options.hosts, extra_routes=pages)
         async with (
             lag.measure(),
