@@ -3,7 +3,7 @@
 #
 # FOLDER gets databuild-VERSION.tar.gz, the files of COMMIT (by default HEAD) with the version in MODULE.bazel, and
 # databuild-VERSION.docs.tar.gz, the documentation of the rules for the Bazel Central Registry. The same commit makes the same
-# bytes. The check serves the archive from a local registry and tests e2e/smoke as a consumer of that version.
+# bytes. The check tests e2e/smoke as a consumer of the archive.
 #
 # With RELEASE_STEPS=archive, it only makes the first archive.
 set -euo pipefail
@@ -46,8 +46,8 @@ make_archive() {
   git update-index --cacheinfo "100644,$blob,MODULE.bazel"
   tree=$(git write-tree)
   # A commit, since git archive takes the times of files and a comment from it.
-  export GIT_AUTHOR_NAME=DataBuild GIT_AUTHOR_EMAIL= GIT_AUTHOR_DATE="@$time +0000"
-  export GIT_COMMITTER_NAME=DataBuild GIT_COMMITTER_EMAIL= GIT_COMMITTER_DATE="@$time +0000"
+  export GIT_AUTHOR_NAME=DataBuild GIT_AUTHOR_EMAIL=release@databuild.example GIT_AUTHOR_DATE="@$time +0000"
+  export GIT_COMMITTER_NAME=DataBuild GIT_COMMITTER_EMAIL=release@databuild.example GIT_COMMITTER_DATE="@$time +0000"
   git -c tar.umask=0022 archive --format=tar --prefix="$name/" "$(git commit-tree "$tree" -m "$version")" | gzip -9n >"$archive"
   unset GIT_INDEX_FILE GIT_OBJECT_DIRECTORY GIT_ALTERNATE_OBJECT_DIRECTORIES
   tar -xzf "$archive" -C "$work"
@@ -63,25 +63,22 @@ make_docs() {
   ./bazelw shutdown
 }
 
-# Tests e2e/smoke as a workspace of its own, which gets DataBuild from a registry with this version alone.
+# Tests e2e/smoke as a workspace of its own, which gets DataBuild from the archive.
 check_archive() {
-  local source=$work/$name entry=$work/registry/modules/databuild/$version consumer=$work/consumer integrity
-  mkdir -p "$entry"
-  echo '{}' >"$work/registry/bazel_registry.json"
-  cp "$source/MODULE.bazel" "$entry"
+  local source=$work/$name consumer=$work/consumer integrity
   integrity=sha256-$(openssl dgst -sha256 -binary "$archive" | base64)
-  sed -e "s|\*\*leave this alone\*\*|$integrity|" -e "s|{VERSION}|$version|g" \
-    -e "s|\"url\": .*|\"url\": \"file://$archive\"|" -e '/"docs_url"/d' "$source/.bcr/source.template.json" >"$entry/source.json"
   cp -r "$source/e2e/smoke" "$consumer"
   cd "$consumer"
-  sed -i -e '/^local_path_override(/,/^)/d' -e "s/name = \"databuild\", version = \"\"/name = \"databuild\", version = \"$version\"/" MODULE.bazel
-  # bazelw writes its flags into a file that .bazelrc imports. A registry in .bazelrc comes before those in it.
-  "$source/bazelw" --version
-  printf '%s\n' "common --registry=file://$work/registry" "$(<.bazelrc)" >.bazelrc
-  if ! grep -qs -- --registry user.bazelrc; then
-    echo 'common --registry=https://bcr.bazel.build' >>.bazelrc
-  fi
-  "$source/bazelw" test --color=no --curses=no --test_output=errors //...
+  sed -i '/^local_path_override(/,/^)/d' MODULE.bazel
+  cat >>MODULE.bazel <<MODULE
+archive_override(
+    module_name = "databuild",
+    integrity = "$integrity",
+    strip_prefix = "$name",
+    urls = ["file://$archive"],
+)
+MODULE
+  "$source/bazelw" test --color=no --curses=no --jobs=2 --test_output=errors //...
   "$source/bazelw" shutdown
 }
 
