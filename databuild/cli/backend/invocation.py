@@ -37,6 +37,7 @@ _LOCAL_FLAGS = {
     "notify": (),
     "notify_on": (),
     "notify_template": None,
+    "notify_wait_seconds": 600.0,
     "exporter_seconds": 10.0,
     "exporter_failure": "warn",
 }

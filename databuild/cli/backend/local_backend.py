@@ -245,6 +245,10 @@ class LocalBackend:
             downstream_of=requested.downstream_of,
             warnings=requested.warnings,
         )
+        if self._reader is not None:
+            # A log that did not exist when it was opened reads as empty, also after the build has written it.
+            self._reader.close()
+            self._reader = None
         return local_build.run(self._call, request, display)
 
     def retry(self, build: str, order: BuildOrder, display: BuildDisplay, *, failed_jobs_only: bool) -> BuildOutcome:

@@ -141,10 +141,12 @@ FLAGS = (
     Flag("notify", STRINGS, (), "A URL that gets notifications of builds and failed checks as CloudEvents. May be "
          "repeated. Default: those of the graph.", _EXECUTING, value_name="URL"),
     Flag("notify_on", STRINGS, (), "An occasion of notifications: `end` of a build, `failure`, `first_failure` after a "
-         "success, or `check` that did not pass. May be repeated. Default: those of the graph, else `failure` and "
-         "`check`.", _EXECUTING, value_name="OCCASION"),
+         "success, `check` that did not pass, or `wait` of a build that makes no progress. May be repeated. Default: "
+         "those of the graph, else `failure` and `check`.", _EXECUTING, value_name="OCCASION"),
     Flag("notify_template", STRING, None, "A JSON file that makes the bodies of notifications, with `${name}` for "
          "facts.", _EXECUTING, value_name="FILE"),
+    Flag("notify_wait_seconds", FLOAT, 600.0, "The time without progress, and without a running job, after which "
+         "`--notify_on=wait` notifies of a build.", _EXECUTING, value_name="SECONDS"),
     Flag("exporter_seconds", FLOAT, 10.0, "The time after a build, or at the end of a service, to send what is left of "
          "notifications. The next build or service sends the rest.", _EXECUTING, value_name="SECONDS"),
     Flag("exporter_failure", ENUM, "warn", "How to handle notifications that could not be sent in time, or that were "

@@ -27,6 +27,7 @@ from databuild.service.builds.abandoned_builds import find_abandoned_builds
 from databuild.service.builds.builds import BuildService
 from databuild.service.builds.event_feeds import EventFeeds
 from databuild.service.builds.plans import Planner
+from databuild.service.builds.reports import Reports
 from databuild.service.builds.running_builds import RunningBuilds
 from databuild.service.graph.graph_records import GraphRecords
 from databuild.service.graph.maintenance import Maintenance
@@ -60,6 +61,7 @@ class GraphService:
         graph: The graph by job.
         logs: The logs of job runs.
         removals: Forgetting and deleting of data.
+        reports: Reports about builds.
         maintenance: Pruning and verification of the event log.
         running: The builds of this process.
         event_feeds: The streams of events.
@@ -167,7 +169,9 @@ class GraphService:
         )
         self.jobs = Jobs(catalog, limits, self._readers)
         self.graph = GraphRecords(catalog, limits, self._readers)
-        self.logs = Logs(settings.log_directory, self._readers, LogReader(settings.log_directory, storages))
+        log_reader = LogReader(settings.log_directory, storages)
+        self.logs = Logs(settings.log_directory, self._readers, log_reader)
+        self.reports = Reports(self.builds, log_reader)
         self.maintenance = Maintenance(
             event_log,
             log_folders(settings.log_directory, storages, limits.default_log_store),

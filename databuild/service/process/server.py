@@ -155,7 +155,7 @@ async def serve(
         if beside is not None:
             await beside.start()
         api = Api(service, beside)
-        pages = dashboard_routes(api, graph_label=catalog.graph_label, tokens=options.tokens)
+        pages = dashboard_routes(api, service.reports, graph_label=catalog.graph_label, tokens=options.tokens)
         app = http_app(api, service, metrics=metrics, tokens=options.tokens, hosts=options.hosts, extra_routes=pages)
         async with (
             lag.measure(),
