@@ -19,6 +19,7 @@ from databuild.model.records import (
     Location,
     Manifest,
     PartitionRecord,
+    ReportedData,
     StoredData,
 )
 
@@ -175,6 +176,23 @@ def stored_data(rows: Sequence[tuple[str, str, str]]) -> list[StoredData]:
     return [
         StoredData(ref, version, None if values is None else Location._make(values))
         for (ref, version, _), values in zip(rows, decoded, strict=True)
+    ]
+
+
+def reported_data(rows: Iterable[Any]) -> list[ReportedData]:
+    """Returns the data of partitions, from rows of `{reported_columns}`."""
+    return [
+        ReportedData(
+            row.ref,
+            bool(row.available),
+            row.time,
+            row.version,
+            row.job_run_id,
+            row.duration_seconds,
+            {} if row.metadata in _NO_METADATA else json.loads(row.metadata),
+            Location._make(json.loads(row.location)) if row.location else None,
+        )
+        for row in rows
     ]
 
 

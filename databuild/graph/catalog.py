@@ -27,6 +27,7 @@ from databuild.model.executor_uri import LOCAL
 
 if TYPE_CHECKING:
     from databuild.graph.declared.declaration import Declaration, DeclaredJob
+    from databuild.graph.series import Series
 
 MAX_PARTITIONS: Final = 10_000_000
 """Default maximum number of partitions of one plan."""
@@ -261,6 +262,14 @@ class JobCatalog:
                 kinds = pattern.fields.items()
                 return {name: ("str" if kind.startswith("/") else kind, texts[name]) for name, kind in kinds}
         return {}
+
+    def series_of(self, ref: str) -> Series | None:
+        """Returns the partitions that differ from a ref in the date only; None if its pattern has no date."""
+        from databuild.graph.series import series_of
+
+        for pattern, _ in self._matching(ref):
+            return series_of(pattern, ref)
+        return None
 
     def owners(self, ref: str) -> tuple[str, ...]:
         """Returns the labels of the jobs with a pattern that matches a text, which need not be a valid ref."""

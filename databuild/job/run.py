@@ -102,7 +102,8 @@ class Run:
                 folder: the version of `databuild.job.locations`.
             content_digest: A digest of the content. A partition that is rebuilt to the same digest makes no other
                 partition stale.
-            **metadata: Facts about the data, such as `rows=842`, with values that JSON allows.
+            **metadata: Facts about the data, such as `rows=842`, with values that JSON allows, or those of `markdown`,
+                `table`, `link`, `image` and `schema`.
 
         Raises:
             FileNotFoundError: The file or folder `uri` does not exist.
@@ -173,9 +174,16 @@ class Run:
 
             publish(os.fspath(source), place, self._token)
 
-    def metric(self, name: str, value: float, unit: str = "") -> None:
-        """Reports a measurement, such as `rows_read`, with a unit such as `bytes` or `s`."""
-        self._report("metric", {"name": name, "value": value, "unit": unit})
+    def metric(self, name: str, value: float, unit: str = "", *, ref: str = "") -> None:
+        """Reports a measurement, such as `rows_read`, with a unit such as `bytes` or `s`.
+
+        Args:
+            name: The name of the metric.
+            value: The value.
+            unit: Its unit.
+            ref: The output that was measured; empty for the whole run.
+        """
+        self._report("metric", {"name": name, "value": value, "unit": unit, **({"ref": ref} if ref else {})})
 
     def check(
         self,
