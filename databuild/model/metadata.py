@@ -44,6 +44,13 @@ def schema_of(metadata: Mapping[str, Any]) -> Mapping[str, str] | None:
     return None
 
 
+def image_uri(value: Any) -> str | None:
+    """Returns the URI of a picture; None if a metadata value is none."""
+    if isinstance(value, Mapping) and value.get(TYPE_MEMBER) == "image" and isinstance(value.get("uri"), str):
+        return str(value["uri"])
+    return None
+
+
 def schema_json(metadata: str) -> str:
     """Returns the schema in metadata (both JSON), as a list of pairs of column and type; empty if there is none."""
     if '"schema"' not in metadata:  # decoding takes longer

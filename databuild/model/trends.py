@@ -11,6 +11,8 @@ import statistics
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from databuild.model.schemas import SchemaComparison
+
 MAX_COMPARED: Final = 30
 """The maximum number of earlier values with which one is compared."""
 
@@ -75,6 +77,18 @@ class Trend(NamedTuple):
     unit: str
     points: tuple[TrendPoint, ...]
     summary: str
+
+
+class Trends(NamedTuple):
+    """The numbers of a partition or job over time.
+
+    Attributes:
+        trends: The numbers, by name; size and duration are last.
+        schema: The schema of the partition compared with an earlier one; None if there are not two.
+    """
+
+    trends: tuple[Trend, ...]
+    schema: SchemaComparison | None = None
 
 
 def trend(name: str, unit: str, values: Sequence[Sequence[Measured]], ref: str = "") -> Trend:

@@ -33,8 +33,8 @@ class Measurement(NamedTuple):
     numbers: Mapping[str, tuple[float, str]]
 
 
-def measurements(reader: ReportReads, series: Series, *, before: str = "", limit: int) -> Sequence[Measurement]:
-    """Returns the numbers of the partitions of a series that are available, newest date first.
+def series_data(reader: ReportReads, series: Series, *, before: str = "", limit: int) -> Sequence[ReportedData]:
+    """Returns the data of the partitions of a series that are available, newest date first.
 
     Reads a number of rows by key that does not grow with the number of partitions.
 
@@ -44,7 +44,7 @@ def measurements(reader: ReportReads, series: Series, *, before: str = "", limit
         before: Only partitions whose ref is smaller; empty for all.
         limit: The maximum number of partitions.
     """
-    return measured(reader, list(islice(_available(reader, series, before, limit), limit)))
+    return list(islice(_available(reader, series, before, limit), limit))
 
 
 def measured(reader: ReportReads, reported: Sequence[ReportedData]) -> Sequence[Measurement]:
