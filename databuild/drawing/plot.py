@@ -65,8 +65,8 @@ def draw_plot(title: str, points: Sequence[PlottedPoint], *, style: bool = False
     smallest, largest = min(points, key=_value), max(points, key=_value)
     middle = statistics.median(values)
     parts = [label("name", MARGIN, 24, title, 60), _rule(y_of(0.0))]
-    for point in {smallest, largest} if smallest.value != largest.value else {largest}:
-        parts.append(label("small end", _LEFT - 8, y_of(point.value) + 4, point.text, 14))
+    extremes = (smallest, largest) if smallest.value != largest.value else (largest,)
+    parts += [label("small end", _LEFT - 8, y_of(point.value) + 4, point.text, 14) for point in extremes]
     parts.append(_rule(y_of(middle), "rule back"))
     line = " ".join(f"{number(x_of(point))},{number(y_of(point.value))}" for point in points)
     parts.append(f'<polyline class="edge" points="{line}"/>')

@@ -228,10 +228,7 @@ class Changes:
                 reason = f"{taint.author}: {taint.reason}" if taint.tainted else None
                 self.taints.update((ref, reason) for ref in self._uncovered(event))
             elif kind == "check":
-                check = event.check
-                self._check(event.build_request_id, check)
-                reason = f"{check.job_run_id}: the check {check.result.name!r} did not pass"
-                self.taints.update((ref, reason) for ref in self._uncovered(event))
+                self._check(event, event.check)
             elif kind == "adoption":
                 self._adopt(time, event)
             elif kind == "missing":
@@ -344,8 +341,10 @@ class Changes:
     def _placed(self, job_run_id: str, build_request_id: str) -> PlacedRun:
         return self.placed_runs.get(job_run_id) or PlacedRun(job_run_id, build_request_id)
 
-    def _check(self, build: str, message: ev.CheckEvent) -> None:
-        result = message.result
+    def _check(self, event: ev.BuildEvent, message: ev.CheckEvent) -> None:
+        result, build = message.result, event.build_request_id
+        reason = f"{message.job_run_id}: the check {result.name!r} did not pass"
+        self.taints.update((ref, reason) for ref in self._uncovered(event))
         severity = _SEVERITY_NAMES[result.severity]
         row = RunCheck(message.job_run_id, result.name, result.ref, build, result.passed, severity, result.message)
         self.checks[row[:3]] = row

@@ -37,7 +37,7 @@ class Series(NamedTuple):
         return text if self.position(text) is not None else ""
 
     def position(self, date: str) -> int | None:
-        """Returns the number of a date, by which distances between dates are measured; None if there is no such date."""
+        """Returns the number of a date, by which distances are measured; None if there is no such date."""
         number = self.counting.parse(date)
         return number if number is not None and self.counting.format(number) == date else None
 

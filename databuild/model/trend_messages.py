@@ -35,9 +35,7 @@ def check_result_to_message(check: CheckRecord) -> sv.JobRunCheck:
 
 def _to_message(trend: Trend) -> sv.Trend:
     points = [
-        sv.TrendPoint(
-            ref=point.ref, date=point.date, position=point.position, value=point.value, outlier=point.outlier
-        )
+        sv.TrendPoint(ref=point.ref, date=point.date, position=point.position, value=point.value, outlier=point.outlier)
         for point in trend.points
     ]
     return sv.Trend(name=trend.name, unit=trend.unit, points=points, summary=trend.summary)

@@ -7,7 +7,6 @@ deviation is 0, and the mean absolute deviation takes its place.
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -117,10 +116,17 @@ def is_outlier(value: float, earlier: Sequence[float]) -> bool:
     """Returns True if a value is far from earlier ones; False if these are fewer than `MIN_COMPARED`."""
     if len(earlier) < MIN_COMPARED:
         return False
-    median = statistics.median(earlier)
+    median = median_of(earlier)
     deviations = [abs(other - median) for other in earlier]
-    spread = _MEDIAN_DEVIATION * statistics.median(deviations) or _MEAN_DEVIATION * statistics.fmean(deviations)
+    spread = _MEDIAN_DEVIATION * median_of(deviations) or _MEAN_DEVIATION * sum(deviations) / len(deviations)
     return abs(value - median) > _MAX_SCORE * spread
+
+
+def median_of(values: Sequence[float]) -> float:
+    """Returns the median of at least one value. Importing `statistics` would take longer than most commands."""
+    ordered = sorted(values)
+    middle = len(ordered) // 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
 def summary_text(name: str, unit: str, value: float, earlier: Sequence[float]) -> str:
@@ -128,7 +134,7 @@ def summary_text(name: str, unit: str, value: float, earlier: Sequence[float]) -
     shown = f"{name}: {quantity_text(value, unit)}"
     if not earlier:
         return f"{shown}, the first"
-    return f"{shown}, {change_text(value, statistics.median(earlier))} the median of the last {len(earlier)}"
+    return f"{shown}, {change_text(value, median_of(earlier))} the median of the last {len(earlier)}"
 
 
 def change_text(value: float, usual: float) -> str:

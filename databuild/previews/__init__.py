@@ -1,1 +1,1 @@
-"""Previews of data: first rows of tables, beginnings of texts, and pictures. They are made in a process of their own."""
+"""Previews of data, made in a process of their own: first rows of tables, beginnings of texts, and pictures."""

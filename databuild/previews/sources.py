@@ -1,5 +1,7 @@
-"""Opens the data of a partition, exactly what was recorded: no symbolic link is followed in its last part, and a file
-that has changed since is refused, so that nobody can put another file in its place.
+"""Opens the data of a partition, and nothing else.
+
+No symbolic link is followed at the end of a path, and data that has changed since it was recorded is refused, so that
+nobody can put another file in its place.
 """
 
 from __future__ import annotations
@@ -48,7 +50,9 @@ class Source(NamedTuple):
 
 
 @contextmanager
-def opened(uri: str, version: str, import_paths: Mapping[str, Sequence[str]], readable: Sequence[str]) -> Iterator[Source]:
+def opened(
+    uri: str, version: str, import_paths: Mapping[str, Sequence[str]], readable: Sequence[str]
+) -> Iterator[Source]:
     """Opens the data at a URI.
 
     Args:

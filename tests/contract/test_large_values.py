@@ -5,7 +5,10 @@ from __future__ import annotations
 from databuild.event_log.sqlite.connection import connect_for_reading
 from tests.support.stores import Store
 
-_LARGE = {"payload", "requested", "inputs", "output_digests", "metadata", "adoption", "location"} | {"message", "schema"}
+_LARGE = {"payload", "requested", "inputs", "output_digests", "metadata", "adoption", "location"} | {
+    "message",
+    "schema",
+}
 """The columns of unlimited size."""
 _SMALL = {
     *("build_request_id", "retry_of_build_request_id", "job_run_id", "ref", "input", "output", "version", "resource"),

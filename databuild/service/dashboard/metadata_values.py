@@ -1,4 +1,4 @@
-"""Metadata of a partition for its page, by the types of `databuild/job/values.py`. A value that is malformed is JSON."""
+"""Metadata of a partition for its page, by the types of `databuild/job/values.py`. A malformed value is JSON."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class MetadataValue(NamedTuple):
 def metadata_values(metadata: Struct) -> Iterator[MetadataValue]:
     """Yields the values of metadata, by name; short ones first."""
     values = [_value(name, metadata.fields[name]) for name in sorted(metadata.fields)]
-    yield from sorted(values, key=lambda value: value.kind != "text" and value.kind != "html")
+    yield from sorted(values, key=lambda value: value.kind not in {"text", "html"})
 
 
 def _value(name: str, value: Any) -> MetadataValue:
@@ -70,11 +70,8 @@ def _typed(name: str, value: dict[str, Any]) -> MetadataValue | None:
     if image_uri(value) is not None:
         return MetadataValue(name, "image", text)
     if (schema := schema_of({name: value})) is not None:
-        rows = tuple((column, kind) for column, kind in schema.items())
-        return _table(name, ("column", "type"), rows)
-    if kind == "table":
-        return _reported_table(name, value.get("columns"), value.get("rows"))
-    return None
+        return _table(name, ("column", "type"), tuple(schema.items()))
+    return _reported_table(name, value.get("columns"), value.get("rows")) if kind == "table" else None
 
 
 def _reported_table(name: str, columns: Any, rows: Any) -> MetadataValue | None:
@@ -86,9 +83,7 @@ def _reported_table(name: str, columns: Any, rows: Any) -> MetadataValue | None:
     return _table(name, tuple(map(_cell, columns[:_MAX_COLUMNS])), shown, len(rows) - len(shown))
 
 
-def _table(
-    name: str, columns: tuple[str, ...], rows: tuple[tuple[str, ...], ...], more_rows: int = 0
-) -> MetadataValue:
+def _table(name: str, columns: tuple[str, ...], rows: tuple[tuple[str, ...], ...], more_rows: int = 0) -> MetadataValue:
     return MetadataValue(
         name, "table", columns=columns, rows=rows[:MAX_ROWS], more_rows=more_rows + max(0, len(rows) - MAX_ROWS)
     )
