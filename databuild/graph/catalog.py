@@ -91,6 +91,7 @@ class Job:
         exec_properties: Requirements on machines of engines, in their words.
         code_files: The path of the list of its runfiles; empty if there is none.
         worker: The limits of the workers that serve it; None if each of its runs is a process.
+        history: The number of earlier partitions whose numbers its task descriptions have.
     """
 
     label: str
@@ -107,6 +108,7 @@ class Job:
     exec_properties: Mapping[str, str] = field(default_factory=dict)
     code_files: str = ""
     worker: WorkerLimits | None = None
+    history: int = 0
 
     @functools.cached_property
     def patterns(self) -> tuple[PartitionPattern, ...]:
@@ -464,6 +466,7 @@ def _job(job: Mapping[str, Any], runfiles: str) -> Job:
         exec_properties=dict(_get(job, "exec_properties", {})),
         code_files=_resolved(_get(job, "code_files", ""), runfiles),
         worker=_worker(job["worker"]) if "worker" in job else None,
+        history=int(_get(job, "history", 0)),
     )
 
 

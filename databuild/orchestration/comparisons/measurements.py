@@ -47,6 +47,31 @@ def series_data(reader: ReportReads, series: Series, *, before: str = "", limit:
     return list(islice(_available(reader, series, before, limit), limit))
 
 
+def earlier_measurements(
+    reader: ReportReads, series: Series, refs: Sequence[str], limit: int
+) -> Mapping[str, Sequence[Measurement]]:
+    """Returns the numbers of the partitions before each of some partitions of a series, newest date first.
+
+    Args:
+        reader: Reads the event log, once for partitions that follow each other.
+        series: The series.
+        refs: Partitions of the series, which need not be available.
+        limit: The maximum number of earlier partitions of each.
+    """
+    earlier: dict[str, Sequence[Measurement]] = {}
+    remaining = sorted(refs, reverse=True)
+    while remaining:
+        count = limit + len(remaining) - 1
+        known = measured(reader, series_data(reader, series, before=remaining[0], limit=count))
+        for ref in remaining:
+            before = list(islice((one for one in known if one.ref < ref), limit))
+            if len(before) < limit and len(known) == count:
+                break  # other partitions lie in between
+            earlier[ref] = before
+        remaining = [ref for ref in remaining if ref not in earlier]
+    return earlier
+
+
 def measured(reader: ReportReads, reported: Sequence[ReportedData]) -> Sequence[Measurement]:
     """Returns the numbers of partitions, in their order."""
     runs = {data.job_run_id for data in reported if data.job_run_id}
