@@ -22,6 +22,7 @@ from databuild.model.records import BuildPartitionRecord, JobRunRecord, Partitio
 from databuild.model.removal import Cleaning, Deletion
 from databuild.model.results import BuildResult
 from databuild.model.store_check import REPORT, StoreCheck, StoreCheckOptions
+from databuild.model.trends import Trends
 from databuild.model.views import (
     BuildView,
     DeclaredDependents,
@@ -246,6 +247,10 @@ class DatabuildClient:
     def explain(self, ref: str) -> Explanation:
         """Returns the record of a partition, and what a build would do with it and why."""
         return run_sync(self._calls.explain(ref))
+
+    def trends(self, *, ref: str = "", job_label: str = "", limit: int = 100) -> Trends:
+        """Returns the numbers that were reported about a partition, or about the partitions of a job, over time."""
+        return run_sync(self._calls.trends(ref=ref, job_label=job_label, limit=limit))
 
     def taint(
         self, partitions: Sequence[str], *, reason: str = "", untaint: bool = False, downstream: bool = False

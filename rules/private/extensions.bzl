@@ -31,7 +31,10 @@ _STORAGE = {
     "s3": Label("//databuild/storage:s3"),
 }
 
-def extension_targets(executor, executors, log_store, storage):
+# DuckDB, for previews of tables; databuild/previews/process.py has the same name.
+_PREVIEWS = Label("//databuild/previews:duckdb")
+
+def extension_targets(executor, executors, log_store, storage, previews):
     """Returns the extensions that a graph needs, as a dict from target to name. Ignores what check_extensions refuses.
 
     Args:
@@ -39,6 +42,7 @@ def extension_targets(executor, executors, log_store, storage):
         executors: Names of extensions.
         log_store: Place of job logs, or empty.
         storage: Names of extensions.
+        previews: True for previews of tables.
 
     Returns:
         The dict.
@@ -46,7 +50,8 @@ def extension_targets(executor, executors, log_store, storage):
     executors = executors + [_EXECUTOR_OF_SCHEME.get(executor.partition("://")[0], "")]
     storage = storage + [_STORAGE_OF_SCHEME.get(log_store.partition("://")[0], "")]
     targets = {_EXECUTORS[name]: name for name in executors if name in _EXECUTORS}
-    return targets | {_STORAGE[name]: name for name in storage if name in _STORAGE}
+    targets |= {_STORAGE[name]: name for name in storage if name in _STORAGE}
+    return targets | ({_PREVIEWS: "duckdb"} if previews else {})
 
 def check_extensions(label, executor, executors, log_store, storage):
     """Fails if an extension does not exist, or if an address has none.

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from databuild.model.records import BuildRecord, JobRunRecord
     from databuild.model.removal import Cleaning, CleanOptions, Deletion
     from databuild.model.store_check import StoreCheck, StoreCheckOptions
+    from databuild.model.trends import Trends
     from databuild.model.views import DeclaredDependents, DownstreamPage, Verification
     from databuild.v1.events_pb2 import BuildEvent
 
@@ -197,6 +198,10 @@ class GraphQueries(Protocol):
             transitive: True for any number of steps; False for one.
             limit: The maximum number of results.
         """
+        ...
+
+    def trends(self, ref: str) -> Trends:
+        """Returns the numbers and the schema of a partition, compared with those of earlier ones."""
         ...
 
     def plan_without_records(self, partitions: Sequence[str]) -> Plan:

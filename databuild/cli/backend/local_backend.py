@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     from databuild.model.pruning import Pruned, PruneOptions
     from databuild.model.removal import Cleaning, CleanOptions, Deletion
     from databuild.model.store_check import StoreCheck, StoreCheckOptions
+    from databuild.model.trends import Trends
     from databuild.model.views import DeclaredDependents, DownstreamPage, Verification
     from databuild.orchestration.build.downstream_request import Requested
     from databuild.orchestration.logs.stored_logs import LogReader
     from databuild.v1.events_pb2 import BuildEvent
 
 _POLL_SECONDS = 1.0
+_TREND_POINTS = 60
 
 
 class LocalBackend:
@@ -198,6 +200,11 @@ class LocalBackend:
 
         refs = self._call.catalog().expand(partitions, produced=False)
         return Dependents(self._call.catalog()).of(refs, transitive=transitive, limit=limit)
+
+    def trends(self, ref: str) -> Trends:
+        from databuild.orchestration.comparisons.trends import partition_trends
+
+        return partition_trends(self.records, self._call.catalog(), ref, _TREND_POINTS)
 
     def plan_without_records(self, partitions: Sequence[str]) -> Plan:
         from databuild.cli.backend.local_plan import plan_for

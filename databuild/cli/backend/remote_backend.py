@@ -24,6 +24,7 @@ from databuild.model.pruning import Pruned, PruneOptions
 from databuild.model.records import BuildPartitionRecord, BuildRecord, JobRunRecord, PartitionRecord
 from databuild.model.removal import Cleaning, CleanOptions, Deletion
 from databuild.model.store_check import StoreCheck, StoreCheckOptions
+from databuild.model.trends import Trends
 from databuild.model.views import BuildView, DeclaredDependents, DownstreamPage, Verification
 from databuild.user import user_name
 from databuild.v1.events_pb2 import BuildEvent
@@ -124,6 +125,9 @@ class RemoteBackend:
 
     def declared_downstream(self, partitions: Sequence[str], *, transitive: bool, limit: int) -> DeclaredDependents:
         return self._client.declared_downstream(partitions, transitive=transitive, limit=limit)
+
+    def trends(self, ref: str) -> Trends:
+        return self._client.trends(ref=ref)
 
     def plan_without_records(self, partitions: Sequence[str]) -> Plan:
         with suggest_command():

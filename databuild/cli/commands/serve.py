@@ -94,6 +94,7 @@ async def _serve(call: Invocation, options: ServerOptions) -> None:
             default_executor=chosen_executor(call),
             default_log_store=chosen_log_store(call),
             max_connections=connections,
+            previews=call.flags["previews"],
         ),
         descriptor_limit=descriptor_limit,
         stop=stop,

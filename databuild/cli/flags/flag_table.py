@@ -228,6 +228,8 @@ FLAGS = (
          "reaches the machine may then build, cancel and read everything.", _SERVE),
     Flag("allowed_host", STRINGS, (), "A further host name under which the service may be reached over HTTP. May be "
          "repeated.", _SERVE, value_name="NAME"),
+    Flag("previews", BOOL, True, "Show the first rows of data, texts and pictures at the locations that jobs reported. "
+         "`--nopreviews` shows none.", _SERVE),
     Flag("drain_seconds", FLOAT, 30.0, "The time that running builds get to end when the service stops.", _SERVE,
          value_name="SECONDS"),
     Flag("on_shutdown", ENUM, "cancel", "How to handle builds that have not ended by then: cancel them, or leave them "

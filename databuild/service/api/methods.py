@@ -30,6 +30,7 @@ from databuild.model.removal import CleanOptions
 from databuild.model.removal_messages import cleaning_to_message, deletion_to_message
 from databuild.model.statuses import StatusEnum
 from databuild.model.store_check_messages import check_to_message, options_from_message
+from databuild.model.trend_messages import check_result_to_message, trends_to_message
 from databuild.model.view_messages import (
     build_to_message,
     downstream_to_message,
@@ -51,6 +52,7 @@ from databuild.service.graph.environments import Environments
 from databuild.service.graph.graph_service import GraphService
 from databuild.service.job_runs.jobs import definition
 from databuild.service.job_runs.logs import MAX_CHUNK_BYTES
+from databuild.service.partitions.previews import preview_to_message
 from databuild.v1 import plan_pb2
 from databuild.v1 import service_pb2 as sv
 
@@ -71,6 +73,8 @@ ROLES: Final[Mapping[str, str]] = {
     "GetPartition": READ,
     "ExplainPartition": READ,
     "GetLineage": READ,
+    "GetTrends": READ,
+    "PreviewPartition": READ,
     "ListDownstream": READ,
     "GetDeclaredDownstream": READ,
     "TaintPartitions": WRITE,
@@ -326,6 +330,14 @@ class Api:
         lineage = await query(request.ref, depth=request.depth or 1, limit=request.max_edges or _DEFAULT_EDGES)
         return lineage_to_message(lineage)
 
+    async def get_trends(self, request: sv.GetTrendsRequest, _caller: Caller) -> sv.Trends:
+        return trends_to_message(
+            await self._service.trends.get(request.ref, request.job_label, max_points=request.max_points)
+        )
+
+    async def preview_partition(self, request: sv.PreviewPartitionRequest, _caller: Caller) -> sv.Preview:
+        return preview_to_message(await self._service.previews.make(request.ref, request.image))
+
     async def list_downstream(self, request: sv.ListDownstreamRequest, _caller: Caller) -> sv.ListDownstreamResponse:
         page = await self._partitions.list_downstream(
             tuple(request.partitions),
@@ -404,10 +416,12 @@ class Api:
 
     async def get_job(self, request: sv.GetJobRequest, _caller: Caller) -> sv.JobDetail:
         job, runs = await self._service.jobs.get(request.job_label, limit=request.max_job_runs or _DEFAULT_ROWS)
+        checks = await self._service.jobs.checks(runs)
         return sv.JobDetail(
             job=job_to_message(job),
             job_runs=map(job_run_to_message, runs),
             definition=definition(self._service.catalog.jobs[job.job_label]),
+            checks=map(check_result_to_message, checks),
         )
 
     async def read_log(self, request: sv.ReadLogRequest, _caller: Caller) -> sv.LogChunk:

@@ -102,6 +102,8 @@ ROUTES: Final = (
     Route("GET", "/partition", "GetPartition", "Show a partition."),
     Route("GET", "/partition/explanation", "ExplainPartition", "Show what a build would do with a partition, and why."),
     Route("GET", "/partition/lineage", "GetLineage", "List the inputs of a partition, or the partitions that use it."),
+    Route("GET", "/partition/preview", "PreviewPartition", "Show the beginning of the data of a partition."),
+    Route("GET", "/trends", "GetTrends", "Show the numbers of a partition, or of the partitions of a job, over time."),
     Route(
         "GET",
         "/partition/downstream",

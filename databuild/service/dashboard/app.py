@@ -62,6 +62,7 @@ def dashboard_routes(
         route(f"{_LOG}/follow", logs_page.follow),
         route("/partitions", partitions_page.partitions),
         route("/partition", partitions_page.partition),
+        route("/partition/picture", partitions_page.picture),
         route("/partition/taint", partitions_page.taint, "POST"),
         route("/jobs", jobs_page.jobs),
         route("/job", jobs_page.job),

@@ -288,6 +288,7 @@ def _environment() -> jinja2.Environment:
         formats.size,
         formats.struct_value,
         formats.printable,
+        formats.printable_lines,
     ):
         environment.filters[function.__name__] = function
     return environment

@@ -35,8 +35,10 @@ from databuild.service.job_runs.jobs import Jobs
 from databuild.service.job_runs.logs import Logs
 from databuild.service.partitions.adoptions import Adoptions
 from databuild.service.partitions.partitions import Partitions
+from databuild.service.partitions.previews import Previews
 from databuild.service.partitions.removals import ServiceRemovals
 from databuild.service.partitions.store_verification import StoreVerification
+from databuild.service.partitions.trends import PartitionTrends
 from databuild.service.resources.limits import Limits
 from databuild.service.resources.reader_pool import ReaderPool
 from databuild.storage.storages import Storages
@@ -57,6 +59,8 @@ class GraphService:
         partitions: Operations on partitions, and plans.
         adoptions: Adoption of existing data.
         stores: Verification of the stores of data.
+        trends: The numbers of partitions over time.
+        previews: Previews of data.
         jobs: Queries about jobs.
         graph: The graph by job.
         logs: The logs of job runs.
@@ -167,6 +171,8 @@ class GraphService:
             limits=limits,
             clock=clock,
         )
+        self.trends = PartitionTrends(catalog, self._readers)
+        self.previews = Previews(catalog, self._readers, enabled=limits.previews)
         self.jobs = Jobs(catalog, limits, self._readers)
         self.graph = GraphRecords(catalog, limits, self._readers)
         log_reader = LogReader(settings.log_directory, storages)
