@@ -36,6 +36,8 @@ _LOCAL_FLAGS = {
     "notify_template": None,
     "exporter_seconds": 10.0,
     "exporter_failure": "warn",
+    "run": False,
+    "scratch_dir": None,
 }
 """The flags that are refused together with a service, with their defaults."""
 

@@ -248,6 +248,7 @@ class _Build:
             retry_of=request.retry_of,
             downstream_of=request.downstream_of,
             warnings=request.warnings,
+            origin=self._context.settings.origin,
         )
 
     async def _end(self, result: BuildResult) -> None:

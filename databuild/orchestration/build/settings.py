@@ -50,6 +50,7 @@ class Settings:
 
     Attributes:
         working_directory: The working directory of jobs.
+        origin: The source of builds and the machine of the process, which each build records; None if unknown.
         log_directory: The folder with one folder of job logs for each build.
         config_calls: The maximum number of `config` processes at once.
         gc_while_planning: False for a process with one build or plan. Its parts live as long as the process, and a
@@ -64,6 +65,7 @@ class Settings:
 
     working_directory: str
     log_directory: str
+    origin: ev.BuildOrigin | None = None
     config_calls: int = 2
     gc_while_planning: bool = True
     lease_seconds: float = 30.0

@@ -157,6 +157,7 @@ class BuildOrchestrator:
         retry_of: str = "",
         downstream_of: Sequence[str] = (),
         warnings: Sequence[str] = (),
+        origin: ev.BuildOrigin | None = None,
     ) -> Awaitable[None]:
         """Emits RECEIVED, and REQUESTED for each requested partition.
 
@@ -166,6 +167,7 @@ class BuildOrchestrator:
             retry_of: The id of the build that this one retries; empty for none.
             downstream_of: The partitions that the requested ones were made from, if the request named those instead.
             warnings: Warnings about the request, one sentence each.
+            origin: The source of the build and the machine of this process; None if they are unknown.
         """
         received = build_received(
             self.requested_partitions,
@@ -174,6 +176,7 @@ class BuildOrchestrator:
             retry_of=retry_of,
             downstream_of=downstream_of,
             warnings=warnings,
+            origin=origin,
         )
         return self.emit(received, *map(partition_requested, dict.fromkeys(self.requested_partitions)))
 
