@@ -100,5 +100,10 @@ class Scratch:
     def _link(self, original: str) -> None:
         path = self.path(original)
         path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.is_symlink():
+        if os.path.lexists(path):  # it belongs to two inputs
+            return
+        try:
+            # Not a symbolic link, since `databuild.job` does not follow those in a folder.
+            path.hardlink_to(Path(original).resolve())
+        except OSError:  # on another file system, or of another user
             path.symlink_to(original)
