@@ -20,6 +20,7 @@ class Row:
         median_seconds: The median wall time.
         p99_seconds: The 99th percentile, if very many times were measured.
         raw_ratio: The minimum wall time divided by that of the raw limit.
+        databuild_ratio: The minimum wall time divided by that of a build of the same graph by DataBuild.
         added_ms: Milliseconds per task beyond the raw limit and start-up; beyond start-up if no job is run.
         events_per_second: The number of events divided by the minimum wall time.
         peak_memory_bytes: The peak memory of the process, without its children.
@@ -34,6 +35,7 @@ class Row:
     median_seconds: float
     p99_seconds: float | None = None
     raw_ratio: float | None = None
+    databuild_ratio: float | None = None
     added_ms: float | None = None
     events_per_second: float | None = None
     peak_memory_bytes: int | None = None

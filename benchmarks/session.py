@@ -72,6 +72,7 @@ class Session:
         job: The no-op job.
         environment: The environment variables of all processes.
         tools: The paths of the other tools, by name.
+        peers: The venv with workflow tools; None for none.
         sizes: The sizes of graphs.
         repeats: The number of timed runs of each contestant.
         parallelism: The number of job processes that run at once.
@@ -82,6 +83,7 @@ class Session:
     job: NoopJob
     environment: Mapping[str, str]
     tools: Mapping[str, str]
+    peers: Path | None
     sizes: Sizes
     repeats: int
     parallelism: int

@@ -202,6 +202,8 @@ class Sizes:
         watched_builds: The number of small builds that are submitted and watched one after the other.
         engine_tasks: The number of processes that run on an engine.
         huge: The widths of wide graphs that only DataBuild executes, ascending.
+        peers: The number of layers, and their width, of graphs that workflow tools run, ascending. A wide graph of as
+            many tasks belongs to each; slow tools run the first.
     """
 
     chain: int
@@ -217,6 +219,7 @@ class Sizes:
     watched_builds: int
     engine_tasks: int
     huge: tuple[int, int]
+    peers: tuple[tuple[int, int], tuple[int, int]]
 
 
 FULL: Final = Sizes(
@@ -233,6 +236,7 @@ FULL: Final = Sizes(
     watched_builds=200,
     engine_tasks=1_000,
     huge=(10_000, 100_000),
+    peers=((10, 20), (10, 100)),
 )
 QUICK: Final = Sizes(
     chain=4,
@@ -248,4 +252,5 @@ QUICK: Final = Sizes(
     watched_builds=5,
     engine_tasks=20,
     huge=(16, 32),
+    peers=((2, 2), (2, 4)),
 )

@@ -20,6 +20,7 @@ from databuild.model.job_graph import Plan
 from databuild.model.pruning import Pruned
 from databuild.model.records import BuildPartitionRecord, JobRunRecord, PartitionRecord
 from databuild.model.removal import Cleaning, Deletion
+from databuild.model.reproduction import Reproduction
 from databuild.model.results import BuildResult
 from databuild.model.store_check import REPORT, StoreCheck, StoreCheckOptions
 from databuild.model.trends import Trends
@@ -196,6 +197,10 @@ class DatabuildClient:
     def job_run(self, job_run_id: str) -> JobRunRecord:
         """Returns the record of a job run."""
         return run_sync(self._calls.job_run(job_run_id))
+
+    def reproduction(self, job_run_id: str) -> Reproduction:
+        """Returns what is needed to run a job run again, and whether its inputs are still the ones that it read."""
+        return run_sync(self._calls.reproduction(job_run_id))
 
     def runs_of_job(self, job_label: str, *, limit: int = 20) -> list[JobRunRecord]:
         """Returns the job runs of a job that have started, newest first, of all builds."""

@@ -157,7 +157,10 @@ class Run:
             uri = path
         if not locations.is_uri(uri):
             uri = locations.file_uri(uri)
+        from databuild.job.scratch import path_to_read
+
         if uri.startswith("file:") and (size is None or not version):
+            uri = locations.file_uri(path_to_read(locations.file_path(uri)))
             try:
                 found = locations.size_and_version(locations.file_path(uri))
             except OSError:
@@ -190,7 +193,11 @@ class Run:
             OvertakenError: A newer run has published the file. Let the error end the run.
             ValueError: The store has no conditional writes, or none that are used here.
         """
+        from databuild.job import scratch
+
         place = os.fspath(path)
+        if "://" in place and (file := scratch.object_file(place)):
+            place = file
         if "://" in place:
             from databuild.job.object_publishing import publish_object
 
@@ -198,7 +205,7 @@ class Run:
         else:
             from databuild.job.publishing import publish
 
-            publish(os.fspath(source), place, self._token)
+            publish(os.fspath(source), scratch.path_to_write(place), self._token)
 
     def metric(self, name: str, value: float, unit: str = "", *, ref: str = "") -> None:
         """Reports a measurement, such as `rows_read`, with a unit such as `bytes` or `s`.

@@ -40,6 +40,8 @@ _LOCAL_FLAGS = {
     "notify_wait_seconds": 600.0,
     "exporter_seconds": 10.0,
     "exporter_failure": "warn",
+    "run": False,
+    "scratch_dir": None,
 }
 """The flags that are refused together with a service, with their defaults."""
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from databuild.model.job_graph import Plan
     from databuild.model.pruning import Pruned, PruneOptions
     from databuild.model.removal import Cleaning, CleanOptions, Deletion
+    from databuild.model.reproduction import Reproduction
     from databuild.model.store_check import StoreCheck, StoreCheckOptions
     from databuild.model.trends import Trends
     from databuild.model.views import DeclaredDependents, DownstreamPage, Verification
@@ -98,6 +99,12 @@ class LocalBackend:
             died = bool(self.dead_build_message(build_request_id))
             if not died:
                 self.records.wait(_POLL_SECONDS)
+
+    def reproduction(self, job_run_id: str) -> Reproduction:
+        from databuild.orchestration.reproduction.recorded_run import describe, read_run
+
+        run = read_run(self.records, job_run_id)
+        return describe(run, self.records, self._call.catalog().jobs.get(run.task.job_label))
 
     def all_events(self, after: int, *, follow: bool) -> Iterator[tuple[int, BuildEvent]]:
         from databuild.model.paging import read_rows

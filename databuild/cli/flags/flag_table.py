@@ -48,6 +48,7 @@ _READING = (
     "events",
     "logs",
     "report",
+    "reproduce",
     "graph",
     "prune",
     "check",
@@ -67,6 +68,7 @@ _WITH_SERVER = (
     "events",
     "logs",
     "report",
+    "reproduce",
     "graph",
     "prune",
     "environments",
@@ -187,6 +189,10 @@ FLAGS = (
          "`.html`, `.json` or `.xml` for JUnit. May be repeated.", _BUILDING, value_name="FILE"),
     Flag("junit_xml", STRING, None, "Write a report as JUnit's XML to this file when the build has ended.", _BUILDING,
          value_name="FILE"),
+    Flag("run", BOOL, False, "Also run it again in a scratch folder, and compare exit code and content. Works on this "
+         "machine only, and records nothing.", ("reproduce",)),
+    Flag("scratch_dir", STRING, None, "The scratch folder, which must be empty or not exist. It is kept. Default: a "
+         "new one among the temporary files.", ("reproduce",), value_name="DIR"),
     Flag("reason", STRING, "", "Why the taint is set or removed. Recorded.", ("taint",), value_name="TEXT"),
     Flag("reason", STRING, "", "Why the data is adopted, and where it comes from, or why it is removed. Recorded, and "
          "required by `adopt REF...`, `forget` and `delete`.", ("partitions",), value_name="TEXT"),

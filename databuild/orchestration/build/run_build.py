@@ -249,6 +249,7 @@ class _Build:
             downstream_of=request.downstream_of,
             warnings=request.warnings,
             environment=self._context.settings.environment,
+            origin=self._context.settings.origin,
         )
 
     async def _end(self, result: BuildResult) -> None:

@@ -50,6 +50,7 @@ class Settings:
 
     Attributes:
         working_directory: The working directory of jobs.
+        origin: The source of builds and the machine of the process, which each build records; None if unknown.
         log_directory: The folder with one folder of job logs for each build.
         environment: The environment of the builds, whose event log it is; empty for the base.
         config_calls: The maximum number of `config` processes at once.
@@ -66,6 +67,7 @@ class Settings:
     working_directory: str
     log_directory: str
     environment: str = ""
+    origin: ev.BuildOrigin | None = None
     config_calls: int = 2
     gc_while_planning: bool = True
     lease_seconds: float = 30.0

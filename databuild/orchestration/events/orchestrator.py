@@ -158,6 +158,7 @@ class BuildOrchestrator:
         downstream_of: Sequence[str] = (),
         warnings: Sequence[str] = (),
         environment: str = "",
+        origin: ev.BuildOrigin | None = None,
     ) -> Awaitable[None]:
         """Emits RECEIVED, and REQUESTED for each requested partition.
 
@@ -168,6 +169,7 @@ class BuildOrchestrator:
             downstream_of: The partitions that the requested ones were made from, if the request named those instead.
             warnings: Warnings about the request, one sentence each.
             environment: The environment of the build; empty for the base.
+            origin: The source of the build and the machine of this process; None if they are unknown.
         """
         received = build_received(
             self.requested_partitions,
@@ -177,6 +179,7 @@ class BuildOrchestrator:
             downstream_of=downstream_of,
             warnings=warnings,
             environment=environment,
+            origin=origin,
         )
         return self.emit(received, *map(partition_requested, dict.fromkeys(self.requested_partitions)))
 

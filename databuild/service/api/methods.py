@@ -28,6 +28,7 @@ from databuild.model.pruning import PruneOptions
 from databuild.model.record_messages import build_partition_to_message, job_run_to_message, partition_to_message
 from databuild.model.removal import CleanOptions
 from databuild.model.removal_messages import cleaning_to_message, deletion_to_message
+from databuild.model.reproduction_messages import reproduction_to_message
 from databuild.model.statuses import StatusEnum
 from databuild.model.store_check_messages import check_to_message, options_from_message
 from databuild.model.trend_messages import check_result_to_message, trends_to_message
@@ -90,6 +91,7 @@ ROLES: Final[Mapping[str, str]] = {
     "ListJobs": READ,
     "GetJob": READ,
     "GetJobRun": READ,
+    "GetReproduction": READ,
     "GetStorage": READ,
     "PruneBuilds": WRITE,
     "VerifyEvents": WRITE,
@@ -286,6 +288,9 @@ class Api:
 
     async def get_job_run(self, request: sv.GetJobRunRequest, _caller: Caller) -> sv.JobRun:
         return job_run_to_message(await self._builds.job_run(request.job_run_id))
+
+    async def get_reproduction(self, request: sv.GetReproductionRequest, _caller: Caller) -> sv.Reproduction:
+        return reproduction_to_message(await self._service.jobs.reproduction(request.job_run_id))
 
     async def get_graph(self, request: sv.GetGraphRequest, _caller: Caller) -> sv.Graph:
         return graph_to_message(await self._service.graph.view(records=request.include_records))
