@@ -300,9 +300,9 @@ class DatabuildClient:
             self._calls.delete_part(partitions, reason=reason, force=force, dry_run=dry_run, author=author, after=after)
         )
 
-    def clean(self, *, keep_inputs: bool = True, dry_run: bool = False, author: str = "") -> Cleaning:
+    def clean(self, *, delete_inputs: bool = False, dry_run: bool = False, author: str = "") -> Cleaning:
         """Deletes data that is older than the retention of its job, and what killed job runs left behind."""
-        return run_sync(self._calls.clean(keep_inputs=keep_inputs, dry_run=dry_run, author=author))
+        return run_sync(self._calls.clean(delete_inputs=delete_inputs, dry_run=dry_run, author=author))
 
     def prune(
         self,

@@ -27,7 +27,7 @@ from tests.support.build_world import CLEAN, RAW, World
 from tests.support.file_jobs import Files
 
 DAY = 86_400.0
-ALL = CleanOptions(keep_inputs=False)
+ALL = CleanOptions(delete_inputs=True)
 KEEPING = CleanOptions()
 
 
