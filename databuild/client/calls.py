@@ -322,7 +322,7 @@ class Calls(Reads):
         dry_run: bool = False,
         author: str = "",
     ) -> Deletion:
-        """Deletes the data of partitions in its stores. What cannot be deleted is left as it is, with a fault.
+        """Deletes the data of partitions in its stores. Data that cannot be deleted stays, with a fault.
 
         Args:
             partitions: Refs, ranges of refs and partition patterns. Those without data are left out.

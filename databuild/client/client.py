@@ -282,7 +282,7 @@ class DatabuildClient:
         dry_run: bool = False,
         author: str = "",
     ) -> Deletion:
-        """Deletes the data of partitions in its stores. What cannot be deleted is left as it is, with a fault."""
+        """Deletes the data of partitions in its stores. Data that cannot be deleted stays, with a fault."""
         return run_sync(self._calls.delete(partitions, reason=reason, force=force, dry_run=dry_run, author=author))
 
     def delete_part(
