@@ -315,7 +315,7 @@ class DatabuildClient:
         dry_run: bool = False,
         author: str = "",
     ) -> Deletion:
-        """Deletes the data of partitions in its stores. What cannot be deleted is left as it is, with a fault."""
+        """Deletes the data of partitions in its stores. Data that cannot be deleted stays, with a fault."""
         return run_sync(self._calls.delete(partitions, reason=reason, force=force, dry_run=dry_run, author=author))
 
     def delete_part(
@@ -333,9 +333,9 @@ class DatabuildClient:
             self._calls.delete_part(partitions, reason=reason, force=force, dry_run=dry_run, author=author, after=after)
         )
 
-    def clean(self, *, keep_inputs: bool = True, dry_run: bool = False, author: str = "") -> Cleaning:
+    def clean(self, *, delete_inputs: bool = False, dry_run: bool = False, author: str = "") -> Cleaning:
         """Deletes data that is older than the retention of its job, and what killed job runs left behind."""
-        return run_sync(self._calls.clean(keep_inputs=keep_inputs, dry_run=dry_run, author=author))
+        return run_sync(self._calls.clean(delete_inputs=delete_inputs, dry_run=dry_run, author=author))
 
     def prune(
         self,

@@ -217,7 +217,7 @@ FLAGS = (
     Flag("dry_run", BOOL, False, "For `verify`: record nothing. For `delete` and `clean`: only list what would be "
          "deleted.", ("partitions",), short="n"),
     Flag("yes", BOOL, False, "For `delete`: do not ask.", ("partitions",), short="y"),
-    Flag("keep_inputs", BOOL, True, "For `clean`: keep data from which available partitions were made.",
+    Flag("delete_inputs", BOOL, False, "For `clean`: also delete data from which available partitions were made.",
          ("partitions",)),
     Flag("untaint", BOOL, False, "Remove the taint.", ("taint",)),
     Flag("host", STRING, "127.0.0.1", "The address to listen on.", _SERVE, value_name="ADDRESS"),

@@ -413,7 +413,7 @@ class Api:
         return deletion_to_message(deletion)
 
     async def clean_partitions(self, request: sv.CleanPartitionsRequest, caller: Caller) -> sv.CleanPartitionsResponse:
-        options = CleanOptions(keep_inputs=not request.delete_inputs, dry_run=request.dry_run)
+        options = CleanOptions(delete_inputs=request.delete_inputs, dry_run=request.dry_run)
         return cleaning_to_message(await self._service.removals.clean(options, author=caller.name))
 
     async def list_jobs(self, _request: sv.ListJobsRequest, _caller: Caller) -> sv.ListJobsResponse:
