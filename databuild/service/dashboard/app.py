@@ -17,6 +17,7 @@ from databuild.service.api.methods import Api
 from databuild.service.dashboard import (
     build_page,
     builds_page,
+    environments_page,
     graph_page,
     jobs_page,
     logs_page,
@@ -59,6 +60,8 @@ def dashboard_routes(
         route("/partitions", partitions_page.partitions),
         route("/partition", partitions_page.partition),
         route("/partition/taint", partitions_page.taint, "POST"),
+        route("/environments", environments_page.environments),
+        route("/environments", environments_page.switch, "POST"),
         route("/jobs", jobs_page.jobs),
         route("/job", jobs_page.job),
         route("/sign_in", sign_in.form, public=True),
