@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 MAX_LENGTH: Final = 20_000
 """The maximum number of characters that are shown."""
 
-_HEADING: Final = re.compile(r"(#{1,6})[ \t]+(.*)")
+_HEADING: Final = re.compile(r"#{1,6}[ \t]+(.*)")
 _BULLET: Final = re.compile(r"[ ]{0,3}[-*+][ \t]+(.*)")
 _NUMBERED: Final = re.compile(r"[ ]{0,3}\d{1,9}[.)][ \t]+(.*)")
 _FENCE: Final = "```"
@@ -27,7 +27,7 @@ _INLINE: Final = re.compile(
 
 
 def rendered(text: str) -> Markup:
-    """Returns the text as HTML. Headings begin at the fourth level, below those of the page."""
+    """Returns the text as HTML. All headings are of one level, below those of the page, so that none is skipped."""
     shown = text[:MAX_LENGTH] + ("\n\n…" if len(text) > MAX_LENGTH else "")
     return Markup("\n").join(_blocks(shown.splitlines()))
 
@@ -41,8 +41,7 @@ def _blocks(lines: list[str]) -> Iterator[Markup]:
             yield Markup("<pre><code>{}</code></pre>").format("\n".join(lines[index + 1 : end]))
             index = end + 1
         elif heading := _HEADING.fullmatch(line):
-            level = min(6, 3 + len(heading[1]))
-            yield Markup("<h{0}>{1}</h{0}>").format(level, _inline(heading[2]))
+            yield Markup("<h3>{}</h3>").format(_inline(heading[1]))
             index += 1
         elif _BULLET.fullmatch(line) or _NUMBERED.fullmatch(line):
             pattern, tag = (_BULLET, "ul") if _BULLET.fullmatch(line) else (_NUMBERED, "ol")

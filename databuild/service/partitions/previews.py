@@ -102,12 +102,14 @@ class Previews:
         try:
             async with asyncio.timeout(self._max_seconds):
                 output = await _answer(process, json.dumps(request).encode())
+                if len(output) <= _MAX_OUTPUT_BYTES:
+                    await process.wait()
         except TimeoutError:
             return Preview(unavailable=f"it takes more than {self._max_seconds:.0f} s")
         finally:
-            with contextlib.suppress(ProcessLookupError):
+            if process.returncode is None:  # a signal to a process that has ended would take its exit code from asyncio
                 process.kill()
-            await process.wait()
+                await process.wait()
         return _preview(output)
 
 

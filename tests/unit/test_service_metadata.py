@@ -60,7 +60,7 @@ def test_the_page_shows_each_value_by_its_type() -> None:
     )
 
     assert (shown["rows"].kind, shown["rows"].text) == ("text", "842")
-    assert shown["notes"].html == "<h4>Late</h4>\n<p>&lt;b&gt;x&lt;/b&gt;</p>"
+    assert shown["notes"].html == "<h3>Late</h3>\n<p>&lt;b&gt;x&lt;/b&gt;</p>"
     assert shown["page"].html == (
         '<a href="https://example.org/a?b=1&amp;c=2" rel="noopener noreferrer nofollow">the page</a>'
     )
@@ -111,7 +111,7 @@ def test_the_schema_of_metadata_is_found() -> None:
         ('[x](https://e.org/"a)', "<p>[x](https://e.org/&#34;a)</p>"),
         ("<script>alert(1)</script>", "<p>&lt;script&gt;alert(1)&lt;/script&gt;</p>"),
         ("![x](https://e.org/a.png)", '<p>!<a href="https://e.org/a.png" rel="noopener noreferrer nofollow">x</a></p>'),
-        ("###### deep", "<h6>deep</h6>"),
+        ("###### deep", "<h3>deep</h3>"),
         ("", ""),
     ],
 )
