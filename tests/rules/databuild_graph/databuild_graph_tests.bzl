@@ -131,6 +131,7 @@ def databuild_graph_tests(name):
         executor = "local",
         infrastructure_retries = 5,
         resources = {"memory_gb": "4"},
+        retention = "30d",
         retries = 2,
         retry_backoff = "5s",
         tags = ["nightly"],
