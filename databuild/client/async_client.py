@@ -29,10 +29,18 @@ class AsyncDatabuildClient(Calls):
         graph: str = "",
         tls: Tls | None = None,
         retry_timeout: float = DEFAULT_RETRY_TIMEOUT,
+        traceparent: str | None = None,
     ) -> None:
         super().__init__(
             connect(
-                endpoint, AsyncTransport, token=token, author=author, graph=graph, tls=tls, retry_timeout=retry_timeout
+                endpoint,
+                AsyncTransport,
+                token=token,
+                author=author,
+                graph=graph,
+                tls=tls,
+                retry_timeout=retry_timeout,
+                traceparent=traceparent,
             )
         )
 

@@ -47,6 +47,8 @@ class DatabuildClient:
         graph: The label of the graph that the service must have; empty for any.
         tls: The files of TLS; None for the public roots.
         retry_timeout: The time for which requests are repeated after the service has become unreachable, in seconds.
+        traceparent: The trace context (W3C Trace Context) that builds continue; None for that of the environment
+            variable `TRACEPARENT`.
 
     Raises:
         InvalidRequestError: The endpoint is not an address of a service, or a file cannot be read.
@@ -61,6 +63,7 @@ class DatabuildClient:
         graph: str = "",
         tls: Tls | None = None,
         retry_timeout: float = DEFAULT_RETRY_TIMEOUT,
+        traceparent: str | None = None,
     ) -> None:
         self._calls = Calls(
             connect(
@@ -71,6 +74,7 @@ class DatabuildClient:
                 graph=graph,
                 tls=tls,
                 retry_timeout=retry_timeout,
+                traceparent=traceparent,
             )
         )
 

@@ -172,6 +172,13 @@ class Invocation:
         return f"{scheme}:{self.path(path)}" if scheme in {"sqlite", "jsonl"} and path else uri
 
     @property
+    def traceparent(self) -> str:
+        """The trace context of the caller; empty if the environment has none, or an invalid one."""
+        from databuild.model.trace_context import TRACEPARENT_VARIABLE, valid_traceparent
+
+        return valid_traceparent(self.environ.get(TRACEPARENT_VARIABLE, ""))
+
+    @property
     def server(self) -> str:
         """The address of the service to use; empty for none."""
         if "server" not in self.flags:

@@ -245,6 +245,7 @@ class LocalBackend:
             plan=plan,
             downstream_of=requested.downstream_of,
             warnings=requested.warnings,
+            traceparent=self._call.traceparent,
         )
         return local_build.run(self._call, request, display)
 
@@ -261,6 +262,7 @@ class LocalBackend:
             requested=requested,
             options=local_build.completed_options(self._call, order.options),
             retry_of=old.build_request_id,
+            traceparent=self._call.traceparent,
         )
         return local_build.run(self._call, request, display)
 

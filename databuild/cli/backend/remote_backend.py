@@ -222,7 +222,12 @@ def _client_settings(call: Invocation) -> dict[str, Any]:
     files = {name: call.flags.get(name) for name in ("tls_ca", "tls_cert", "tls_key")}
     paths = {name: call.path(text) if text else "" for name, text in files.items()}
     tls = Tls(authority=paths["tls_ca"], certificate=paths["tls_cert"], key=paths["tls_key"])
-    return {"author": user_name(call.environ), "graph": call.graph_label, "tls": tls}
+    return {
+        "author": user_name(call.environ),
+        "graph": call.graph_label,
+        "tls": tls,
+        "traceparent": call.traceparent,
+    }
 
 
 class RemoteRecords:

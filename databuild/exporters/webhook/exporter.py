@@ -16,17 +16,16 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Final
 
 from databuild.errors import InvalidRequestError
-from databuild.exporters.exporter import Delivery, ReceiverError
+from databuild.exporters.exporter import Batch, Delivery, ReceiverError
 from databuild.exporters.webhook.notifications import Notification, notification_of
 from databuild.exporters.webhook.template import Template
 
 if TYPE_CHECKING:
     from databuild.event_log.reads import BuildReads
-    from databuild.v1.events_pb2 import BuildEvent
 
 _REQUEST_SECONDS: Final = 10.0
 _SEND_SECONDS: Final = 10.0
@@ -70,10 +69,10 @@ class WebhookExporter:
         self._clock = clock
         self._opener = _opener()
 
-    def send(self, events: Sequence[BuildEvent], reads: BuildReads) -> Delivery:
+    def send(self, batch: Batch, reads: BuildReads) -> Delivery:
         refusals: list[str] = []
         deadline = time.monotonic() + _SEND_SECONDS
-        for number, event in enumerate(events):
+        for number, (_, event) in enumerate(batch.events):
             if time.monotonic() > deadline:
                 return Delivery(number, refusals)
             notification = notification_of(event, self._occasions, reads)
@@ -86,7 +85,7 @@ class WebhookExporter:
                 if not number:
                     raise
                 return Delivery(number, refusals)  # the next call begins with this event, and reports the fault
-        return Delivery(len(events), refusals)
+        return Delivery(len(batch.events), refusals)
 
     def close(self) -> None:
         pass

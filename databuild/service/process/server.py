@@ -22,7 +22,6 @@ from databuild.executors.engines import Engines
 from databuild.executors.executor import ProcessExecutor
 from databuild.graph.catalog import JobCatalog
 from databuild.orchestration.build.settings import Settings
-from databuild.orchestration.telemetry.telemetry import Telemetry
 from databuild.remedies import Remedy
 from databuild.service.api.errors import detail_of
 from databuild.service.api.json_codec import to_json
@@ -77,7 +76,6 @@ async def serve(
     stop: asyncio.Event,
     force_stop: asyncio.Event | None = None,
     descriptor_limit: DescriptorLimit | None = None,
-    telemetry: Telemetry | None = None,
     engines: Engines | None = None,
     storages: Storages | None = None,
     started: Callable[[Addresses], None] = lambda _addresses: None,
@@ -94,7 +92,6 @@ async def serve(
         stop: Set to stop. Running builds then get `options.drain_seconds` to finish.
         force_stop: Set to end that time early; None for never.
         descriptor_limit: The limit on open files, which connections and processes share; None for a new one.
-        telemetry: Receives traces and metrics of builds; None for none.
         engines: The engines that builds may use; None for none. They are closed at the end.
         storages: The stores of logs; None for none but folders.
         started: Called with the addresses once both ports are open.
@@ -114,7 +111,6 @@ async def serve(
         settings=settings,
         limits=limits,
         on_event=metrics.observe,
-        telemetry=telemetry,
         engines=engines,
         storages=storages,
     )
