@@ -253,6 +253,7 @@ class _Build:
             downstream_of=request.downstream_of,
             warnings=request.warnings,
             traceparent=request.traceparent,
+            bazel_invocation_id=self._context.settings.bazel_invocation_id,
         )
 
     async def _end(self, result: BuildResult) -> None:

@@ -62,6 +62,7 @@ class Settings:
         claim_poll_seconds: Interval at which the event log is read for the end of claims of other builds.
         engine_outage_seconds: The time for which a build that is continued waits for an engine that cannot be reached.
         input_check_seconds: The time after which the inputs of a task that is about to start are looked for again.
+        bazel_invocation_id: The id of the invocation of `bazel run` that has started the process; empty if it is unknown.
         engine_retry_seconds: The time before the second attempt to reach it. It doubles with each further attempt.
     """
 
@@ -75,3 +76,4 @@ class Settings:
     engine_outage_seconds: float = 300.0
     engine_retry_seconds: float = 1.0
     input_check_seconds: float = 60.0
+    bazel_invocation_id: str = ""

@@ -154,6 +154,7 @@ class BuildOrchestrator:
         downstream_of: Sequence[str] = (),
         warnings: Sequence[str] = (),
         traceparent: str = "",
+        bazel_invocation_id: str = "",
     ) -> Awaitable[None]:
         """Emits RECEIVED, and REQUESTED for each requested partition.
 
@@ -164,6 +165,7 @@ class BuildOrchestrator:
             downstream_of: The partitions that the requested ones were made from, if the request named those instead.
             warnings: Warnings about the request, one sentence each.
             traceparent: The trace context of the caller; empty for none.
+            bazel_invocation_id: The invocation of Bazel that has started this process; empty if it is unknown.
         """
         received = build_received(
             self.requested_partitions,
@@ -173,6 +175,7 @@ class BuildOrchestrator:
             downstream_of=downstream_of,
             warnings=warnings,
             traceparent=traceparent,
+            bazel_invocation_id=bazel_invocation_id,
         )
         return self.emit(received, *map(partition_requested, dict.fromkeys(self.requested_partitions)))
 

@@ -32,6 +32,7 @@ def build_received(
     downstream_of: Sequence[str],
     warnings: Sequence[str],
     traceparent: str,
+    bazel_invocation_id: str,
 ) -> Payload:
     """Returns the first event of a build, RECEIVED."""
     received = ev.BuildRequestEvent(
@@ -43,6 +44,7 @@ def build_received(
         warnings=warnings,
         downstream_of=[pt.PartitionRef(str=ref) for ref in downstream_of],
         traceparent=traceparent,
+        bazel_invocation_id=bazel_invocation_id,
     )
     return ("build_request", received)
 
