@@ -12,7 +12,10 @@ from databuild.cli.flags.usage_error import UsageError
 if TYPE_CHECKING:
     from databuild.event_log.log import EventLog
     from databuild.exporters.export_set import ExportSet
+    from databuild.exporters.exporter import Exporter
     from databuild.exporters.webhook.template import Template
+    from databuild.model.records import JobRunRecord
+    from databuild.orchestration.logs.stored_logs import LogReader
 
 _DEFAULT_OCCASIONS = ("failure", "check")
 
@@ -21,24 +24,79 @@ def start_exports(call: Invocation, event_log: EventLog) -> ExportSet | None:
     """Begins to export the events of an event log; returns None if neither flags nor the graph want that.
 
     Raises:
-        InvalidRequestError: An address or a template cannot be used.
+        InvalidRequestError: An address, a template, or a variable of the environment cannot be used.
         UsageError: A flag is invalid.
         EventLogError: The event log failed.
     """
-    urls: Sequence[str] = call.flags["notify"] or call.catalog().notify
-    if not urls:
+    if not (exporters := open_exporters(call)):
         return None
+    exports = export_set(call, event_log, exporters)
+    exports.start()
+    return exports
+
+
+def export_set(call: Invocation, event_log: EventLog, exporters: Sequence[Exporter]) -> ExportSet:
+    """Returns exporters over an event log, which have not begun yet."""
     from databuild.event_log import liveness
     from databuild.exporters.export_set import ExportSet
+
+    return ExportSet(event_log, exporters, warn=lambda text: call.err.line(f"databuild: {text}"), liveness=liveness)
+
+
+def open_exporters(call: Invocation) -> Sequence[Exporter]:
+    """Returns the exporters that flags or the graph name.
+
+    Those that only the graph names are left out if the environment does not say where they send to.
+
+    Raises:
+        InvalidRequestError: An address, a template, or a variable of the environment cannot be used.
+        UsageError: A flag is invalid.
+    """
+    return [*_webhooks(call), *_extensions(call)]
+
+
+def _webhooks(call: Invocation) -> Sequence[Exporter]:
+    urls: Sequence[str] = call.flags["notify"] or call.catalog().notify
+    if not urls:
+        return []
     from databuild.exporters.webhook.exporter import WebhookExporter
 
     occasions = _occasions(call)
     secret = call.environ.get(SIGNING_VARIABLE, "").encode()
     template = _template(call)
-    exporters = [WebhookExporter(url, occasions, secret=secret, template=template) for url in urls]
-    exports = ExportSet(event_log, exporters, warn=lambda text: call.err.line(f"databuild: {text}"), liveness=liveness)
-    exports.start()
-    return exports
+    return [WebhookExporter(url, occasions, secret=secret, template=template) for url in urls]
+
+
+def _extensions(call: Invocation) -> Sequence[Exporter]:
+    catalog = call.catalog()
+    uris: Sequence[str] = call.flags["exporter"] or catalog.exporters
+    if not uris:
+        return []
+    from databuild.exporters.registry import ExporterOptions, check_exporter, has_endpoint, open_exporter
+
+    for uri in uris:
+        check_exporter(uri, catalog.extensions)
+    if not call.flags["exporter"]:
+        uris = [uri for uri in uris if has_endpoint(uri, call.environ)]
+    options = ExporterOptions(environ=call.environ, read_log=_LogEnds(call))
+    return [open_exporter(uri, options, catalog.extensions) for uri in dict.fromkeys(uris)]
+
+
+class _LogEnds:
+    """Reads the ends of logs, wherever they are."""
+
+    def __init__(self, call: Invocation) -> None:
+        self._call = call
+        self._reader: LogReader | None = None
+
+    def __call__(self, job_run: JobRunRecord, stream: str, max_bytes: int) -> bytes:
+        if self._reader is None:
+            from databuild.cli.backend.log_stores import storages
+            from databuild.orchestration.logs.stored_logs import LogReader
+
+            self._reader = LogReader(self._call.log_dir, storages(self._call))
+        size = self._reader.size(job_run, stream)
+        return self._reader.read(job_run, stream, max(size - max_bytes, 0), max_bytes)
 
 
 def _occasions(call: Invocation) -> Sequence[str]:

@@ -34,6 +34,7 @@ _LOCAL_FLAGS = {
     "notify": (),
     "notify_on": (),
     "notify_template": None,
+    "exporter": (),
     "exporter_seconds": 10.0,
     "exporter_failure": "warn",
 }

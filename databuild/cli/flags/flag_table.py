@@ -54,7 +54,7 @@ _READING = (
 )
 _WRITING = ("build", "retry", "cancel", "taint", "serve")
 _WITH_SINKS = (*_WRITING, "partitions")
-_WITH_STATE = (*_READING, *_WRITING, "plan")
+_WITH_STATE = (*_READING, *_WRITING, "plan", "export")
 _SERVE = ("serve",)
 _WITH_SERVER = (
     *_WRITING[:-1],
@@ -73,6 +73,7 @@ _WITH_SERVER = (
 _BUILDING = ("build", "retry")
 _PLANNING = ("build", "plan")
 _EXECUTING = (*_BUILDING, *_SERVE)
+_EXPORTING = (*_EXECUTING, "export")
 
 FLAGS = (
     Flag("state_dir", STRING, None, "The folder of the event log and of the job logs. Default: `.databuild/<graph>` in "
@@ -135,16 +136,23 @@ FLAGS = (
          value_name="FILE"),
     Flag("tls_client_key", STRING, None, "The key of that certificate, in PEM.", _EXECUTING, value_name="FILE"),
     Flag("notify", STRINGS, (), "A URL that gets notifications of builds and failed checks as CloudEvents. May be "
-         "repeated. Default: those of the graph.", _EXECUTING, value_name="URL"),
+         "repeated. Default: those of the graph.", _EXPORTING, value_name="URL"),
     Flag("notify_on", STRINGS, (), "An occasion of notifications: `end` of a build, `failure`, `first_failure` after a "
          "success, or `check` that did not pass. May be repeated. Default: those of the graph, else `failure` and "
-         "`check`.", _EXECUTING, value_name="OCCASION"),
+         "`check`.", _EXPORTING, value_name="OCCASION"),
     Flag("notify_template", STRING, None, "A JSON file that makes the bodies of notifications, with `${name}` for "
-         "facts.", _EXECUTING, value_name="FILE"),
+         "facts.", _EXPORTING, value_name="FILE"),
+    Flag("exporter", STRINGS, (), "An exporter of events: `otlp:` for OpenTelemetry, which the standard `OTEL_*` "
+         "variables configure. May be repeated. Default: those of the graph that the environment configures.",
+         _EXPORTING, value_name="URI"),
     Flag("exporter_seconds", FLOAT, 10.0, "The time after a build, or at the end of a service, to send what is left of "
-         "notifications. The next build or service sends the rest.", _EXECUTING, value_name="SECONDS"),
-    Flag("exporter_failure", ENUM, "warn", "How to handle notifications that could not be sent in time, or that were "
-         "refused: warn, or end with exit code 3.", _BUILDING, values=("warn", "fail")),
+         "events and notifications. The next build or service sends the rest.", _EXECUTING, value_name="SECONDS"),
+    Flag("exporter_seconds", FLOAT, 10.0, "The time without progress after which it gives up.", ("export",),
+         value_name="SECONDS"),
+    Flag("exporter_failure", ENUM, "warn", "How to handle events and notifications that could not be sent in time, or "
+         "that were refused: warn, or end with exit code 3.", _BUILDING, values=("warn", "fail")),
+    Flag("since", STRING, None, "Send again from there: a build, a time such as `2013-01-01T08:00:00Z`, or a duration "
+         "such as `2h`. Default: send what was not sent yet.", ("export",), value_name="TIME|BUILD"),
     Flag("log_store", STRING, None, "The place of the logs of jobs: a folder that machines share, or "
          "`s3://BUCKET/PATH`, `gs://...` or `az://...`. Default: that of the graph, else the state directory.",
          _EXECUTING, value_name="URI"),

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final
 
 from databuild.errors import InvalidRequestError
 from databuild.exporters.exporter import Batch, Delivery, ReceiverError
+from databuild.exporters.http_requests import fault_of, opener
 from databuild.exporters.webhook.notifications import Notification, notification_of
 from databuild.exporters.webhook.template import Template
 
@@ -32,7 +33,6 @@ _SEND_SECONDS: Final = 10.0
 """The time after which `send` returns between two requests."""
 
 _TYPE_PREFIX: Final = "databuild."
-_MAX_REASON: Final = 200
 _TRY_AGAIN: Final = frozenset({408, 425, 429})
 """Statuses below 500 with which a receiver asks for the same request later."""
 
@@ -67,7 +67,7 @@ class WebhookExporter:
         self._secret = secret
         self._template = template
         self._clock = clock
-        self._opener = _opener()
+        self._opener = opener()
 
     def send(self, batch: Batch, reads: BuildReads) -> Delivery:
         refusals: list[str] = []
@@ -116,9 +116,7 @@ class WebhookExporter:
                 return f"{reason}, for {notification.kind} of build {notification.build_request_id}"
             raise ReceiverError(reason) from error
         except (OSError, http.client.HTTPException) as error:
-            cause = error.reason if isinstance(error, urllib.error.URLError) else error
-            text = cause.strerror if isinstance(cause, OSError) and cause.strerror else str(cause)
-            raise ReceiverError((text or type(cause).__name__)[:_MAX_REASON]) from error
+            raise ReceiverError(fault_of(error)) from error
 
     def _signature(self, notification_id: str, body: bytes) -> Mapping[str, str]:
         """Returns the headers of Standard Webhooks; only the id without a secret."""
@@ -157,17 +155,3 @@ def _attributes(notification: Notification) -> dict[str, str]:
         "subject": notification.build_request_id,
         "time": notification.time,
     }
-
-
-def _opener() -> urllib.request.OpenerDirector:
-    """Returns an opener that follows no redirections: requests go only to the address that was configured."""
-    opener = urllib.request.OpenerDirector()
-    for handler in (
-        urllib.request.ProxyHandler(),
-        urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(),
-        urllib.request.HTTPErrorProcessor(),
-        urllib.request.HTTPDefaultErrorHandler(),
-    ):
-        opener.add_handler(handler)
-    return opener

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
-from databuild.model.end_counts import count_ends
 from databuild.v1 import events_pb2 as ev
 
 Attributes = Mapping[str, str | int]
@@ -62,6 +61,8 @@ class OpenTelemetry:
         return self._tracer.start_as_current_span(name, attributes=attributes)
 
     def observe(self, event: ev.BuildEvent) -> None:
+        from databuild.model.end_counts import count_ends
+
         count_ends(event, self)
 
     def build_ended(self, status: str) -> None:
