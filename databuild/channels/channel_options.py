@@ -5,11 +5,12 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import grpc
 
 from databuild.errors import InvalidRequestError
+from databuild.model.client_tls import ClientTls
 
 _UNLIMITED: Final = -1
 
@@ -29,26 +30,13 @@ _OPTIONS: Final = (
 )
 
 
-class ClientFiles(Protocol):
-    """Files of a TLS client, in PEM. Empty paths mean none."""
-
-    @property
-    def authority(self) -> str: ...
-
-    @property
-    def certificate(self) -> str: ...
-
-    @property
-    def key(self) -> str: ...
-
-
 def options_of(target: str) -> Sequence[tuple[str, Any]]:
     """Returns the options of a channel to a host and port."""
     # gRPC would send even connections to this machine through the proxy that `http_proxy` names.
     return [*_OPTIONS, ("grpc.enable_http_proxy", 0 if _is_loopback(target) else 1)]
 
 
-def credentials_of(tls: ClientFiles) -> grpc.ChannelCredentials:
+def credentials_of(tls: ClientTls) -> grpc.ChannelCredentials:
     """Returns the credentials of a channel.
 
     Raises:

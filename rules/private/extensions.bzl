@@ -22,10 +22,17 @@ _STORAGE_OF_SCHEME = {
 
 # The extension that serves each scheme of exporters; databuild/exporters/registry.py has the same.
 _EXPORTER_OF_SCHEME = {
+    "bes": "bes",
     "otlp": "otlp",
 }
 
+# The form of the address after the scheme, for exporters whose address is not in the environment.
+_EXPORTER_ADDRESSES = {
+    "bes": "grpc://HOST:PORT",
+}
+
 _EXPORTERS = {
+    "bes": Label("//databuild/exporters/bes:extension"),
     "otlp": Label("//databuild/exporters/otlp:extension"),
 }
 
@@ -79,11 +86,12 @@ def check_extensions(label, executor, executors, log_store, storage, exporters):
         _check_scheme(label, "log_store", log_store, "an absolute path", _STORAGE_OF_SCHEME)
 
     for uri in exporters:
-        if uri not in [scheme + ":" for scheme in _EXPORTER_OF_SCHEME]:
+        scheme, _, address = uri.partition(":")
+        if ":" not in uri or bool(address) != (scheme in _EXPORTER_ADDRESSES) or scheme not in _EXPORTER_OF_SCHEME:
             fail("exporters of {} has {}; there is {}".format(
                 label,
                 repr(uri),
-                " and ".join([scheme + ":" for scheme in _EXPORTER_OF_SCHEME]),
+                " and ".join([name + ":" + _EXPORTER_ADDRESSES.get(name, "") for name in _EXPORTER_OF_SCHEME]),
             ))
 
 def _check_names(label, attribute, names, known):

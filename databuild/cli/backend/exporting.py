@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from databuild.cli.backend.engines import client_tls, credential_helper, headers_of
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.backend.job_environment import SIGNING_VARIABLE
+from databuild.cli.flags.exit_codes import exit_code_of
 from databuild.cli.flags.usage_error import UsageError
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from databuild.model.records import JobRunRecord
     from databuild.orchestration.logs.stored_logs import LogReader
 
+_BES = "bes:"
 _DEFAULT_OCCASIONS = ("failure", "check")
 
 
@@ -70,6 +73,8 @@ def _webhooks(call: Invocation) -> Sequence[Exporter]:
 def _extensions(call: Invocation) -> Sequence[Exporter]:
     catalog = call.catalog()
     uris: Sequence[str] = call.flags["exporter"] or catalog.exporters
+    if call.flags.get("bes_results_url") and not any(uri.startswith(_BES) for uri in uris):
+        raise UsageError(f"--bes_results_url needs --exporter={_BES}grpc://HOST:PORT", call.command)
     if not uris:
         return []
     from databuild.exporters.registry import ExporterOptions, check_exporter, has_endpoint, open_exporter
@@ -78,8 +83,25 @@ def _extensions(call: Invocation) -> Sequence[Exporter]:
         check_exporter(uri, catalog.extensions)
     if not call.flags["exporter"]:
         uris = [uri for uri in uris if has_endpoint(uri, call.environ)]
-    options = ExporterOptions(environ=call.environ, read_log=_LogEnds(call))
+    logs = _LogEnds(call)
+    options = ExporterOptions(
+        environ=call.environ,
+        log_place=logs.place,
+        read_log=logs.read,
+        exit_code_of=exit_code_of,
+        headers=headers_of(call, "bes_header"),
+        credential_helper=credential_helper(call),
+        tls=client_tls(call),
+    )
     return [open_exporter(uri, options, catalog.extensions) for uri in dict.fromkeys(uris)]
+
+
+def print_results_url(call: Invocation, build_request_id: str) -> None:
+    """Prints the address of the page of a build if a flag says where pages are."""
+    if base := call.flags["bes_results_url"]:
+        from databuild.model.bes_invocation import results_url
+
+        call.err.line(f"databuild: results: {results_url(base, build_request_id)}")
 
 
 class _LogEnds:
@@ -89,14 +111,21 @@ class _LogEnds:
         self._call = call
         self._reader: LogReader | None = None
 
-    def __call__(self, job_run: JobRunRecord, stream: str, max_bytes: int) -> bytes:
+    def place(self, job_run: JobRunRecord, stream: str) -> str:
+        return self._logs().place(job_run, stream)
+
+    def read(self, job_run: JobRunRecord, stream: str, max_bytes: int) -> bytes:
+        reader = self._logs()
+        size = reader.size(job_run, stream)
+        return reader.read(job_run, stream, max(size - max_bytes, 0), max_bytes)
+
+    def _logs(self) -> LogReader:
         if self._reader is None:
             from databuild.cli.backend.log_stores import storages
             from databuild.orchestration.logs.stored_logs import LogReader
 
             self._reader = LogReader(self._call.log_dir, storages(self._call))
-        size = self._reader.size(job_run, stream)
-        return self._reader.read(job_run, stream, max(size - max_bytes, 0), max_bytes)
+        return self._reader
 
 
 def _occasions(call: Invocation) -> Sequence[str]:

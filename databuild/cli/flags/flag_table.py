@@ -128,13 +128,13 @@ FLAGS = (
          "graph.", _EXECUTING, value_name="URI"),
     Flag("remote_header", STRINGS, (), "A header for all requests to the engine. May be repeated.", _EXECUTING,
          value_name="NAME=VALUE"),
-    Flag("credential_helper", STRING, None, "A program that prints headers for requests to the engine, by the "
-         "protocol of Bazel's flag of that name.", _EXECUTING, value_name="FILE"),
-    Flag("tls_certificate", STRING, None, "The root certificate for the certificate of the engine, in PEM. Default: "
-         "the public roots.", _EXECUTING, value_name="FILE"),
-    Flag("tls_client_certificate", STRING, None, "The client certificate to present to the engine, in PEM.", _EXECUTING,
+    Flag("credential_helper", STRING, None, "A program that prints headers for requests to the engine, and to a Build "
+         "Event Service, by the protocol of Bazel's flag of that name.", _EXPORTING, value_name="FILE"),
+    Flag("tls_certificate", STRING, None, "The root certificate for their certificates, in PEM. Default: the public "
+         "roots.", _EXPORTING, value_name="FILE"),
+    Flag("tls_client_certificate", STRING, None, "The client certificate to present to them, in PEM.", _EXPORTING,
          value_name="FILE"),
-    Flag("tls_client_key", STRING, None, "The key of that certificate, in PEM.", _EXECUTING, value_name="FILE"),
+    Flag("tls_client_key", STRING, None, "The key of that certificate, in PEM.", _EXPORTING, value_name="FILE"),
     Flag("notify", STRINGS, (), "A URL that gets notifications of builds and failed checks as CloudEvents. May be "
          "repeated. Default: those of the graph.", _EXPORTING, value_name="URL"),
     Flag("notify_on", STRINGS, (), "An occasion of notifications: `end` of a build, `failure`, `first_failure` after a "
@@ -143,8 +143,12 @@ FLAGS = (
     Flag("notify_template", STRING, None, "A JSON file that makes the bodies of notifications, with `${name}` for "
          "facts.", _EXPORTING, value_name="FILE"),
     Flag("exporter", STRINGS, (), "An exporter of events: `otlp:` for OpenTelemetry, which the standard `OTEL_*` "
-         "variables configure. May be repeated. Default: those of the graph that the environment configures.",
-         _EXPORTING, value_name="URI"),
+         "variables configure, or `bes:grpc://HOST:PORT` for a Build Event Service, `bes:grpcs://` with TLS. May be "
+         "repeated. Default: those of the graph that have an address.", _EXPORTING, value_name="URI"),
+    Flag("bes_header", STRINGS, (), "A header for all requests to a Build Event Service. May be repeated.", _EXPORTING,
+         value_name="NAME=VALUE"),
+    Flag("bes_results_url", STRING, None, "The beginning of the addresses of builds in the user interface of the Build "
+         "Event Service. The address of the build is printed first and last.", _BUILDING, value_name="URL"),
     Flag("exporter_seconds", FLOAT, 10.0, "The time after a build, or at the end of a service, to send what is left of "
          "events and notifications. The next build or service sends the rest.", _EXECUTING, value_name="SECONDS"),
     Flag("exporter_seconds", FLOAT, 10.0, "The time without progress after which it gives up.", ("export",),

@@ -18,7 +18,7 @@ from databuild.channels.channel_options import credentials_of, options_of
 from databuild.channels.request_headers import RequestHeaders
 from databuild.executors.reapi.limits import TRANSIENT, Limits, Outage
 from databuild.executors.reapi.methods import Method
-from databuild.executors.registry import ClientTls
+from databuild.model.client_tls import ClientTls
 
 _Request = TypeVar("_Request", bound=Message)
 _Response = TypeVar("_Response", bound=Message)
@@ -26,6 +26,7 @@ _Response = TypeVar("_Response", bound=Message)
 Call: TypeAlias = "grpc.aio.UnaryStreamCall[Any, _Response]"
 
 _STREAMS_PER_CONNECTION: Final = 100
+
 
 class _Streams:
     """A connection for streams, and how many it has."""

@@ -10,12 +10,13 @@ from typing import Final
 
 import grpc
 
+from databuild.channels.address import parse_address
+from databuild.channels.request_headers import CredentialHelperError, RequestHeaders
 from databuild.errors import ExecutorError, InvalidRequestError
 from databuild.executors.command_size import CommandSize
 from databuild.executors.executor import Capabilities, Capacity, Placement, ProcessResult, ProcessSpec
 from databuild.executors.reapi import remote_execution_pb2 as api
 from databuild.executors.reapi.actions import Actions
-from databuild.channels.address import parse_address
 from databuild.executors.reapi.blob_store import BlobStore
 from databuild.executors.reapi.code_store import CodeStore
 from databuild.executors.reapi.code_tree import CodeTrees
@@ -24,7 +25,6 @@ from databuild.executors.reapi.handshake import check_capabilities, connection_f
 from databuild.executors.reapi.limits import Limits
 from databuild.executors.reapi.methods import GET_CAPABILITIES
 from databuild.executors.reapi.remote_run import LostError, RefusedError, RemoteRun, TimedOutError, operation_of
-from databuild.channels.request_headers import CredentialHelperError, RequestHeaders
 from databuild.executors.reapi.results import ReportLostError, Results
 from databuild.executors.reapi.times import duration_seconds
 from databuild.executors.registry import ExecutorOptions

@@ -31,9 +31,9 @@ from databuild.exporters.exporter import Batch, Delivery, ReceiverError
 from databuild.model.lifecycle import BUILD_ENDS, OPERATIONS
 
 if TYPE_CHECKING:
-    from databuild.channels.channel_options import ClientFiles
     from databuild.event_log.reads import BuildReads
     from databuild.exporters.bes.run_results import RunLogs
+    from databuild.model.client_tls import ClientTls
     from databuild.v1.events_pb2 import BuildEvent
 
 _LIFECYCLE: Final = "/google.devtools.build.v1.PublishBuildEvent/PublishLifecycleEvent"
@@ -88,7 +88,7 @@ class BesExporter:
         headers: Mapping[str, str],
         credential_helper: str,
         environ: Mapping[str, str],
-        tls: ClientFiles,
+        tls: ClientTls,
         logs: RunLogs,
         exit_code_of_error: Callable[[BaseException], int],
     ) -> None:
@@ -241,9 +241,7 @@ class BesExporter:
             self._acknowledged[name] = build.upload.acknowledged
             build.upload.cancel()
 
-    def _publish(
-        self, requests: Sequence[bes.PublishLifecycleEventRequest], headers: Headers, deadline: float
-    ) -> None:
+    def _publish(self, requests: Sequence[bes.PublishLifecycleEventRequest], headers: Headers, deadline: float) -> None:
         method = self._open_channel().unary_unary(
             _LIFECYCLE,
             request_serializer=bes.PublishLifecycleEventRequest.SerializeToString,

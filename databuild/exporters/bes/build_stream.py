@@ -21,10 +21,10 @@ from databuild.exporters.bes.opening import opening, requested_pattern
 from databuild.exporters.bes.run_results import (
     RunLogs,
     abortion_of,
-    files_of,
     has_run,
     result_of,
     result_of_check,
+    run_of,
     started_of,
     status_of,
 )
@@ -195,7 +195,8 @@ class BuildStream:
             return
         status = status_of(job, remote=self._remote)
         result = result_of(event, status, placement)
-        files = files_of(self._logs, job.job_run_id, self._log_store)
+        job_run = run_of(event, self._log_store)
+        files = self._logs.files(job_run)
         result.test_action_output.extend(files)
         target.add_result(number, job.attempt, status, started_of(event), event.time, job.duration_seconds)
         target.cpu_seconds += job.cpu_seconds
@@ -203,7 +204,7 @@ class BuildStream:
         if status != bep.PASSED:
             target.fault = job.failure.message
             target.add_failed_logs(files)
-            lines += [job.failure.message, *self._logs.end(job.job_run_id, self._log_store).splitlines()]
+            lines += [job.failure.message, *self._logs.end(job_run)]
         yield self._announce((result_id,), lines)
         yield bep.BuildEvent(id=result_id, test_result=result)
 
@@ -218,7 +219,6 @@ class BuildStream:
         target.runs += 1
         result_id = stream_ids.test_result(label, target.runs, 1)
         result = result_of_check(event)
-        result.test_action_output.extend(files_of(self._logs, event.check.job_run_id, self._log_store))
         target.add_result(target.runs, 1, result.status, event.time, event.time, 0.0)
         lines = [] if check.passed else [f"FAILED {label}: {result.status_details}"]
         if known:
@@ -232,7 +232,7 @@ class BuildStream:
         end = event.build_request
         succeeded = end.status == ev.BUILD_STATUS_COMPLETED
         if self._pattern is not None:
-            # What planning had found so far is not announced, and so not told.
+            # The tasks that planning had found so far were not announced, so they need not come.
             reason = bep.Aborted.USER_INTERRUPTED
             if end.status == ev.BUILD_STATUS_FAILED:
                 reason = bep.Aborted.ANALYSIS_FAILURE
@@ -250,12 +250,8 @@ class BuildStream:
         lines = [f"build {event.build_request_id} {BUILD.name(end.status)}{f': {text}' if text else ''}"]
         yield _progress(self._progress, (), lines)
         children = (stream_ids.BUILD_METRICS,)
-        yield bep.BuildEvent(
-            id=stream_ids.BUILD_FINISHED, children=children, finished=finished(event, self.exit_code)
-        )
-        measured = metrics(
-            self._progression, self._targets.by_label.values(), self._targets.tasks(), event.time
-        )
+        yield bep.BuildEvent(id=stream_ids.BUILD_FINISHED, children=children, finished=finished(event, self.exit_code))
+        measured = metrics(self._progression, self._targets.by_label.values(), self._targets.tasks(), event.time)
         yield bep.BuildEvent(id=stream_ids.BUILD_METRICS, build_metrics=measured, last_message=True)
 
     def _complete(self, target: Target, *, success: bool) -> Iterator[bep.BuildEvent]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from databuild.exporters.bes import build_event_stream_pb2 as bep
 from databuild.exporters.bes import stream_ids
-from databuild.exporters.bes.invocation import invocation_of
+from databuild.model.bes_invocation import invocation_of
 from databuild.model.build_options import BuildOptions
 from databuild.model.executor_uri import LOCAL
 from databuild.v1 import events_pb2 as ev

@@ -9,8 +9,8 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.wrappers_pb2 import Int32Value
 
 from databuild.exporters.bes import publish_build_event_pb2 as bes
-from databuild.exporters.bes.invocation import invocation_of
 from databuild.exporters.bes.opening import COMMAND
+from databuild.model.bes_invocation import invocation_of
 
 if TYPE_CHECKING:
     from google.protobuf.timestamp_pb2 import Timestamp

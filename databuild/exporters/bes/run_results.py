@@ -2,47 +2,82 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from databuild.errors import StorageError
 from databuild.exporters.bes import build_event_stream_pb2 as bep
 from databuild.model.enum_names import severity_name
+from databuild.model.records import JobRunRecord
+from databuild.model.statuses import JOB
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+_STREAMS: Final = ("stdout", "stderr")
+_MAX_BYTES: Final = 4096
+_MAX_LINES: Final = 12
+"""The size of the end of a log that a failed job run shows."""
 
-STREAMS: Final = ("stdout", "stderr")
 
+class RunLogs:
+    """The logs of job runs, which may be files of this machine or objects in a store."""
 
-class RunLogs(Protocol):
-    """The logs of job runs."""
-
-    def uri(self, job_run_id: str, stream: str, log_store: str) -> str:
-        """Returns the URI of a log; empty if the job run has none.
+    def __init__(
+        self, place: Callable[[JobRunRecord, str], str], read: Callable[[JobRunRecord, str, int], bytes]
+    ) -> None:
+        """Reads nothing yet.
 
         Args:
-            job_run_id: The job run.
-            stream: One of STREAMS.
-            log_store: The place of the logs of the build; empty for the state directory.
+            place: Returns the path or the URI of a log.
+            read: Returns the end of a log, up to a number of bytes. It may raise OSError and StorageError.
         """
-        ...
+        self._place = place
+        self._read = read
 
-    def end(self, job_run_id: str, log_store: str) -> str:
-        """Returns the last lines of the output of a job run; empty if there is none, or if it cannot be read."""
-        ...
+    def files(self, job_run: JobRunRecord) -> Sequence[bep.File]:
+        """Returns the logs of a job run that are not empty."""
+        return [file for stream in _STREAMS for file in self._files(job_run, stream)]
+
+    def end(self, job_run: JobRunRecord) -> Sequence[str]:
+        """Returns the last lines of the errors of a job run, or of its output; empty if they cannot be read."""
+        for stream in reversed(_STREAMS):
+            try:
+                text = self._read(job_run, stream, _MAX_BYTES).decode(errors="replace")
+            except (OSError, StorageError):
+                text = ""
+            if text.strip():
+                return text.splitlines()[-_MAX_LINES:]
+        return ()
+
+    def _files(self, job_run: JobRunRecord, stream: str) -> Iterator[bep.File]:
+        place = self._place(job_run, stream)
+        size = job_run.stdout_bytes if stream == "stdout" else job_run.stderr_bytes
+        if "://" not in place:
+            with contextlib.suppress(OSError):  # job runs without output have no file
+                yield bep.File(name=stream, uri=Path(place).absolute().as_uri(), length=Path(place).stat().st_size)
+        elif size != 0:
+            yield bep.File(name=stream, uri=place, length=size or 0)
 
 
-class NoLogs:
-    """`RunLogs` of a process that knows no place of logs."""
-
-    def uri(self, job_run_id: str, stream: str, log_store: str) -> str:  # noqa: ARG002 (the names of the Protocol)
-        return ""
-
-    def end(self, job_run_id: str, log_store: str) -> str:  # noqa: ARG002 (the names of the Protocol)
-        return ""
+def run_of(event: ev.BuildEvent, log_store: str) -> JobRunRecord:
+    """Returns the part of the record of a job run that its logs need, from the event of its end."""
+    job = event.job
+    return JobRunRecord(
+        job_run_id=job.job_run_id,
+        build_request_id=event.build_request_id,
+        number=0,
+        task_id=job.task_id,
+        job_label=job.job_label,
+        attempt=job.attempt,
+        status=JOB.name(job.status),
+        log_store=log_store,
+        stdout_bytes=job.stdout_bytes if job.HasField("stdout_bytes") else None,
+        stderr_bytes=job.stderr_bytes if job.HasField("stderr_bytes") else None,
+    )
 
 
 def started_of(event: ev.BuildEvent) -> Timestamp:
@@ -115,9 +150,3 @@ def result_of_check(event: ev.BuildEvent) -> bep.TestResult:
         test_attempt_start=event.time,
         test_attempt_start_millis_epoch=event.time.ToMilliseconds(),
     )
-
-
-def files_of(logs: RunLogs, job_run_id: str, log_store: str) -> Sequence[bep.File]:
-    """Returns the logs of a job run."""
-    uris = {stream: logs.uri(job_run_id, stream, log_store) for stream in STREAMS}
-    return [bep.File(name=stream, uri=uri) for stream, uri in uris.items() if uri]

@@ -16,12 +16,19 @@ if TYPE_CHECKING:
 _MAX_LOGS: Final = 20
 """The maximum number of logs of failed runs in a summary."""
 
-_RANKS: Final[tuple[bep.TestStatus, ...]] = (bep.NO_STATUS, bep.PASSED, bep.INCOMPLETE, bep.REMOTE_FAILURE, bep.TIMEOUT, bep.FAILED)
+_RANKS: Final[tuple[bep.TestStatus, ...]] = (
+    bep.NO_STATUS,
+    bep.PASSED,
+    bep.INCOMPLETE,
+    bep.REMOTE_FAILURE,
+    bep.TIMEOUT,
+    bep.FAILED,
+)
 """Statuses, from the least to the most important."""
 
 
 class Target:
-    """What a stream has told about a job or a check so far, and what it has yet to tell.
+    """The facts about a job or a check that its stream has not sent yet, and those that its summary needs.
 
     Attributes:
         label: The label.

@@ -62,8 +62,8 @@ class Settings:
         claim_poll_seconds: Interval at which the event log is read for the end of claims of other builds.
         engine_outage_seconds: The time for which a build that is continued waits for an engine that cannot be reached.
         input_check_seconds: The time after which the inputs of a task that is about to start are looked for again.
-        bazel_invocation_id: The id of the invocation of `bazel run` that has started the process; empty if it is unknown.
         engine_retry_seconds: The time before the second attempt to reach it. It doubles with each further attempt.
+        bazel_invocation_id: The id of the invocation of `bazel run` that has started the process; empty if unknown.
     """
 
     working_directory: str
