@@ -276,7 +276,7 @@ def masked(stream: Stream) -> list[BuildEvent]:
 
 
 def test_the_command_line_a_service_and_the_client_send_the_same(graph: ScriptGraph, server: BesServer) -> None:
-    sent = []
+    sent: list[list[BuildEvent]] = []
 
     def take() -> None:
         number = len(sent)
