@@ -44,7 +44,7 @@ _ENDPOINTS: Final[Mapping[str, Sequence[str]]] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExporterOptions:
-    """What exporters get from their process.
+    """The part of a process that exporters use.
 
     Attributes:
         environ: The environment, which configures them.
@@ -97,7 +97,7 @@ def open_exporter(uri: str, options: ExporterOptions, import_paths: Mapping[str,
 
     Args:
         uri: Its URI.
-        options: What it gets from the process.
+        options: The part of the process that it uses.
         import_paths: The directories of the packages of each extension that the graph names, by extension.
 
     Raises:

@@ -10,12 +10,14 @@ import sys
 
 LEFT_OUT = {
     "build_request_id",
+    "config_calls",
     "cpu_seconds",
     "duration_seconds",
     "event_id",
     "peak_memory_bytes",
     "sequence",
     "time",
+    "traceparent",
     "worker_id",
     "worker_request",
 }

@@ -68,7 +68,7 @@ class OtlpReceiver:
         self._grpc.stop(0).wait()
 
     def take(self, signal: str, request: Any, headers: Mapping[str, str]) -> int:
-        """Takes a request; returns the status of HTTP with which it is answered."""
+        """Keeps or refuses a request; returns the status of HTTP of the answer."""
         time.sleep(self.seconds)
         with self._lock:
             self.headers.append(headers)

@@ -112,7 +112,7 @@ class BuildTrace:
         self._closing: _Run | None = None
 
     def advance(self, event: ev.BuildEvent) -> list[Span]:
-        """Takes the next event, and returns the spans that it completes."""
+        """Advances by the next event, and returns the spans that it completes."""
         self.last_sequence = event.sequence
         self.ended_runs = []
         spans: list[Span] = []
@@ -322,9 +322,9 @@ class BuildTrace:
             status=_status(end.failure.message) if failed else Status(),
             events=run.events,
             parent=span_of_build(self._build),
+            links=run.links,
+            dropped_links=run.dropped_links,
         )
-        span.links.extend(run.links)
-        span.dropped_links_count = run.dropped_links
         spans.append(span)
 
     def _span(
@@ -338,6 +338,8 @@ class BuildTrace:
         status: Status,
         events: _SpanEvents | None = None,
         parent: str | None = None,
+        links: Sequence[Span.Link] = (),
+        dropped_links: int = 0,
     ) -> Span:
         assert self.trace is not None
         parent = span_of_build(self._build) if parent is None else parent
@@ -352,6 +354,8 @@ class BuildTrace:
             attributes=key_values({"databuild.build_request_id": self._build, **(attributes or {})}),
             events=events.events if events is not None else (),
             dropped_events_count=events.dropped if events is not None else 0,
+            links=links,
+            dropped_links_count=dropped_links,
             status=status,
             flags=_SAMPLED_WITH_KNOWN_PARENT,
         )
