@@ -78,6 +78,9 @@ class BesServer:
         breaks_after: The number of events after which a call breaks; None for never. It applies once.
         acknowledges_at_end: True to acknowledge nothing before the stream is half closed.
         acknowledges: False to acknowledge nothing.
+        skips: The number of the event whose acknowledgement is left out, once; None for none.
+        wants: A header that each call must have, and its value; None for none.
+        has_lifecycle: False to implement no lifecycle events.
         seconds: The time that each event takes.
     """
 
@@ -92,6 +95,9 @@ class BesServer:
         self.breaks_after: int | None = None
         self.acknowledges_at_end = False
         self.acknowledges = True
+        self.skips: int | None = None
+        self.wants: tuple[str, str] | None = None
+        self.has_lifecycle = True
         self.seconds = 0.0
         self._lock = threading.Lock()
         self._server = grpc.server(ThreadPoolExecutor(20))
@@ -130,6 +136,8 @@ class BesServer:
         self, request: bes.PublishLifecycleEventRequest, context: grpc.ServicerContext
     ) -> Empty:
         self._enter(context)
+        if not self.has_lifecycle:
+            context.abort(grpc.StatusCode.UNIMPLEMENTED, "there is no such method")
         self.project_ids.add(request.project_id)
         ordered = request.build_event
         stream_id, kind = ordered.stream_id, ordered.event.WhichOneof("event") or ""
@@ -169,6 +177,8 @@ class BesServer:
             )
             if self.acknowledges_at_end:
                 delayed.append(response)
+            elif ordered.sequence_number == self.skips:
+                self.skips = None
             elif self.acknowledges:
                 yield response
         if stream is not None and stream.finished:
@@ -181,7 +191,9 @@ class BesServer:
         with self._lock:
             self.project_ids.add(request.project_id)
             begun = self.lifecycle.get((stream_id.build_id, stream_id.invocation_id), [])
-            if stream_id.component != bes.StreamId.TOOL or (1, "invocation_attempt_started") not in begun:
+            if stream_id.component != bes.StreamId.TOOL or (
+                self.has_lifecycle and (1, "invocation_attempt_started") not in begun
+            ):
                 fault = "a stream that was not begun"
             stream = self.streams.setdefault(stream_id.invocation_id, Stream())
             try:
@@ -196,5 +208,7 @@ class BesServer:
 
     def _enter(self, context: grpc.ServicerContext) -> None:
         self.headers.append({name: str(value) for name, value in context.invocation_metadata()})
+        if self.wants is not None and self.wants[1] != self.headers[-1].get(self.wants[0]):
+            context.abort(grpc.StatusCode.UNAUTHENTICATED, "who are you?")
         if self.refuses is not None:
             context.abort(self.refuses, "not here")
