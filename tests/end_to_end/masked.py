@@ -9,6 +9,7 @@ import re
 import sys
 
 LEFT_OUT = {
+    "bazel_invocation_id",
     "build_request_id",
     "config_calls",
     "cpu_seconds",

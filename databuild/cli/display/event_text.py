@@ -28,6 +28,7 @@ _MASKED_FIELDS = frozenset(
         "worker_id",
         "worker_request",
         "traceparent",
+        "bazel_invocation_id",
         "config_calls",
     }
 )

@@ -115,10 +115,13 @@ def metrics(progression: Progression, jobs: Iterable[Target], tasks: int, end: T
 
 def _action_data(job: Target) -> bep.BuildMetrics.ActionSummary.ActionData:
     first, last = job.times()
-    data = bep.BuildMetrics.ActionSummary.ActionData(mnemonic=job.label, actions_executed=job.executed)
+    data = bep.BuildMetrics.ActionSummary.ActionData(
+        mnemonic=job.label,
+        actions_executed=job.executed,
+        first_started_ms=first.ToMilliseconds() if first else 0,
+        last_ended_ms=last.ToMilliseconds() if last else 0,
+    )
     data.user_time.FromNanoseconds(int(job.cpu_seconds * 1e9))
-    if first is not None and last is not None:
-        data.first_started_ms, data.last_ended_ms = first.ToMilliseconds(), last.ToMilliseconds()
     return data
 
 
