@@ -20,8 +20,9 @@ NONE: Final = "no exporter"
 WEBHOOK: Final = "notifications"
 OTLP_HTTP: Final = "OpenTelemetry, HTTP"
 OTLP_GRPC: Final = "OpenTelemetry, gRPC"
+BES: Final = "Build Event Service"
 
-EXPORTERS: Final = (WEBHOOK, OTLP_HTTP, OTLP_GRPC)
+EXPORTERS: Final = (WEBHOOK, OTLP_HTTP, OTLP_GRPC, BES)
 
 
 class _ExportingBuild(Build):
@@ -55,7 +56,7 @@ def compare_exporters(session: Session, _: Mapping[str, Measurement]) -> Iterato
 
         def build(name: str, variables: Mapping[str, str], *flags: str) -> Contestant:
             folder = session.folder / SCENARIO / name.replace(" ", "-")
-            graph = Graph(folder, shape, session.job, extensions=("otlp",))
+            graph = Graph(folder, shape, session.job, extensions=("bes", "otlp"))
             return _ExportingBuild(name, graph, session.parallelism, variables, flags)
 
         otlp = "--exporter=otlp:"
@@ -66,6 +67,7 @@ def compare_exporters(session: Session, _: Mapping[str, Measurement]) -> Iterato
             build(WEBHOOK, {}, f"--notify={addresses['http']}/hook", "--notify_on=end"),
             build(OTLP_HTTP, http, otlp),
             build(OTLP_GRPC, grpc, otlp),
+            build(BES, {}, f"--exporter=bes:{addresses['grpc'].replace('http:', 'grpc:')}"),
         ]
         for measurement in session.measure(SCENARIO, contestants):
             yield Row(

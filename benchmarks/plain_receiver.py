@@ -8,10 +8,13 @@ from __future__ import annotations
 import json
 import sys
 import threading
+from collections.abc import Iterator
 from concurrent import futures
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import grpc
+
+from databuild.exporters.bes import publish_build_event_pb2 as bes
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -26,8 +29,22 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class _Export(grpc.GenericRpcHandler):  # type: ignore[misc]
-    def service(self, _details: grpc.HandlerCallDetails, /) -> grpc.RpcMethodHandler:
+    def service(self, details: grpc.HandlerCallDetails, /) -> grpc.RpcMethodHandler:
+        if details.method.endswith("/PublishBuildToolEventStream"):
+            return grpc.stream_stream_rpc_method_handler(
+                _acknowledge,
+                bes.PublishBuildToolEventStreamRequest.FromString,
+                bes.PublishBuildToolEventStreamResponse.SerializeToString,
+            )
         return grpc.unary_unary_rpc_method_handler(lambda _request, _context: b"")
+
+
+def _acknowledge(
+    requests: Iterator[bes.PublishBuildToolEventStreamRequest], _context: grpc.ServicerContext
+) -> Iterator[bes.PublishBuildToolEventStreamResponse]:
+    for request in requests:
+        event = request.ordered_build_event
+        yield bes.PublishBuildToolEventStreamResponse(stream_id=event.stream_id, sequence_number=event.sequence_number)
 
 
 def main() -> None:
