@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from benchmarks import engines, event_logs, peer_tools, planning, records, services
+from benchmarks import engines, event_logs, exporters, peer_tools, planning, records, services
 from benchmarks.execution import HUGE, execute, execute_huge
 from benchmarks.rows import Row
 from benchmarks.session import Measurement, Session
@@ -37,6 +37,7 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     records.SCENARIO: records.read,
     services.SCENARIO: services.serve,
     engines.SCENARIO: engines.compare_clients,
+    exporters.SCENARIO: exporters.compare_exporters,
     HUGE: execute_huge,
     peer_tools.SCENARIO: peer_tools.compare_peers,
 }

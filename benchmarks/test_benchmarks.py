@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.exporters import EXPORTERS, NONE
 from benchmarks.noop_job import NoopJob, ProcessCount, make_noop_job
 from benchmarks.other_tools import installed_tools
 from benchmarks.pages import PAGES
@@ -149,6 +150,7 @@ def test_each_row_is_there(report: dict[str, Any]) -> None:
         "Dask: executor",
         "Dask: build",
     ]
+    expected["exporters", QUICK.exported_tasks] = [NONE, *EXPORTERS]
     assert names == expected
 
 
@@ -162,7 +164,7 @@ def test_as_many_processes_start_as_there_are_tasks(report: dict[str, Any]) -> N
         started = tasks[key] if runs else 0
         if measured["scenario"] == "event log" and measured["name"].endswith(("processes", "without claims")):
             started = measured["tasks"]
-        if measured["scenario"] in {"service", "engines"}:
+        if measured["scenario"] in {"service", "engines", "exporters"}:
             started = measured["tasks"]
         if measured["name"] == SUBMISSIONS:
             continue  # what waits when all are answered is cancelled
@@ -177,7 +179,7 @@ def test_the_numbers_that_a_row_should_have_are_there(report: dict[str, Any]) ->
         assert measured["name"] == "raw limit" or measured["peak_memory_bytes"] > 1 << 20
         of_log = measured["scenario"] == "event log"
         assert (measured["events_per_second"] is not None) == (of_log or measured["name"] == "DataBuild build")
-        alone = measured["scenario"] in {"start-up", "event log", "records", "service", "engines"}
+        alone = measured["scenario"] in {"start-up", "event log", "records", "service", "engines", "exporters"}
         alone = alone or measured["name"] in {"raw limit", "DataBuild status"}
         assert (measured["added_ms"] is not None) == (not alone)
 

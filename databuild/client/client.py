@@ -52,6 +52,8 @@ class DatabuildClient:
         environment: The environment that all requests are about; empty for the base.
         tls: The files of TLS; None for the public roots.
         retry_timeout: The time for which requests are repeated after the service has become unreachable, in seconds.
+        traceparent: The trace context (W3C Trace Context) that builds continue; None for that of the environment
+            variable `TRACEPARENT`.
 
     Raises:
         InvalidRequestError: The endpoint is not an address of a service, a file cannot be read, or the name of the
@@ -68,6 +70,7 @@ class DatabuildClient:
         environment: str = "",
         tls: Tls | None = None,
         retry_timeout: float = DEFAULT_RETRY_TIMEOUT,
+        traceparent: str | None = None,
     ) -> None:
         self._calls = Calls(
             connect(
@@ -79,6 +82,7 @@ class DatabuildClient:
                 environment=environment,
                 tls=tls,
                 retry_timeout=retry_timeout,
+                traceparent=traceparent,
             )
         )
 

@@ -242,11 +242,19 @@ class OpenBuildReads(BuildReads, CoordinationReads, Protocol):
     """Builds together with their leases and claims: tells builds that are running from those that have died."""
 
 
+class ExportReads(BuildReads, PartitionReads, Protocol):
+    """Records and events that exporters read beside the events that they send."""
+
+
 class LogFeed(Protocol):
     """Follows the whole log."""
 
     def all_events(self, *, after_position: int = 0, limit: int = 1000) -> Iterator[tuple[int, BuildEvent]]:
         """Returns events of all builds in the order in which they were written, each with its position."""
+        ...
+
+    def first_position(self, build_request_id: str) -> int | None:
+        """Returns the position of the first event of a build; None if there is none, or if it was pruned."""
         ...
 
     def wait(self, seconds: float) -> bool:

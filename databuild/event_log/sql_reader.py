@@ -86,6 +86,10 @@ class SqlReader:
     def cancel_requests(self, build_request_ids: Collection[str]) -> Mapping[str, str]:
         return dict(self._rows("cancel_requests", keys=self._as_json(list(build_request_ids))))
 
+    def first_position(self, build_request_id: str) -> int | None:
+        rows = self._rows("first_position", build_request_id=build_request_id)
+        return int(rows[0][0]) if rows else None
+
     def builds_beginning(self, prefix: str, limit: int = 10) -> Sequence[str]:
         return [build for (build,) in self._rows("builds_beginning", prefix=prefix, end=prefix + _MAX_KEY, limit=limit)]
 

@@ -141,6 +141,7 @@ class JobCatalog:
         log_store: The URI of the place of job logs unless a build says otherwise; empty for the state directory.
         notify: The URLs that get notifications unless a build or service says otherwise.
         notify_on: The occasions of notifications; empty for the default ones.
+        exporters: The URIs of the exporters of events unless a build or service says otherwise.
         extensions: The directories of the packages of each extension of DataBuild among the runfiles, by its name.
         exec_properties: Requirements on machines of engines for jobs that do not set them.
     """
@@ -158,6 +159,7 @@ class JobCatalog:
     log_store: str = ""
     notify: tuple[str, ...] = ()
     notify_on: tuple[str, ...] = ()
+    exporters: tuple[str, ...] = ()
     extensions: Mapping[str, Sequence[str]] = field(default_factory=dict)
     exec_properties: Mapping[str, str] = field(default_factory=dict)
 
@@ -426,6 +428,7 @@ def load_catalog(path: str, runfiles: str) -> JobCatalog:
             log_store=_get(catalog, "log_store", ""),
             notify=tuple(_get(catalog, "notify", ())),
             notify_on=tuple(_get(catalog, "notify_on", ())),
+            exporters=tuple(_get(catalog, "exporters", ())),
             extensions={
                 name: tuple(_resolved(path, runfiles) for path in _get(extension, "import_paths", []))
                 for name, extension in _get(catalog, "extensions", {}).items()

@@ -38,6 +38,7 @@ _LOCAL_FLAGS = {
     "notify_on": (),
     "notify_template": None,
     "notify_wait_seconds": 600.0,
+    "exporter": (),
     "exporter_seconds": 10.0,
     "exporter_failure": "warn",
     "run": False,
@@ -185,6 +186,13 @@ class Invocation:
         """Makes the path in the URI of an event log or a sink absolute, if it has one."""
         scheme, _, path = uri.partition(":")
         return f"{scheme}:{self.path(path)}" if scheme in {"sqlite", "jsonl"} and path else uri
+
+    @property
+    def traceparent(self) -> str:
+        """The trace context of the caller; empty if the environment has none, or an invalid one."""
+        from databuild.model.trace_context import TRACEPARENT_VARIABLE, valid_traceparent
+
+        return valid_traceparent(self.environ.get(TRACEPARENT_VARIABLE, ""))
 
     @property
     def server(self) -> str:

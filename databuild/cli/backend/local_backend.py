@@ -258,6 +258,7 @@ class LocalBackend:
             plan=plan,
             downstream_of=requested.downstream_of,
             warnings=requested.warnings,
+            traceparent=self._call.traceparent,
         )
         if self._reader is not None:
             # A log that did not exist when it was opened reads as empty, also after the build has written it.
@@ -278,6 +279,7 @@ class LocalBackend:
             requested=requested,
             options=local_build.completed_options(self._call, order.options),
             retry_of=old.build_request_id,
+            traceparent=self._call.traceparent,
         )
         return local_build.run(self._call, request, display)
 

@@ -272,6 +272,7 @@ def _client_settings(call: Invocation) -> dict[str, Any]:
         "graph": call.graph_label,
         "environment": call.environment,
         "tls": tls,
+        "traceparent": call.traceparent,
     }
 
 

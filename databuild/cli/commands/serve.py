@@ -10,7 +10,7 @@ from databuild.cli.backend.engines import chosen_executor, engines
 from databuild.cli.backend.exporting import start_exports
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.backend.job_environment import TOKENS_VARIABLE
-from databuild.cli.backend.local_build import FORCED_GRACE_SECONDS, number_of_jobs, telemetry
+from databuild.cli.backend.local_build import FORCED_GRACE_SECONDS, number_of_jobs
 from databuild.cli.backend.local_plan import settings
 from databuild.cli.backend.log_stores import chosen_log_store, storages
 from databuild.cli.backend.origin import with_origin
@@ -101,7 +101,6 @@ async def _serve(call: Invocation, options: ServerOptions) -> None:
         stop=stop,
         force_stop=force_stop,
         started=lambda addresses: _print_addresses(call, addresses),
-        telemetry=telemetry(call),
         engines=engines(call),
         storages=storages(call),
         environments=call.environment_logs(),

@@ -153,6 +153,15 @@ COMMANDS = (
         "reproduce 20261123T095142Z-7k3f9q.12.1 --run",
     ),
     Command(
+        "export",
+        "",
+        "Sends the events of builds that exporters have not sent yet, or sends them again.",
+        "The exporters are those of `--exporter` and `--notify`, else those of the graph. An exporter that is used for "
+        "the first time begins at the end of the event log. With `--since`, it begins with the first event of a build, "
+        "or with the events since a time. It exits with 3 if not everything was sent or taken.",
+        "export --exporter=otlp: --since=2h",
+    ),
+    Command(
         "graph",
         "[PARTITION...]",
         "Draws the whole graph, or the job graph that produces partitions, as Mermaid, DOT or SVG.",

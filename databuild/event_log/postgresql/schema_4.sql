@@ -4,7 +4,8 @@ CREATE TABLE export_cursors (
   exporter TEXT COLLATE "C" PRIMARY KEY,
   position BIGINT NOT NULL,
   holder TEXT NOT NULL,
-  expires DOUBLE PRECISION NOT NULL
+  expires DOUBLE PRECISION NOT NULL,
+  state TEXT NOT NULL
 );
 
 -- The places of the data of partitions, each a JSON array of its URI, its size and its version.

@@ -4,7 +4,8 @@ CREATE TABLE export_cursors (
   exporter TEXT NOT NULL PRIMARY KEY,
   position INTEGER NOT NULL,
   holder TEXT NOT NULL,
-  expires REAL NOT NULL
+  expires REAL NOT NULL,
+  state TEXT NOT NULL
 ) WITHOUT ROWID;
 
 -- The places of the data of partitions, each a JSON array of its URI, its size and its version.

@@ -21,6 +21,7 @@ class BuildRequest:
         retry_of: The id of the build that this one retries; empty for none.
         downstream_of: The partitions that the requested ones were made from, if the request named those instead.
         warnings: Warnings about the request, one sentence each.
+        traceparent: The trace context of the caller (W3C Trace Context), which the build continues; empty for none.
     """
 
     build_request_id: str
@@ -30,6 +31,7 @@ class BuildRequest:
     retry_of: str = ""
     downstream_of: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    traceparent: str = ""
 
     @classmethod
     def from_event(cls, build_request_id: str, received: ev.BuildRequestEvent) -> BuildRequest:
@@ -41,6 +43,7 @@ class BuildRequest:
             retry_of=received.retry_of_build_request_id,
             downstream_of=tuple(ref.str for ref in received.downstream_of),
             warnings=tuple(received.warnings),
+            traceparent=received.traceparent,
         )
 
 
@@ -62,6 +65,7 @@ class Settings:
         engine_outage_seconds: The time for which a build that is continued waits for an engine that cannot be reached.
         input_check_seconds: The time after which the inputs of a task that is about to start are looked for again.
         engine_retry_seconds: The time before the second attempt to reach it. It doubles with each further attempt.
+        bazel_invocation_id: The id of the invocation of `bazel run` that has started the process; empty if unknown.
     """
 
     working_directory: str
@@ -86,3 +90,4 @@ class Settings:
         return replace(self, environment=environment, log_directory=folder)
 
     input_check_seconds: float = 60.0
+    bazel_invocation_id: str = ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -23,6 +22,7 @@ from databuild.graph.ports import RunNotEndedError, RunOutcome
 from databuild.model.executor_uri import properties_for
 from databuild.model.job_graph import Task
 from databuild.model.job_run_id import format_job_run_id, parse_job_run_id
+from databuild.model.trace_context import TRACEPARENT_VARIABLE, TraceContext, span_of_job_run
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.orchestration.jobs.process_faults import ProcessFault, process_fault
 from databuild.orchestration.jobs.reports import ReportFaultError, add_location, parse_report, tainted_by
@@ -84,6 +84,7 @@ class JobRunner:
         tasks: TaskAccess,
         running: Mapping[str, tuple[Task, pt.Manifest]],
         goes_on: Callable[[], bool],
+        trace: TraceContext,
     ) -> None:
         """Runs nothing yet.
 
@@ -92,7 +93,7 @@ class JobRunner:
             catalog: The jobs.
             engine: Runs the jobs that are not always local; None to run all jobs on this machine.
             handles: The handles of job runs that another process has handed to the engine, by id.
-            orchestrator: The orchestrator of the build, which traces job runs.
+            orchestrator: The orchestrator of the build.
             folder: An existing folder for reports.
             logs: The logs of the build, whose folder exists.
             working_directory: The working directory of the jobs.
@@ -102,13 +103,14 @@ class JobRunner:
             tasks: Lets job runs read their task descriptions.
             running: The task and the manifest of each job run that is running, by its id.
             goes_on: Returns True if job runs on the engine are left to another process when they are cancelled here.
+            trace: The trace of the build.
         """
         self._executor = executor
         self._catalog = catalog
         self._engine = engine
         self._handles = handles
         self._orchestrator = orchestrator
-        self._build_request_id = build_request_id = orchestrator.build_request_id
+        self._build_request_id = orchestrator.build_request_id
         self._folder = folder
         self._logs = logs
         self._working_directory = working_directory
@@ -118,17 +120,16 @@ class JobRunner:
         self._tasks = tasks
         self._running = running
         self._goes_on = goes_on
-        self._trace = f"00-{_digest(build_request_id, 16)}-"
+        self._trace = trace
 
     async def run(self, task: Task, attempt: int) -> JobRunOutcome:
-        with self._orchestrator.with_tracing_span("databuild.job_run", job=task.job_label, attempt=attempt):
-            job_run_id = format_job_run_id(self._build_request_id, task.task_id, attempt)
-            self._logs.begin(job_run_id, resumed=job_run_id in self._handles)
-            try:
-                outcome = await self._run_anywhere(task, job_run_id)
-            finally:
-                sizes = self._logs.end(job_run_id)
-            return outcome if sizes is None else replace(outcome, log_sizes=sizes)
+        job_run_id = format_job_run_id(self._build_request_id, task.task_id, attempt)
+        self._logs.begin(job_run_id, resumed=job_run_id in self._handles)
+        try:
+            outcome = await self._run_anywhere(task, job_run_id)
+        finally:
+            sizes = self._logs.end(job_run_id)
+        return outcome if sizes is None else replace(outcome, log_sizes=sizes)
 
     async def _run_anywhere(self, task: Task, job_run_id: str) -> JobRunOutcome:
         if self._engine is not None and not self._catalog.jobs[task.job_label].always_local:
@@ -206,7 +207,7 @@ class JobRunner:
                     report=base + ".report",
                     address=address,
                 ),
-                "TRACEPARENT": self._orchestrator.traceparent() or self._derived_traceparent(job_run_id),
+                TRACEPARENT_VARIABLE: self._trace.traceparent(span_of_job_run(job_run_id)),
             },
             cwd=self._working_directory,
             stdout=log + ".stdout",
@@ -228,10 +229,6 @@ class JobRunner:
             _, manifest = self._running[job_run_id]
             return frozenset(used.ref for used in manifest.inputs)
         return frozenset((*task.config.materialize, *task.config.query))
-
-    def _derived_traceparent(self, job_run_id: str) -> str:
-        """Returns a `traceparent` whose trace id is the same for all job runs of the build."""
-        return f"{self._trace}{_digest(job_run_id, 8)}-01"
 
     def _reported(self, task: Task, job_run_id: str, line: bytes, reported: _Reports) -> None:
         try:
@@ -282,10 +279,6 @@ def run_environment(
         "DATABUILD_REPORT": report,
         "DATABUILD_TASK": address,
     }
-
-
-def _digest(text: str, size: int) -> str:
-    return hashlib.blake2b(text.encode(), digest_size=size).hexdigest()
 
 
 def _outcome(job: Job, result: ProcessResult, reported: _Reports) -> JobRunOutcome:

@@ -222,7 +222,7 @@ class Api:
             plan=plan_from_message(request.plan) if request.HasField("plan") else None,
             downstream=request.downstream,
         )
-        view = await self._builds.submit(submission, submitter=caller.name)
+        view = await self._builds.submit(submission, submitter=caller.name, traceparent=caller.traceparent)
         return sv.SubmitBuildResponse(build_request_id=view.build.build_request_id, build=build_to_message(view))
 
     async def get_build(self, request: sv.GetBuildRequest, _caller: Caller) -> sv.BuildSummary:
@@ -254,6 +254,7 @@ class Api:
             ),
             failed_jobs_only=request.failed_jobs_only,
             submitter=caller.name,
+            traceparent=caller.traceparent,
         )
         return sv.SubmitBuildResponse(build_request_id=view.build.build_request_id, build=build_to_message(view))
 

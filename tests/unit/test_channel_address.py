@@ -1,11 +1,15 @@
-"""Addresses of engines with the Remote Execution API."""
+"""Addresses of systems that DataBuild calls over gRPC."""
 
 from __future__ import annotations
 
 import pytest
 
+from databuild.channels.address import Address, parse_address
 from databuild.errors import InvalidRequestError
-from databuild.executors.reapi.address import parse_address
+
+
+def parse(uri: str) -> Address:
+    return parse_address(uri, tls_scheme="reapis", system="an engine")
 
 
 @pytest.mark.parametrize(
@@ -21,21 +25,21 @@ from databuild.executors.reapi.address import parse_address
     ],
 )
 def test_an_address_has_a_host_a_port_and_an_instance(uri: str, target: str, instance: str, tls: bool) -> None:
-    address = parse_address(uri)
+    address = parse(uri)
 
     assert (address.uri, address.target, address.instance, address.tls) == (uri, target, instance, tls)
 
 
 def test_resources_are_below_the_instance() -> None:
-    assert parse_address("reapi://host:1/main").resource("blobs/x/1") == "main/blobs/x/1"
-    assert parse_address("reapi://host:1").resource("blobs/x/1") == "blobs/x/1"
+    assert parse("reapi://host:1/main").resource("blobs/x/1") == "main/blobs/x/1"
+    assert parse("reapi://host:1").resource("blobs/x/1") == "blobs/x/1"
 
 
 @pytest.mark.parametrize(
     ("uri", "url"), [("reapi://host:1/i", "http://host:1/"), ("reapis://host", "https://host:443/")]
 )
 def test_credential_helpers_get_a_url(uri: str, url: str) -> None:
-    assert parse_address(uri).url == url
+    assert parse(uri).url == url
 
 
 @pytest.mark.parametrize(
@@ -51,11 +55,11 @@ def test_credential_helpers_get_a_url(uri: str, url: str) -> None:
 )
 def test_another_text_is_refused(uri: str, fault: str) -> None:
     with pytest.raises(InvalidRequestError, match=fault):
-        parse_address(uri)
+        parse(uri)
 
 
 def test_a_password_is_refused_and_not_repeated() -> None:
     with pytest.raises(InvalidRequestError, match="credential helper") as refused:
-        parse_address("reapi://user:secret@host:1/i")
+        parse("reapi://user:secret@host:1/i")
 
     assert "secret" not in str(refused.value)

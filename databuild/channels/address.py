@@ -1,4 +1,4 @@
-"""The address of an engine: `reapi://HOST:PORT/INSTANCE`, or `reapis://` with TLS."""
+"""The address of a system: `SCHEME://HOST:PORT/INSTANCE`, such as `reapi://` for an engine, or `reapis://` with TLS."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from urllib.parse import unquote, urlsplit
 
 from databuild.errors import InvalidRequestError
 
-_TLS_SCHEME: Final = "reapis"
 _TLS_PORT: Final = 443
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Address:
-    """The address of an engine.
+    """The address of a system.
 
     Attributes:
         uri: The URI, without secrets.
@@ -38,8 +37,13 @@ class Address:
         return f"{self.instance}/{name}" if self.instance else name
 
 
-def parse_address(uri: str) -> Address:
+def parse_address(uri: str, *, tls_scheme: str, system: str) -> Address:
     """Returns the address that a URI has.
+
+    Args:
+        uri: The URI.
+        tls_scheme: Its scheme if connections use TLS.
+        system: The kind of system, for messages, such as `an engine`.
 
     Raises:
         InvalidRequestError: The URI is invalid. The message does not repeat a password.
@@ -49,17 +53,17 @@ def parse_address(uri: str) -> Address:
     shown = f"{parts.scheme}://{host}{parts.path}"
     if "@" in parts.netloc:
         raise InvalidRequestError(
-            f"{shown!r} was given with a user or a password, which the Remote Execution API does not have; pass a "
-            "header or a credential helper instead"
+            f"{shown!r} was given with a user or a password, which are not sent; pass a header or a credential helper "
+            "instead"
         )
     if parts.query or parts.fragment:
-        raise InvalidRequestError(f"{uri!r} is not the address of an engine: remove the part after {shown!r}")
-    tls = parts.scheme == _TLS_SCHEME
+        raise InvalidRequestError(f"{uri!r} is not the address of {system}: remove the part after {shown!r}")
+    tls = parts.scheme == tls_scheme
     try:
         port = parts.port or (_TLS_PORT if tls else None)
     except ValueError as error:
-        raise InvalidRequestError(f"{uri!r} is not the address of an engine: {error}") from None
+        raise InvalidRequestError(f"{uri!r} is not the address of {system}: {error}") from None
     if not parts.hostname or port is None:
-        raise InvalidRequestError(f"{uri!r} is not the address of an engine; it must be {parts.scheme}://HOST:PORT")
+        raise InvalidRequestError(f"{uri!r} is not the address of {system}; it must be {parts.scheme}://HOST:PORT")
     name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return Address(uri=shown, target=f"{name}:{port}", instance=unquote(parts.path).strip("/"), tls=tls)

@@ -62,11 +62,11 @@ class RequestHeaders:
 
     @property
     def renewable(self) -> bool:
-        """True if there is a helper, which may have other headers after the engine has refused some."""
+        """True if there is a helper, which may have other headers after the system has refused some."""
         return bool(self._helper)
 
     def refuse(self, headers: Headers) -> None:
-        """Notes that the engine has refused headers, so that the helper is asked again."""
+        """Notes that the system has refused headers, so that the helper is asked again."""
         if headers is self._current:
             self._expires = 0.0
 
