@@ -59,6 +59,8 @@ def dashboard_routes(
         route("/partitions", partitions_page.partitions),
         route("/partition", partitions_page.partition),
         route("/partition/taint", partitions_page.taint, "POST"),
+        route("/partition/forget", partitions_page.forget, "POST"),
+        route("/partition/delete", partitions_page.delete, "POST"),
         route("/jobs", jobs_page.jobs),
         route("/job", jobs_page.job),
         route("/sign_in", sign_in.form, public=True),
