@@ -114,6 +114,7 @@ class PeerRun:
             "HOME": home,
             "PREFECT_HOME": home,
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "300",
             "PYTHONPATH": str(_PROGRAMS.parents[1]),
         }
         argv = ("/bin/sh", "-c", 'cd "$0" && exec "$@"', str(work), *self._argv)
@@ -174,5 +175,6 @@ def _row(shape: Shape, measured: Measurement) -> Row:
         processes=measured.processes,
         seconds=measured.seconds,
         median_seconds=measured.median_seconds,
+        cpu_seconds=measured.cpu_seconds or None,
         peak_memory_bytes=measured.peak_memory_bytes or None,
     )

@@ -54,6 +54,11 @@ class Measurement:
         return statistics.median(run.seconds for run in self.runs)
 
     @property
+    def cpu_seconds(self) -> float:
+        """The minimum processor time."""
+        return min(run.cpu_seconds for run in self.runs)
+
+    @property
     def peak_memory_bytes(self) -> int:
         return max(run.peak_memory_bytes for run in self.runs)
 

@@ -254,7 +254,7 @@ def test_the_report_for_people_has_each_number_that_applies() -> None:
     assert "Python: 3.11\n" in text
     assert text.count("\nwide 8\n") == 1
     cells = next(line for line in text.splitlines() if line.startswith("  DataBuild build")).split()
-    assert cells[2:] == ["9", "9", "1.000", "1.000", "-", "2.00", "-", "0.250", "-", "64"]
+    assert cells[2:] == ["9", "9", "1.000", "1.000", "-", "-", "2.00", "-", "0.250", "-", "64"]
     assert any(line.split()[-2:] == ["ms", "yes"] for line in text.splitlines())
 
 

@@ -90,10 +90,14 @@ def test_the_text_has_the_names_of_variables_and_not_their_values(graph: ScriptG
 
 def test_a_service_describes_as_the_command_line_does(graph: ScriptGraph) -> None:
     job_run = run_of(graph, "sum/ab_c")
-    server = f"--server={graph.serve().addresses['grpc']}"
+    service = graph.serve()
+    server = f"--server={service.addresses['grpc']}"
 
     for flags in ([], ["--output=json"]):
         assert graph("reproduce", job_run, *flags, server) == graph("reproduce", job_run, *flags)
+    by_http = service.get(f"/job_runs/{job_run}/reproduction")
+    assert (by_http["args"], by_http["origin"]["commit"]) == (["ab", "c"], COMMIT)
+    assert service.ask("GET", "/api/v1/job_runs/nobody.1.1/reproduction")[0] == 404
 
 
 @pytest.mark.parametrize(("partition", "job"), [("number/abc", "number"), ("sum/ab_c", "sum"), ("fast/ab_c", "fast")])
