@@ -109,5 +109,5 @@ def _metadata(build_request_id: str, received: ev.BuildRequestEvent) -> dict[str
 
 
 def _status(event: ev.BuildEvent) -> dict[str, str]:
-    """Returns the facts that Bazel's own workspace status has as well, by the same names."""
-    return {"BUILD_TIMESTAMP": str(event.time.seconds), "BUILD_EMBED_LABEL": event.build_request.graph_label}
+    """Returns the status of the workspace: the time by the name that Bazel gives it, and the graph."""
+    return {"BUILD_TIMESTAMP": str(event.time.seconds), "DATABUILD_GRAPH": event.build_request.graph_label}

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from databuild.exporters.otlp.attributes import Attributes, key_values
+from databuild.exporters.otlp.attributes import Attributes, key_values, nanoseconds
 from databuild.model import statuses
 from databuild.model.enum_names import category_name, severity_name
 from databuild.model.lifecycle import BUILD_ENDS, JOB_ENDS
@@ -28,6 +28,9 @@ from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
 _NO_PRODUCERS: Final[Mapping[tuple[str, str], str]] = {}
+
+_REPORTED: Final = frozenset({pt.PARTITION_STATUS_AVAILABLE, pt.PARTITION_STATUS_FAILED, pt.PARTITION_STATUS_MISSING})
+"""The statuses of partitions that are events of spans. The others follow from the spans, and are many."""
 
 _SAMPLED_WITH_KNOWN_PARENT: Final = 0x101
 _PARENT_IS_REMOTE: Final = 0x200
@@ -115,9 +118,11 @@ class BuildTrace:
         """Advances by the next event, and returns the spans that it completes."""
         self.last_sequence = event.sequence
         self.ended_runs = []
-        spans: list[Span] = []
         kind = event.WhichOneof("event")
-        time = event.time.ToNanoseconds()
+        if kind == "partition" and event.partition.status not in _REPORTED and self._closing is None:
+            return []
+        spans: list[Span] = []
+        time = nanoseconds(event.time)
         if event.sequence == 1 and kind == "build_request":
             self._receive(event.build_request, time)
         if self.trace is None:
@@ -204,7 +209,7 @@ class BuildTrace:
 
     def _config_span(self, call: ev.ConfigCall, parent: str) -> Span:
         self._config_calls += 1
-        began = call.time.ToNanoseconds()
+        began = nanoseconds(call.time)
         return self._span(
             span_of_config_call(self._build, self._config_calls),
             f"config {call.job_label}",
@@ -262,11 +267,15 @@ class BuildTrace:
         run.links = links
 
     def _on_partition(self, event: ev.PartitionEvent, time: int) -> None:
+        if event.status not in _REPORTED:
+            return
         run = self._runs.get(event.job_run_id or event.cause)
         name = f"databuild.partition.{statuses.PARTITION.name(event.status).lower()}"
         attributes: Attributes = {"databuild.partition": event.ref, "databuild.message": event.failure.message}
         if run is not None:
-            run.events.add(time, name, {**attributes, "databuild.version": event.version})
+            # By default, the version is the job run.
+            version = event.version if event.version != run.job_run_id else ""
+            run.events.add(time, name, {**attributes, "databuild.version": version})
         elif event.status == pt.PARTITION_STATUS_MISSING:
             self._events.add(time, name, attributes)
 

@@ -193,10 +193,11 @@ class OtlpExporter:
         return build
 
     def _take(self, build: BuildTrace, event: ev.BuildEvent) -> list[Span]:
-        partition = event.partition
-        # By default, the version of a partition is its job run.
-        if partition.status == pt.PARTITION_STATUS_AVAILABLE and partition.version != partition.job_run_id:
-            self._producers.set((partition.ref, partition.version), partition.job_run_id)
+        if event.HasField("partition"):
+            partition = event.partition
+            # By default, the version of a partition is its job run.
+            if partition.status == pt.PARTITION_STATUS_AVAILABLE and partition.version != partition.job_run_id:
+                self._producers.set((partition.ref, partition.version), partition.job_run_id)
         return build.advance(event)
 
     def _producers_of(self, inputs: Sequence[pt.InputVersion], reads: ExportReads) -> Mapping[tuple[str, str], str]:
@@ -241,7 +242,7 @@ class OtlpExporter:
 
 
 def _ends_build(event: ev.BuildEvent) -> bool:
-    return event.WhichOneof("event") == "build_request" and event.build_request.status in BUILD_ENDS
+    return event.HasField("build_request") and event.build_request.status in BUILD_ENDS
 
 
 def _is_job_run(version: str) -> bool:

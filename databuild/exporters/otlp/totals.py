@@ -23,7 +23,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
     Sum,
 )
 
-from databuild.exporters.otlp.attributes import SCOPE, key_values, resource_of
+from databuild.exporters.otlp.attributes import SCOPE, key_values, nanoseconds, resource_of
 from databuild.model.end_counts import count_ends
 from databuild.v1 import events_pb2 as ev
 
@@ -68,7 +68,7 @@ class Totals:
         if position <= self._counted:
             return
         self._counted = position
-        time = event.time.ToNanoseconds()
+        time = nanoseconds(event.time)
         self._start = self._start or time
         # The clocks of orchestrators differ, and totals must not go back in time.
         self._time = max(self._time, time)

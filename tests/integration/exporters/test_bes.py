@@ -288,7 +288,9 @@ def test_the_command_line_a_service_and_the_client_send_the_same(graph: ScriptGr
     take()
     served = graph.serve("--jobs=1", f"--exporter={server.uri}")
     address = served.addresses["grpc"]
-    graph.run("build", f"--server={address}")
+    _, _, err = graph.run("build", f"--server={address}", "--bes_results_url=https://h", "--build_request_id=remote")
+    url = f"databuild: results: https://h/{invocation_of('remote').invocation_id}"
+    assert [line for line in err.splitlines() if "results" in line] == [url, url]
     take()
     with DatabuildClient(address) as client:
         client.submit(["sum/ab_c"])
@@ -297,6 +299,24 @@ def test_the_command_line_a_service_and_the_client_send_the_same(graph: ScriptGr
     take()
     assert served.end()[0] == 0
     assert sent[1:] == sent[:1] * 3
+
+
+def test_builds_at_the_same_time_have_streams_of_their_own(graph: ScriptGraph, server: BesServer) -> None:
+    served = graph.serve("--jobs=3", f"--exporter={server.uri}")
+    builds = [served.build(ref) for ref in ("number/wait-a", "number/wait-b")]
+    for name in ("wait-a", "wait-b"):
+        graph.wait_for(f"waiting-{name}")
+    builds.append(served.build("number/fail-c"))
+    for name in ("wait-b", "wait-a"):
+        (graph.folder / f"go-{name}").touch()
+    wait_until(lambda: all(invocation_of(build).invocation_id in server.streams for build in builds))
+    wait_until(lambda: all(stream_of(server, build).finished for build in builds))
+    assert served.end()[0] == 0
+    assert [results(stream_of(server, build)) for build in builds] == [
+        {"//numbers:number": ["PASSED"]},
+        {"//numbers:number": ["PASSED"]},
+        {"//numbers:number": ["FAILED"]},
+    ]
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def test_a_build_is_one_trace_of_its_caller(
     for inner in (planning, *configs, *numbers, total):
         assert build.start_time_unix_nano <= inner.start_time_unix_nano
         assert inner.start_time_unix_nano <= inner.end_time_unix_nano <= build.end_time_unix_nano
-    assert [event.name for event in total.events] == ["databuild.partition.building", "databuild.partition.available"]
+    assert [event.name for event in total.events] == ["databuild.partition.available"]
     assert receiver.counts("databuild.job_runs") == {
         "//numbers:number COMPLETED": 2,
         "//numbers:sum COMPLETED": 1,
