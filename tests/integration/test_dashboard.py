@@ -18,7 +18,15 @@ from tests.support.served import Serve, Served, ServedOptions, sent_events
 from tests.support.waiting import until
 
 HOSTILE = "raw/<script>alert(1)</script>'\"&{{7*7}}"
-PAGES = ["/", "/builds", "/builds?status=FAILED", "/partitions", "/partitions?q=raw/&status=failed", "/jobs", "/environments"]
+PAGES = [
+    "/",
+    "/builds",
+    "/builds?status=FAILED",
+    "/partitions",
+    "/partitions?q=raw/&status=failed",
+    "/jobs",
+    "/environments",
+]
 READ, WRITE = "r" * 32, "w" * 32
 
 

@@ -52,6 +52,7 @@ class Settings:
         working_directory: The working directory of jobs.
         log_directory: The folder with one folder of job logs for each build.
         environment: The environment of the builds, whose event log it is; empty for the base.
+        base_log_directory: In an environment, the folder of the job logs of the base; else empty.
         config_calls: The maximum number of `config` processes at once.
         gc_while_planning: False for a process with one build or plan. Its parts live as long as the process, and a
             search for garbage among them takes a tenth of the time of planning.
@@ -66,6 +67,7 @@ class Settings:
     working_directory: str
     log_directory: str
     environment: str = ""
+    base_log_directory: str = ""
     config_calls: int = 2
     gc_while_planning: bool = True
     lease_seconds: float = 30.0
@@ -81,6 +83,6 @@ class Settings:
     def in_environment(self, environment: str) -> Settings:
         """Returns the settings of the builds of an environment, given those of the base."""
         folder = f"{self.environment_folder(environment)}/logs"
-        return replace(self, environment=environment, log_directory=folder)
+        return replace(self, environment=environment, log_directory=folder, base_log_directory=self.log_directory)
 
     input_check_seconds: float = 60.0

@@ -156,7 +156,8 @@ class GraphService:
         self.stores = StoreVerification(catalog=catalog, event_log=self._event_log, limits=limits, clock=clock)
         self.jobs = Jobs(catalog, limits, self._readers)
         self.graph = GraphRecords(catalog, limits, self._readers)
-        self.logs = Logs(settings.log_directory, self._readers, LogReader(settings.log_directory, storages))
+        log_reader = LogReader(settings.log_directory, storages, base_log_directory=settings.base_log_directory)
+        self.logs = Logs(settings.log_directory, self._readers, log_reader)
         self.maintenance = Maintenance(
             event_log,
             log_folders(settings.log_directory, storages, limits.default_log_store),
