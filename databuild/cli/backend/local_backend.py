@@ -140,7 +140,7 @@ class LocalBackend:
     def log_path(self, job_run: JobRunRecord, stream: str) -> str:
         if job_run.log_store:
             return self._stored_logs.place(job_run, stream)
-        return log_path(self._call.log_dir, job_run, stream)
+        return log_path(self._call.log_dir, job_run, stream, self._call.base_log_dir)
 
     def read_log(self, job_run: JobRunRecord, stream: str, offset: int) -> bytes:
         if job_run.log_store:
@@ -166,7 +166,9 @@ class LocalBackend:
             from databuild.cli.backend.log_stores import storages
             from databuild.orchestration.logs.stored_logs import LogReader
 
-            self._log_reader = LogReader(self._call.log_dir, storages(self._call))
+            self._log_reader = LogReader(
+                self._call.log_dir, storages(self._call), base_log_directory=self._call.base_log_dir
+            )
         return self._log_reader
 
     def logs_pruned_before(self) -> float:

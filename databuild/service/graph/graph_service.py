@@ -171,7 +171,7 @@ class GraphService:
         self.previews = Previews(catalog, self._readers, enabled=limits.previews)
         self.jobs = Jobs(catalog, limits, self._readers)
         self.graph = GraphRecords(catalog, limits, self._readers)
-        log_reader = LogReader(settings.log_directory, storages)
+        log_reader = LogReader(settings.log_directory, storages, base_log_directory=settings.base_log_directory)
         self.logs = Logs(settings.log_directory, self._readers, log_reader)
         self.reports = Reports(self.builds, log_reader)
         self.maintenance = Maintenance(

@@ -27,6 +27,7 @@ def run(run: Run) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         text = pathlib.Path("factor").read_text().strip() + output.ref[-1]
         path.write_text(text)
+        print("made", output.ref)
         run.metric("length", len(text))
         run.check("short", len(text) < 3, severity="warning", ref=output.ref)
         run.finished(output.ref, uri=path, value=int(text), rows=len(text))
@@ -170,6 +171,16 @@ def test_builds_logs_and_records_are_those_of_the_environment(graph: Workspace) 
     assert "sum/1_2" in graph("downstream", "number/1", "--environment=pr-1")[1]
     assert graph("explain", "sum/1_2", "--environment=pr-1")[0] == 0
     assert "up to date" in graph("explain", "sum/1_2", "--environment=pr-1")[1]
+
+
+def test_logs_of_runs_in_the_base_are_shown_in_an_environment(graph: Workspace) -> None:
+    graph("build", "number/1")
+    graph("build", "--environment=pr-1", "number/2")
+    record, _ = graph.json("partitions", "number/", "--environment=pr-1")[1]["partitions"]
+
+    code, out, _ = graph("logs", record["job_run_id"], "--environment=pr-1")
+
+    assert (code, "made number/1" in out) == (0, True)
 
 
 def test_taints_and_losses_in_an_environment_do_not_concern_the_base(graph: Workspace) -> None:
