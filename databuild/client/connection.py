@@ -19,6 +19,7 @@ from databuild.client.endpoint import Endpoint, Tls, parse_endpoint
 from databuild.client.grpc_errors import error_of
 from databuild.client.transport import Metadata, Transport
 from databuild.errors import ServiceUnreachableError
+from databuild.model.environments import check_environment
 from databuild.user import user_name
 
 DEFAULT_RETRY_TIMEOUT: Final = 60.0
@@ -164,39 +165,46 @@ def connect(
     token: str | None,
     author: str | None,
     graph: str,
+    environment: str,
     tls: Tls | None,
     retry_timeout: float,
 ) -> Connection:
     """Returns a connection with the given transport. The other arguments are those of `DatabuildClient`.
 
     Raises:
-        InvalidRequestError: The endpoint is not an address of a service, or a file cannot be read.
+        InvalidRequestError: The endpoint is not an address of a service, a file cannot be read, or the name of the
+            environment is invalid.
     """
+    if environment:
+        check_environment(environment)
     tls = tls or Tls()
     address = parse_endpoint(endpoint)
     if tls:
         address = Endpoint(target=address.target, secure=True)
     if token is None:
         token = os.environ.get(TOKEN_VARIABLE, "")
-    metadata = metadata_of(token.strip(), user_name(os.environ) if author is None else author, graph)
+    metadata = metadata_of(token.strip(), user_name(os.environ) if author is None else author, graph, environment)
     return Connection(
         make_transport(address, tls), endpoint=str(address), metadata=metadata, retry_timeout=retry_timeout
     )
 
 
-def metadata_of(token: str, author: str, graph: str = "") -> Metadata:
+def metadata_of(token: str, author: str, graph: str = "", environment: str = "") -> Metadata:
     """Returns the metadata of requests. An author or a graph that metadata cannot carry is left out.
 
     Args:
         token: The token of the caller; empty for none.
         author: The author, whom a service without tokens records.
         graph: The label of the graph that the service must have; empty for any.
+        environment: The environment that requests are about; empty for the base.
     """
     metadata = [("authorization", f"Bearer {token}")] if token else []
     if _is_sendable(author):
         metadata.append((_AUTHOR, author))
     if _is_sendable(graph):
         metadata.append(("databuild-graph", graph))
+    if environment:
+        metadata.append(("databuild-environment", environment))
     return tuple(metadata)
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         PartitionRecord,
         PartitionState,
         PartitionUse,
+        PlacedData,
         ReportedData,
         StoredData,
     )
@@ -132,6 +133,18 @@ class ReportReads(Protocol):
 
     def schemas_of(self, ref: str, job_run_ids: Collection[str]) -> Mapping[str, Mapping[str, str]]:
         """Returns the schemas of a partition that job runs have reported, each column with its type, by job run."""
+        ...
+
+
+class PlacedDataReads(Protocol):
+    """Recorded data with its place, whether it is available or not."""
+
+    def placed_data_of(self, refs: Collection[str]) -> Sequence[PlacedData]:
+        """Returns the data of partitions that have a record, in no particular order."""
+        ...
+
+    def placed_data_under(self, prefix: str = "", *, after: str = "", limit: int = 1000) -> Sequence[PlacedData]:
+        """Returns the data of partitions whose refs begin with a prefix, by ref."""
         ...
 
 
@@ -279,6 +292,7 @@ class Reader(
     MetadataReads,
     StoredDataReads,
     ReportReads,
+    PlacedDataReads,
     LogFeed,
     LogSize,
     TableReads,

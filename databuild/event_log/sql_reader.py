@@ -17,6 +17,7 @@ from databuild.event_log.rows import (
     job_run_record,
     metadata_of,
     named_rows,
+    placed_data,
     reported_data,
     resource_uses,
     stored_data,
@@ -32,6 +33,7 @@ from databuild.model.records import (
     PartitionRecord,
     PartitionState,
     PartitionUse,
+    PlacedData,
     ReportedData,
     StoredData,
 )
@@ -75,7 +77,7 @@ class SqlReader:
         self._fetch = fetch
         self._now = now
         self._as_json = as_json
-        self._records = PartitionRecords(lambda runs: self._rows("inputs_of_runs", keys=self._as_json(runs)))
+        self._records = PartitionRecords(lambda keys: self._rows("inputs_of_runs", keys=self._as_json(keys)))
 
     def build(self, build_request_id: str) -> BuildRecord | None:
         rows = self._named("build", build_request_id=build_request_id)
@@ -162,6 +164,13 @@ class SqlReader:
     def schemas_of(self, ref: str, job_run_ids: Collection[str]) -> Mapping[str, Mapping[str, str]]:
         rows = self._rows("schemas_of_partition", ref=ref, keys=self._as_json(list(job_run_ids)))
         return {run: dict(json.loads(schema)) for run, schema in rows}
+
+    def placed_data_of(self, refs: Collection[str]) -> Sequence[PlacedData]:
+        return placed_data(self._rows("placed_data_of", keys=self._as_json(list(refs))))
+
+    def placed_data_under(self, prefix: str = "", *, after: str = "", limit: int = 1000) -> Sequence[PlacedData]:
+        page = {"min_ref": max(after, prefix), "after": after, "end": prefix + _MAX_KEY, "limit": limit}
+        return placed_data(self._rows("placed_data_under", **page))
 
     def partitions(
         self,

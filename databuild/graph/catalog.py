@@ -92,6 +92,7 @@ class Job:
         code_files: The path of the list of its runfiles; empty if there is none.
         worker: The limits of the workers that serve it; None if each of its runs is a process.
         history: The number of earlier partitions whose numbers its task descriptions have.
+        retention_seconds: The age at which a cleaning deletes its data; None for never.
     """
 
     label: str
@@ -109,6 +110,7 @@ class Job:
     code_files: str = ""
     worker: WorkerLimits | None = None
     history: int = 0
+    retention_seconds: float | None = None
 
     @functools.cached_property
     def patterns(self) -> tuple[PartitionPattern, ...]:
@@ -281,6 +283,10 @@ class JobCatalog:
         """Returns True if a job declares bounds, so that its inputs cannot lead further and further for ever."""
         declaration = self.jobs[job_label].declaration
         return declaration is not None and bool(declaration.bounds)
+
+    def may_produce(self, ref: str) -> bool:
+        """Returns True if a job of the graph produces a ref; with a lookup, for every ref."""
+        return bool(self.lookup) or bool(self.owners(ref))
 
     def check_ref(self, ref: str) -> None:
         """Checks the form of a ref, but not whether a job produces it.
@@ -467,6 +473,7 @@ def _job(job: Mapping[str, Any], runfiles: str) -> Job:
         code_files=_resolved(_get(job, "code_files", ""), runfiles),
         worker=_worker(job["worker"]) if "worker" in job else None,
         history=int(_get(job, "history", 0)),
+        retention_seconds=float(_get(job, "retention_seconds", 0)) or None,
     )
 
 

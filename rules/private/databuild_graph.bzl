@@ -51,7 +51,7 @@ def databuild_graph(name, jobs, lookup = None, default_partitions = [], resource
             listed.
         previews: True for previews of Parquet, CSV and JSON lines in the dashboard. The service then has DuckDB. See docs/dashboard.md.
         notify: URLs that get notifications of builds, unless a build or service has `--notify`. See docs/operating.md.
-        notify_on: Occasions of notifications: `end` of a build, `failure`, `first_failure` after a success, `check` that did not pass.
+        notify_on: Occasions of notifications: `end` of a build, `failure`, `first_failure` after a success, `check` that did not pass, `wait` of a build that makes no progress.
             The default is `failure` and `check`.
         **kwargs: Common attributes of rules, such as `visibility` and `tags`. `exec_properties` are requirements on machines of engines for
             jobs that do not set them.

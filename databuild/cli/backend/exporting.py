@@ -34,8 +34,13 @@ def start_exports(call: Invocation, event_log: EventLog) -> ExportSet | None:
 
     occasions = _occasions(call)
     secret = call.environ.get(SIGNING_VARIABLE, "").encode()
+    wait_seconds: float = call.flags["notify_wait_seconds"]
+    if not wait_seconds > 0:
+        raise UsageError(f"--notify_wait_seconds={wait_seconds:g} must be greater than 0", call.command)
     template = _template(call)
-    exporters = [WebhookExporter(url, occasions, secret=secret, template=template) for url in urls]
+    exporters = [
+        WebhookExporter(url, occasions, secret=secret, template=template, wait_seconds=wait_seconds) for url in urls
+    ]
     exports = ExportSet(event_log, exporters, warn=lambda text: call.err.line(f"databuild: {text}"), liveness=liveness)
     exports.start()
     return exports

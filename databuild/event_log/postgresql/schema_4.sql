@@ -1,4 +1,4 @@
--- Version 4 of the schema: how far exporters have read the log, the places of data and of logs, workers, and
+-- Version 4 of the schema: how far exporters have read the log, the places of data and of logs, workers, removals, and
 -- what job runs report.
 CREATE TABLE export_cursors (
   exporter TEXT COLLATE "C" PRIMARY KEY,
@@ -47,3 +47,7 @@ CREATE TABLE job_run_schemas (
   schema TEXT NOT NULL,
   PRIMARY KEY (job_run_id, ref)
 );
+
+-- The removals of the data of partitions, each a JSON array of the values of a RemovalRecord.
+ALTER TABLE partitions ADD COLUMN removal TEXT NOT NULL DEFAULT '';
+ALTER TABLE partition_snapshots ADD COLUMN removal TEXT NOT NULL DEFAULT '';

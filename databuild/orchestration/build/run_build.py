@@ -248,6 +248,7 @@ class _Build:
             retry_of=request.retry_of,
             downstream_of=request.downstream_of,
             warnings=request.warnings,
+            environment=self._context.settings.environment,
         )
 
     async def _end(self, result: BuildResult) -> None:
@@ -355,6 +356,7 @@ class _Build:
             folder=self._folder,
             logs=self._logs,
             working_directory=self._context.settings.working_directory,
+            environment=self._context.settings.environment,
             on_report=recorder.record_report,
             token=recorder.tokens.pop,
             tasks=tasks,

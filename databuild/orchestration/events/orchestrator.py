@@ -157,6 +157,7 @@ class BuildOrchestrator:
         retry_of: str = "",
         downstream_of: Sequence[str] = (),
         warnings: Sequence[str] = (),
+        environment: str = "",
     ) -> Awaitable[None]:
         """Emits RECEIVED, and REQUESTED for each requested partition.
 
@@ -166,6 +167,7 @@ class BuildOrchestrator:
             retry_of: The id of the build that this one retries; empty for none.
             downstream_of: The partitions that the requested ones were made from, if the request named those instead.
             warnings: Warnings about the request, one sentence each.
+            environment: The environment of the build; empty for the base.
         """
         received = build_received(
             self.requested_partitions,
@@ -174,6 +176,7 @@ class BuildOrchestrator:
             retry_of=retry_of,
             downstream_of=downstream_of,
             warnings=warnings,
+            environment=environment,
         )
         return self.emit(received, *map(partition_requested, dict.fromkeys(self.requested_partitions)))
 

@@ -31,6 +31,7 @@ def build_received(
     retry_of: str,
     downstream_of: Sequence[str],
     warnings: Sequence[str],
+    environment: str,
 ) -> Payload:
     """Returns the first event of a build, RECEIVED."""
     received = ev.BuildRequestEvent(
@@ -41,6 +42,7 @@ def build_received(
         retry_of_build_request_id=retry_of,
         warnings=warnings,
         downstream_of=[pt.PartitionRef(str=ref) for ref in downstream_of],
+        environment=environment,
     )
     return ("build_request", received)
 

@@ -27,6 +27,7 @@ from databuild.service.builds.abandoned_builds import find_abandoned_builds
 from databuild.service.builds.builds import BuildService
 from databuild.service.builds.event_feeds import EventFeeds
 from databuild.service.builds.plans import Planner
+from databuild.service.builds.reports import Reports
 from databuild.service.builds.running_builds import RunningBuilds
 from databuild.service.graph.graph_records import GraphRecords
 from databuild.service.graph.maintenance import Maintenance
@@ -35,6 +36,7 @@ from databuild.service.job_runs.logs import Logs
 from databuild.service.partitions.adoptions import Adoptions
 from databuild.service.partitions.partitions import Partitions
 from databuild.service.partitions.previews import Previews
+from databuild.service.partitions.removals import ServiceRemovals
 from databuild.service.partitions.store_verification import StoreVerification
 from databuild.service.partitions.trends import PartitionTrends
 from databuild.service.resources.limits import Limits
@@ -62,6 +64,8 @@ class GraphService:
         jobs: Queries about jobs.
         graph: The graph by job.
         logs: The logs of job runs.
+        removals: Forgetting and deleting of data.
+        reports: Reports about builds.
         maintenance: Pruning and verification of the event log.
         running: The builds of this process.
         event_feeds: The streams of events.
@@ -80,6 +84,7 @@ class GraphService:
         clock: Callable[[], float] = time.time,
         liveness: Liveness = processes,
         engines: Engines | None = None,
+        owns_engines: bool = True,
         storages: Storages | None = None,
     ) -> None:
         """Connects the parts. `start` starts them.
@@ -94,7 +99,8 @@ class GraphService:
             telemetry: Receives traces and metrics of builds; None for none.
             clock: Returns the time in seconds since the epoch.
             liveness: Tells which processes have died.
-            engines: The engines that builds may use; None for none. `close` disconnects from them.
+            engines: The engines that builds may use; None for none.
+            owns_engines: True if `close` disconnects from them.
             storages: The stores of logs; None for none but folders.
         """
         self.catalog = catalog
@@ -104,6 +110,7 @@ class GraphService:
         self._liveness = liveness
         self._executor = make_executor()
         self._engines = engines or no_engines()
+        self._owns_engines = owns_engines
         storages = storages or Storages({})
         self._log_uploads = LogUploads(storages, settings.log_directory)
         self._readers = ReaderPool(event_log.reader)
@@ -157,9 +164,20 @@ class GraphService:
         self.stores = StoreVerification(catalog=catalog, event_log=self._event_log, limits=limits, clock=clock)
         self.trends = PartitionTrends(catalog, self._readers)
         self.previews = Previews(catalog, self._readers, enabled=limits.previews)
+        self.removals = ServiceRemovals(
+            catalog=catalog,
+            event_log=self._event_log,
+            executor=self._executor,
+            settings=settings,
+            storages=storages,
+            limits=limits,
+            clock=clock,
+        )
         self.jobs = Jobs(catalog, limits, self._readers)
         self.graph = GraphRecords(catalog, limits, self._readers)
-        self.logs = Logs(settings.log_directory, self._readers, LogReader(settings.log_directory, storages))
+        log_reader = LogReader(settings.log_directory, storages)
+        self.logs = Logs(settings.log_directory, self._readers, log_reader)
+        self.reports = Reports(self.builds, log_reader)
         self.maintenance = Maintenance(
             event_log,
             log_folders(settings.log_directory, storages, limits.default_log_store),
@@ -201,7 +219,8 @@ class GraphService:
             await self._event_log.close()
             self._engines.leave()
         await self.running.end(leave_builds=leave_builds)
-        await self._engines.close()
+        if self._owns_engines:
+            await self._engines.close()
         await asyncio.to_thread(self._log_uploads.close)
         # The streams end after the builds, so that watchers get the last events.
         self.logs.close()
