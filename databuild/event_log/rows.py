@@ -19,6 +19,8 @@ from databuild.model.records import (
     Location,
     Manifest,
     PartitionRecord,
+    PlacedData,
+    RemovalRecord,
     StoredData,
 )
 
@@ -90,8 +92,13 @@ class PartitionRecords:
     with many inputs and outputs. Manifests are kept from one page to the next.
     """
 
-    def __init__(self, inputs_of: Callable[[Sequence[str]], Iterable[Sequence[str]]]) -> None:
-        """Reads nothing yet; `inputs_of` returns job runs with their inputs and output digests (both JSON)."""
+    def __init__(self, inputs_of: Callable[[Sequence[Any]], Iterable[Sequence[str]]]) -> None:
+        """Reads nothing yet.
+
+        Args:
+            inputs_of: Returns the job runs with some `run_key`s, each with its inputs and output digests (both JSON). A
+                key may have become that of another run.
+        """
         self._inputs_of = inputs_of
         self._manifests: dict[str, Manifest] = {}
 
@@ -99,8 +106,8 @@ class PartitionRecords:
         """Returns records of partitions, from rows of `{known_partitions}`."""
         runs = {row.job_run_id: row for row in rows if row.job_label is not None}
         manifests = {run: manifest for run in runs if (manifest := self._manifests.get(run)) is not None}
-        missing = [run for run in runs if run not in manifests]
-        found = list(self._inputs_of(missing)) if missing else []
+        missing = [row.run_key for run, row in runs.items() if run not in manifests]
+        found = [run for run in self._inputs_of(missing) if run[0] in runs] if missing else []
         # Decoding one text for all takes half as long as decoding each.
         decoded = json.loads(f"[{','.join([inputs for _, inputs, _ in found])}]")
         for (run, _, digests), inputs in zip(found, decoded, strict=True):
@@ -140,6 +147,8 @@ def _partition_record(row: Any, manifest: Manifest | None) -> PartitionRecord:
         claimed_by,
         adopted,
         location,
+        removal,
+        _run_key,
     ) = row
     adoption = None
     if adopted:  # in the form of `PartitionChange.data`
@@ -164,6 +173,7 @@ def _partition_record(row: Any, manifest: Manifest | None) -> PartitionRecord:
             claimed_by or "",
             adoption,
             Location._make(json.loads(location)) if location else None,
+            RemovalRecord._make(json.loads(removal)) if removal else None,
         )
     )
 
@@ -175,6 +185,22 @@ def stored_data(rows: Sequence[tuple[str, str, str]]) -> list[StoredData]:
     return [
         StoredData(ref, version, None if values is None else Location._make(values))
         for (ref, version, _), values in zip(rows, decoded, strict=True)
+    ]
+
+
+def placed_data(rows: Iterable[tuple[str, str, str, Any, float, Any, str]]) -> list[PlacedData]:
+    """Returns data with its place, from rows of `{placed_data}`."""
+    return [
+        PlacedData(
+            ref,
+            version,
+            Location._make(json.loads(location)) if location else None,
+            status,
+            time,
+            bool(available),
+            RemovalRecord._make(json.loads(removal)).kind if removal else "",
+        )
+        for ref, version, location, status, time, available, removal in rows
     ]
 
 

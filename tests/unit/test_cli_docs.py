@@ -13,7 +13,7 @@ from databuild.cli.display.output import Output
 from databuild.cli.flags.command_table import COMMANDS, Command
 from databuild.cli.flags.exit_codes import MEANINGS, exit_code_of
 from databuild.cli.flags.flag_table import BOOL, ENUM, FLAGS, Flag, flags_of
-from databuild.cli.flags.help_text import command_help, overview
+from databuild.cli.flags.help_text import GROUPS, command_help, overview
 from databuild.cli.main import run
 from databuild.errors import (
     BuildNotFoundError,
@@ -88,7 +88,15 @@ def test_every_command_has_help_with_an_example(command: Command) -> None:
 
     assert command.summary in text
     assert f"launcher {command.example}" in text
-    assert all(f"--{flag.name}" in text or f"--[no]{flag.name}" in text for flag in flags_of(command.name))
+    shown = re.findall(r"^  --(?:\[no\])?(\w+)", text, re.MULTILINE)
+    assert sorted(shown) == sorted(flag.name for flag in flags_of(command.name))
+
+
+def test_headings_of_help_have_flags_that_exist_and_that_no_other_heading_has() -> None:
+    grouped = [name for names in GROUPS.values() for name in names]
+
+    assert len(set(grouped)) == len(grouped)
+    assert {flag.name for flag in FLAGS}.issuperset(grouped)
 
 
 def test_the_overview_names_the_commands_for_people() -> None:

@@ -49,7 +49,12 @@ class RecordsWithoutDeadBuilds:
 
 def settings(call: Invocation) -> Settings:
     """Returns the settings of every build and plan of an invocation."""
-    return Settings(working_directory=call.cwd, log_directory=call.log_dir, gc_while_planning=False)
+    return Settings(
+        working_directory=call.cwd,
+        log_directory=call.log_dir,
+        environment=call.environment,
+        gc_while_planning=False,
+    )
 
 
 class DelayedProgress:

@@ -3,12 +3,37 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from databuild.cli.flags.command_table import COMMANDS, Command
 from databuild.cli.flags.exit_codes import MEANINGS
 from databuild.cli.flags.flag_table import BOOL, ENUM, Flag, flags_of
 
-_WIDTH = 100
+_WIDTH: Final = 100
+
+GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
+    "Event log and logs of jobs": ("state_dir", "event_log", "event_sink", "log_store"),
+    "Service": ("server", "tls_ca", "tls_cert", "tls_key"),
+    "Engine that runs the jobs": (
+        "executor",
+        "remote_header",
+        "credential_helper",
+        "tls_certificate",
+        "tls_client_certificate",
+        "tls_client_key",
+    ),
+    "Reports and notifications": (
+        "report",
+        "junit_xml",
+        "notify",
+        "notify_on",
+        "notify_template",
+        "exporter_seconds",
+        "exporter_failure",
+    ),
+}
+"""The flags under headings of their own, which follow all others."""
 
 
 def overview(launcher: str) -> str:
@@ -44,10 +69,8 @@ def command_help(command: Command, launcher: str) -> str:
         lines.append(f"alias: {', '.join(command.aliases)}")
     if command.details:
         lines += ["", *textwrap.wrap(command.details, _WIDTH)]
-    flags = flags_of(command.name)
-    if flags:
-        lines += ["", "Flags (dashes and underscores in names are equivalent):"]
-
+    for heading, flags in _by_heading(flags_of(command.name)).items():
+        lines += ["", f"{heading}:"]
         for flag in flags:
             lines.append(f"  {_spelling(flag)}")
             lines += textwrap.wrap(
@@ -55,6 +78,15 @@ def command_help(command: Command, launcher: str) -> str:
             )
     lines += ["", "Example:", f"  {launcher} {command.example}"]
     return "\n".join(lines) + "\n"
+
+
+def _by_heading(flags: Sequence[Flag]) -> Mapping[str, Sequence[Flag]]:
+    """Returns flags by heading; each heading has some."""
+    grouped = {name for names in GROUPS.values() for name in names}
+    by_heading = {"Flags (dashes and underscores in names are equivalent)": [f for f in flags if f.name not in grouped]}
+    for heading, names in GROUPS.items():
+        by_heading[heading] = [flag for flag in flags if flag.name in names]
+    return {heading: members for heading, members in by_heading.items() if members}
 
 
 def _spelling(flag: Flag) -> str:

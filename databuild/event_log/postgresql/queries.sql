@@ -12,6 +12,9 @@ coalesce(CAST(:now AS float8), CAST(extract(epoch FROM clock_timestamp()) AS flo
 -- name: position_in
 strpos
 
+-- name: run_key
+r.job_run_id
+
 -- name: uses_of_inputs
 -- The inner limit keeps an input with very many uses from being read to its end for each page.
 SELECT u.input, u.job_run_id, u.output, u.version, u.query
@@ -107,7 +110,7 @@ SELECT ref FROM partitions WHERE ref {among} ORDER BY ref FOR SHARE
 INSERT INTO partition_snapshots ({stored_columns}, position)
 SELECT {stored_columns}, (SELECT last_value FROM events_position_seq) FROM partitions
 WHERE ref {among} AND status <> '' ORDER BY ref
-ON CONFLICT (ref) DO UPDATE SET ({columns_of_version_3}, position, location) = ROW (excluded.*)
+ON CONFLICT (ref) DO UPDATE SET ({columns_of_version_3}, position, location, removal) = ROW (excluded.*)
 
 -- name: remove_events
 DELETE FROM events

@@ -253,6 +253,7 @@ class _Build:
             downstream_of=request.downstream_of,
             warnings=request.warnings,
             traceparent=request.traceparent,
+            environment=self._context.settings.environment,
         )
 
     async def _end(self, result: BuildResult) -> None:
@@ -361,6 +362,7 @@ class _Build:
             folder=self._folder,
             logs=self._logs,
             working_directory=self._context.settings.working_directory,
+            environment=self._context.settings.environment,
             on_report=recorder.record_report,
             token=recorder.tokens.pop,
             tasks=tasks,

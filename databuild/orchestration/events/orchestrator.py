@@ -154,6 +154,7 @@ class BuildOrchestrator:
         downstream_of: Sequence[str] = (),
         warnings: Sequence[str] = (),
         traceparent: str = "",
+        environment: str = "",
     ) -> Awaitable[None]:
         """Emits RECEIVED, and REQUESTED for each requested partition.
 
@@ -164,6 +165,7 @@ class BuildOrchestrator:
             downstream_of: The partitions that the requested ones were made from, if the request named those instead.
             warnings: Warnings about the request, one sentence each.
             traceparent: The trace context of the caller; empty for none.
+            environment: The environment of the build; empty for the base.
         """
         received = build_received(
             self.requested_partitions,
@@ -173,6 +175,7 @@ class BuildOrchestrator:
             downstream_of=downstream_of,
             warnings=warnings,
             traceparent=traceparent,
+            environment=environment,
         )
         return self.emit(received, *map(partition_requested, dict.fromkeys(self.requested_partitions)))
 

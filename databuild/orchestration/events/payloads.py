@@ -32,6 +32,7 @@ def build_received(
     downstream_of: Sequence[str],
     warnings: Sequence[str],
     traceparent: str,
+    environment: str,
 ) -> Payload:
     """Returns the first event of a build, RECEIVED."""
     received = ev.BuildRequestEvent(
@@ -43,6 +44,7 @@ def build_received(
         warnings=warnings,
         downstream_of=[pt.PartitionRef(str=ref) for ref in downstream_of],
         traceparent=traceparent,
+        environment=environment,
     )
     return ("build_request", received)
 
