@@ -194,6 +194,8 @@ FLAGS = (
          "`databuild.job` has computed.", ("partitions",)),
     Flag("changed", ENUM, "report", "For `verify`: how to handle changed data. `rebuild` taints it, and `adopt` uses "
          "it as it is now.", ("partitions",), values=("report", "rebuild", "adopt")),
+    Flag("confirm_losses", BOOL, False, "For `verify`: record data as missing although a whole folder with many "
+         "partitions is gone, as if its disk were not mounted.", ("partitions",)),
     Flag("dry_run", BOOL, False, "For `verify`: record nothing.", ("partitions",), short="n"),
     Flag("untaint", BOOL, False, "Remove the taint.", ("taint",)),
     Flag("host", STRING, "127.0.0.1", "The address to listen on.", _SERVE, value_name="ADDRESS"),

@@ -150,7 +150,9 @@ class GraphService:
             limits=limits,
             clock=clock,
         )
-        self.stores = StoreVerification(catalog=catalog, event_log=self._event_log, limits=limits, clock=clock)
+        self.stores = StoreVerification(
+            catalog=catalog, event_log=self._event_log, limits=limits, storages=storages, clock=clock
+        )
         self.jobs = Jobs(catalog, limits, self._readers)
         self.graph = GraphRecords(catalog, limits, self._readers)
         self.logs = Logs(settings.log_directory, self._readers, LogReader(settings.log_directory, storages))
