@@ -27,12 +27,22 @@ class AsyncDatabuildClient(Calls):
         token: str | None = None,
         author: str | None = None,
         graph: str = "",
+        environment: str = "",
         tls: Tls | None = None,
         retry_timeout: float = DEFAULT_RETRY_TIMEOUT,
+        traceparent: str | None = None,
     ) -> None:
         super().__init__(
             connect(
-                endpoint, AsyncTransport, token=token, author=author, graph=graph, tls=tls, retry_timeout=retry_timeout
+                endpoint,
+                AsyncTransport,
+                token=token,
+                author=author,
+                graph=graph,
+                environment=environment,
+                tls=tls,
+                retry_timeout=retry_timeout,
+                traceparent=traceparent,
             )
         )
 

@@ -30,6 +30,7 @@ class Run:
         build_request_id: The id of the build; empty without a build.
         job_run_id: The id of the job run; empty without a build.
         attempt: The number of the attempt at the task, from 1.
+        environment: The environment of the build; empty for the base.
     """
 
     def __init__(self, args: "Sequence[str]", environ: "Mapping[str, str]") -> None:
@@ -38,6 +39,7 @@ class Run:
         self.build_request_id = environ.get("DATABUILD_BUILD_REQUEST_ID", "")
         self.job_run_id = environ.get("DATABUILD_JOB_RUN_ID", "")
         self.attempt = int(environ.get("DATABUILD_ATTEMPT") or "1")
+        self.environment = environ.get("DATABUILD_ENVIRONMENT", "")
         self._token = int(environ.get("DATABUILD_FENCING_TOKEN") or "0")
         self._report_path = environ.get("DATABUILD_REPORT", "")
         self._task: Task | None = None
@@ -73,6 +75,30 @@ class Run:
         beginning = dataset.rstrip("/") + "/"
         return [used for used in self.inputs if used.ref == dataset or used.ref.startswith(beginning)]
 
+    def location(self, ref: str, *, root: str = "") -> str:
+        """Returns the place of a partition of the run: a path, or a URI that is not of a file.
+
+        That of an output is `ROOT/REF`. In an environment it is `ROOT/.environments/NAME/REF`, so that the run replaces
+        no data of the base. That of an input is the one that its producer reported, in the base or in the environment.
+
+        Args:
+            ref: The partition, an input or an output of the run.
+            root: The data root, a path or a URI such as `s3://bucket/data`. A relative path is relative to the
+                workspace. Default: `DATABUILD_DATA_ROOT`, or `data`.
+
+        Raises:
+            ValueError: The producer of an input has reported no place, or the ref is not a path below a folder.
+        """
+        from databuild.job import locations
+
+        task = self._description()
+        if ref not in task.uris:
+            return locations.place(ref, self.env, root)
+        uri = task.uris[ref]
+        if not uri:
+            raise ValueError(f"the place of the input {ref!r} is unknown: its job must report it, see `Run.finished`")
+        return locations.file_path(uri) if uri.startswith("file:") else uri
+
     def _description(self) -> "Task":
         if self._task is None:
             from databuild.job.task_description import read_task
@@ -103,7 +129,8 @@ class Run:
                 folder: the version of `databuild.job.locations`; for an object, its ETag or generation as for `size`.
             content_digest: A digest of the content. A partition that is rebuilt to the same digest makes no other
                 partition stale.
-            **metadata: Facts about the data, such as `rows=842`, with values that JSON allows.
+            **metadata: Facts about the data, such as `rows=842`, with values that JSON allows, or those of `markdown`,
+                `table`, `link`, `image` and `schema`.
 
         Raises:
             FileNotFoundError: The file or folder `uri` does not exist.
@@ -136,7 +163,10 @@ class Run:
             raise ValueError(f"the location {locations.without_credentials(uri)} must contain no credentials")
         elif size is None or not version:
             size, version = locations.object_facts(uri, size, version)
+        from databuild.job.scratch import path_to_read
+
         if uri.startswith("file:") and (size is None or not version):
+            uri = locations.file_uri(path_to_read(locations.file_path(uri)))
             try:
                 found = locations.size_and_version(locations.file_path(uri))
             except OSError:
@@ -169,7 +199,11 @@ class Run:
             OvertakenError: A newer run has published the file. Let the error end the run.
             ValueError: The store has no conditional writes, or none that are used here.
         """
+        from databuild.job import scratch
+
         place = os.fspath(path)
+        if "://" in place and (file := scratch.object_file(place)):
+            place = file
         if "://" in place:
             from databuild.job.object_publishing import publish_object
 
@@ -177,11 +211,18 @@ class Run:
         else:
             from databuild.job.publishing import publish
 
-            publish(os.fspath(source), place, self._token)
+            publish(os.fspath(source), scratch.path_to_write(place), self._token)
 
-    def metric(self, name: str, value: float, unit: str = "") -> None:
-        """Reports a measurement, such as `rows_read`, with a unit such as `bytes` or `s`."""
-        self._report("metric", {"name": name, "value": value, "unit": unit})
+    def metric(self, name: str, value: float, unit: str = "", *, ref: str = "") -> None:
+        """Reports a measurement, such as `rows_read`, with a unit such as `bytes` or `s`.
+
+        Args:
+            name: The name of the metric.
+            value: The value.
+            unit: Its unit.
+            ref: The output that was measured; empty for the whole run.
+        """
+        self._report("metric", {"name": name, "value": value, "unit": unit, **({"ref": ref} if ref else {})})
 
     def check(
         self,
@@ -217,6 +258,42 @@ class Run:
             },
         )
         return bool(passed)
+
+    def check_range(
+        self,
+        name: str,
+        value: float,
+        *,
+        usual: "str | float" = "30%",
+        severity: 'Literal["info", "warning", "error"]' = "error",
+        ref: str = "",
+    ) -> bool:
+        """Reports a metric, and checks that it is near the median of the same number of the partitions before.
+
+        The partitions are those that differ from this one in an earlier date only, as many as the attribute `history`
+        of the job says. With fewer than five, the check passes. So it does in a program that was started by hand.
+
+        Args:
+            name: The name of the metric and of the check.
+            value: The value.
+            usual: The distance from the median that is allowed, as a part of the median: `30%` or 0.3.
+            severity: As for `check`.
+            ref: The output that was measured; empty for the only one.
+
+        Raises:
+            ValueError: `usual` is no share, the run has several outputs and none is named, or the job has no `history`.
+        """
+        from databuild.job.ranges import range_message, share_of
+
+        share = share_of(usual)
+        if not self.env.get("DATABUILD_TASK"):
+            return True
+        output = next((one for one in self.outputs if one.ref == ref), None) if ref else self.output
+        if output is None:
+            raise ValueError(f"{ref!r} is not an output of the run")
+        passed, message = range_message(name, value, output.earlier(name), share)
+        self.metric(name, value, ref=output.ref)
+        return self.check(name, passed, severity=severity, ref=output.ref, message=message)
 
     def missing(self, ref: str) -> None:
         """Reports that the data of an input is not in its store. Then let the run end, with any exit code.

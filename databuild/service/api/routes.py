@@ -69,6 +69,7 @@ class Route(NamedTuple):
 
 
 _BUILD: Final = "/builds/{build_request_id}"
+_ENVIRONMENT: Final = "/environments/{environment}"
 _LOG: Final = "/job_runs/{job_run_id}/log"
 
 ROUTES: Final = (
@@ -92,6 +93,12 @@ ROUTES: Final = (
     Route("GET", f"{_BUILD}/partitions", "ListBuildPartitions", "List the partitions of a build, by ref."),
     Route("GET", f"{_BUILD}/job_runs", "ListJobRuns", "List the job runs of a build."),
     Route("GET", "/job_runs/{job_run_id}", "GetJobRun", "Show a job run."),
+    Route(
+        "GET",
+        "/job_runs/{job_run_id}/reproduction",
+        "GetReproduction",
+        "Show what is needed to run a job run again, and whether its inputs have changed.",
+    ),
     Route("GET", "/graph", "GetGraph", "Show the jobs of the graph and their inputs."),
     Route("GET", "/graph.svg", "GetGraph", "Draw the graph by job.", SVG),
     Route("GET", f"{_BUILD}/graph", "GetBuildGraph", "Show the job graph of a build, with the status of each task."),
@@ -101,6 +108,8 @@ ROUTES: Final = (
     Route("GET", "/partition", "GetPartition", "Show a partition."),
     Route("GET", "/partition/explanation", "ExplainPartition", "Show what a build would do with a partition, and why."),
     Route("GET", "/partition/lineage", "GetLineage", "List the inputs of a partition, or the partitions that use it."),
+    Route("GET", "/partition/preview", "PreviewPartition", "Show the beginning of the data of a partition."),
+    Route("GET", "/trends", "GetTrends", "Show the numbers of a partition, or of the partitions of a job, over time."),
     Route(
         "GET",
         "/partition/downstream",
@@ -117,7 +126,14 @@ ROUTES: Final = (
     Route(
         "POST", "/adoptions", "AdoptPartitions", "Record existing data as available partitions: all of them or none."
     ),
+    Route("GET", "/environments", "ListEnvironments", "List the environments."),
+    Route("GET", f"{_ENVIRONMENT}/comparison", "CompareEnvironment", "Compare an environment with the base."),
+    Route("POST", f"{_ENVIRONMENT}/promotion", "PromoteEnvironment", "Make data of an environment that of the base."),
+    Route("POST", f"{_ENVIRONMENT}/removal", "RemoveEnvironment", "Remove an environment."),
     Route("POST", "/partition_verifications", "VerifyPartitions", "Look for the data of partitions in its stores."),
+    Route("POST", "/forgettings", "ForgetPartitions", "Make the event log forget the data of partitions."),
+    Route("POST", "/deletions", "DeletePartitions", "Delete the data of partitions in its stores."),
+    Route("POST", "/cleanings", "CleanPartitions", "Delete old data, and files that killed job runs left behind."),
     Route("GET", "/jobs", "ListJobs", "List the jobs of the graph, with statistics of their newest runs."),
     Route("GET", "/job", "GetJob", "Show a job and its newest runs."),
     Route("GET", _LOG, "ReadLog", "Read a part of the output of a job run."),

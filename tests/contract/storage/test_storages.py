@@ -137,3 +137,15 @@ def test_a_bucket_exists_or_not(place: Place) -> None:
     assert place.storage.has_root(f"{place.uri}/none")
     if place.uri.startswith("s3:"):
         assert not place.storage.has_root("s3://no-such-bucket/none")
+
+
+def test_a_file_is_removed_alone(place: Place) -> None:
+    for name in ("a", "a.b", "c/a", "ab/a"):
+        place.storage.write(f"{place.uri}/{name}", b"x")
+    place.storage.remove(f"{place.uri}/a")
+
+    assert [file.uri for file in place.storage.list(place.uri)] == [
+        f"{place.uri}/{name}" for name in ("a.b", "ab/a", "c/a")
+    ]
+    place.storage.remove(f"{place.uri}/a")
+    place.storage.remove(f"{place.uri}/a.b/none")
