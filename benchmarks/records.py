@@ -36,7 +36,8 @@ _RECORDS_PER_BUILD: Final = 100
 _COPIED_TABLES: Final = ("builds", "build_requests", "build_partitions", "job_runs", "partitions")
 _LAST_DAY: Final = dt.date(2025, 12, 31)
 _NEW_DAY: Final = """
-INSERT INTO partitions (ref, status, build_request_id, time, available, version, job_run_id, metadata, adoption, location)
+INSERT INTO partitions
+  (ref, status, build_request_id, time, available, version, job_run_id, metadata, adoption, location)
 SELECT ?, status, build_request_id, time, available, version, job_run_id, ?, '', '["file:///data/day",7,""]'
 FROM partitions WHERE ref = ?
 """
