@@ -20,6 +20,7 @@ from databuild.model.job_graph import Plan
 from databuild.model.pruning import Pruned
 from databuild.model.records import BuildPartitionRecord, JobRunRecord, PartitionRecord
 from databuild.model.removal import Cleaning, Deletion
+from databuild.model.reproduction import Reproduction
 from databuild.model.results import BuildResult
 from databuild.model.store_check import REPORT, StoreCheck, StoreCheckOptions
 from databuild.model.trends import Trends
@@ -51,6 +52,8 @@ class DatabuildClient:
         environment: The environment that all requests are about; empty for the base.
         tls: The files of TLS; None for the public roots.
         retry_timeout: The time for which requests are repeated after the service has become unreachable, in seconds.
+        traceparent: The trace context (W3C Trace Context) that builds continue; None for that of the environment
+            variable `TRACEPARENT`.
 
     Raises:
         InvalidRequestError: The endpoint is not an address of a service, a file cannot be read, or the name of the
@@ -67,6 +70,7 @@ class DatabuildClient:
         environment: str = "",
         tls: Tls | None = None,
         retry_timeout: float = DEFAULT_RETRY_TIMEOUT,
+        traceparent: str | None = None,
     ) -> None:
         self._calls = Calls(
             connect(
@@ -78,6 +82,7 @@ class DatabuildClient:
                 environment=environment,
                 tls=tls,
                 retry_timeout=retry_timeout,
+                traceparent=traceparent,
             )
         )
 
@@ -197,6 +202,10 @@ class DatabuildClient:
         """Returns the record of a job run."""
         return run_sync(self._calls.job_run(job_run_id))
 
+    def reproduction(self, job_run_id: str) -> Reproduction:
+        """Returns what is needed to run a job run again, and whether its inputs are still the ones that it read."""
+        return run_sync(self._calls.reproduction(job_run_id))
+
     def runs_of_job(self, job_label: str, *, limit: int = 20) -> list[JobRunRecord]:
         """Returns the job runs of a job that have started, newest first, of all builds."""
         return run_sync(self._calls.runs_of_job(job_label, limit=limit))
@@ -269,9 +278,14 @@ class DatabuildClient:
         content: bool = False,
         changed: str = REPORT,
         dry_run: bool = False,
+        confirm_losses: bool = False,
     ) -> StoreCheck:
         """Looks whether the data of partitions is at the recorded places, and records what is missing."""
-        return run_sync(self._calls.verify_partitions(partitions, content=content, changed=changed, dry_run=dry_run))
+        return run_sync(
+            self._calls.verify_partitions(
+                partitions, content=content, changed=changed, dry_run=dry_run, confirm_losses=confirm_losses
+            )
+        )
 
     def verify_part(
         self, partitions: Sequence[str], options: StoreCheckOptions, *, author: str = "", after: str = ""
@@ -310,7 +324,7 @@ class DatabuildClient:
         dry_run: bool = False,
         author: str = "",
     ) -> Deletion:
-        """Deletes the data of partitions in its stores. What cannot be deleted is left as it is, with a fault."""
+        """Deletes the data of partitions in its stores. Data that cannot be deleted stays, with a fault."""
         return run_sync(self._calls.delete(partitions, reason=reason, force=force, dry_run=dry_run, author=author))
 
     def delete_part(
@@ -328,9 +342,9 @@ class DatabuildClient:
             self._calls.delete_part(partitions, reason=reason, force=force, dry_run=dry_run, author=author, after=after)
         )
 
-    def clean(self, *, keep_inputs: bool = True, dry_run: bool = False, author: str = "") -> Cleaning:
+    def clean(self, *, delete_inputs: bool = False, dry_run: bool = False, author: str = "") -> Cleaning:
         """Deletes data that is older than the retention of its job, and what killed job runs left behind."""
-        return run_sync(self._calls.clean(keep_inputs=keep_inputs, dry_run=dry_run, author=author))
+        return run_sync(self._calls.clean(delete_inputs=delete_inputs, dry_run=dry_run, author=author))
 
     def prune(
         self,

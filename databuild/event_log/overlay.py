@@ -272,6 +272,9 @@ class OverlayReader:
     def resource_use(self) -> Sequence[ResourceUse]:
         return self.own.resource_use()
 
+    def first_position(self, build_request_id: str) -> int | None:
+        return self.own.first_position(build_request_id)
+
     def all_events(self, *, after_position: int = 0, limit: int = 1000) -> Iterator[tuple[int, BuildEvent]]:
         return self.own.all_events(after_position=after_position, limit=limit)
 

@@ -14,6 +14,9 @@ failure_category, failure_message, pruned_time
 -- name: cancel_requests
 SELECT build_request_id, cancel_requested_by FROM builds WHERE build_request_id {among} AND cancel_requested_by <> ''
 
+-- name: first_position
+SELECT position FROM events WHERE build_request_id = :build_request_id AND sequence = 1
+
 -- name: builds_beginning
 SELECT build_request_id FROM builds WHERE build_request_id >= :prefix AND build_request_id < :end
 ORDER BY build_request_id DESC LIMIT :limit
@@ -353,15 +356,20 @@ SELECT ref, position FROM partition_snapshots WHERE ref {among}
 
 -- name: take_cursor
 -- Inserts the cursor at the end of the log if it is new, and updates it if nobody else holds it.
-INSERT INTO export_cursors (exporter, position, holder, expires)
-VALUES (:exporter, (SELECT coalesce(max(position), 0) FROM events), :holder, {now} + :seconds)
+INSERT INTO export_cursors (exporter, position, holder, expires, state)
+VALUES (:exporter, (SELECT coalesce(max(position), 0) FROM events), :holder, {now} + :seconds, '')
 ON CONFLICT (exporter) DO UPDATE SET holder = excluded.holder, expires = excluded.expires
 WHERE export_cursors.holder IN ('', excluded.holder) OR export_cursors.expires <= {now}
-RETURNING position
+RETURNING position, state
 
 -- name: advance_cursor
-UPDATE export_cursors SET position = :position, expires = {now} + :seconds
-WHERE exporter = :exporter AND holder = :holder RETURNING position
+UPDATE export_cursors SET position = :position, state = :state, expires = {now} + :seconds
+WHERE exporter = :exporter AND holder = :holder AND position = :before RETURNING position
+
+-- name: move_cursor
+-- The holder notices, since its position is another one than before.
+INSERT INTO export_cursors (exporter, position, holder, expires, state) VALUES (:exporter, :position, '', 0, '')
+ON CONFLICT (exporter) DO UPDATE SET position = excluded.position RETURNING position
 
 -- name: release_cursor
 UPDATE export_cursors SET holder = '', expires = 0 WHERE exporter = :exporter AND holder = :holder RETURNING position

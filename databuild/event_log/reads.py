@@ -104,6 +104,18 @@ class StoredDataReads(Protocol):
         ...
 
 
+class PlacedDataReads(Protocol):
+    """Recorded data with its place, whether it is available or not."""
+
+    def placed_data_of(self, refs: Collection[str]) -> Sequence[PlacedData]:
+        """Returns the data of partitions that have a record, in no particular order."""
+        ...
+
+    def placed_data_under(self, prefix: str = "", *, after: str = "", limit: int = 1000) -> Sequence[PlacedData]:
+        """Returns the data of partitions whose refs begin with a prefix, by ref."""
+        ...
+
+
 class ReportReads(Protocol):
     """Facts that job runs have reported about their outputs, for trends and comparisons."""
 
@@ -133,18 +145,6 @@ class ReportReads(Protocol):
 
     def schemas_of(self, ref: str, job_run_ids: Collection[str]) -> Mapping[str, Mapping[str, str]]:
         """Returns the schemas of a partition that job runs have reported, each column with its type, by job run."""
-        ...
-
-
-class PlacedDataReads(Protocol):
-    """Recorded data with its place, whether it is available or not."""
-
-    def placed_data_of(self, refs: Collection[str]) -> Sequence[PlacedData]:
-        """Returns the data of partitions that have a record, in no particular order."""
-        ...
-
-    def placed_data_under(self, prefix: str = "", *, after: str = "", limit: int = 1000) -> Sequence[PlacedData]:
-        """Returns the data of partitions whose refs begin with a prefix, by ref."""
         ...
 
 
@@ -242,11 +242,19 @@ class OpenBuildReads(BuildReads, CoordinationReads, Protocol):
     """Builds together with their leases and claims: tells builds that are running from those that have died."""
 
 
+class ExportReads(BuildReads, PartitionReads, Protocol):
+    """Records and events that exporters read beside the events that they send."""
+
+
 class LogFeed(Protocol):
     """Follows the whole log."""
 
     def all_events(self, *, after_position: int = 0, limit: int = 1000) -> Iterator[tuple[int, BuildEvent]]:
         """Returns events of all builds in the order in which they were written, each with its position."""
+        ...
+
+    def first_position(self, build_request_id: str) -> int | None:
+        """Returns the position of the first event of a build; None if there is none, or if it was pruned."""
         ...
 
     def wait(self, seconds: float) -> bool:
@@ -291,8 +299,8 @@ class Reader(
     PartitionReads,
     MetadataReads,
     StoredDataReads,
-    ReportReads,
     PlacedDataReads,
+    ReportReads,
     LogFeed,
     LogSize,
     TableReads,

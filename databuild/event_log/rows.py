@@ -189,6 +189,22 @@ def stored_data(rows: Sequence[tuple[str, str, str]]) -> list[StoredData]:
     ]
 
 
+def placed_data(rows: Iterable[tuple[str, str, str, Any, float, Any, str]]) -> list[PlacedData]:
+    """Returns data with its place, from rows of `{placed_data}`."""
+    return [
+        PlacedData(
+            ref,
+            version,
+            Location._make(json.loads(location)) if location else None,
+            status,
+            time,
+            bool(available),
+            RemovalRecord._make(json.loads(removal)).kind if removal else "",
+        )
+        for ref, version, location, status, time, available, removal in rows
+    ]
+
+
 def reported_data(rows: Iterable[Any]) -> list[ReportedData]:
     """Returns the data of partitions, from rows of `{reported_columns}`."""
     return [
@@ -203,22 +219,6 @@ def reported_data(rows: Iterable[Any]) -> list[ReportedData]:
             Location._make(json.loads(row.location)) if row.location else None,
         )
         for row in rows
-    ]
-
-
-def placed_data(rows: Iterable[tuple[str, str, str, Any, float, Any, str]]) -> list[PlacedData]:
-    """Returns data with its place, from rows of `{placed_data}`."""
-    return [
-        PlacedData(
-            ref,
-            version,
-            Location._make(json.loads(location)) if location else None,
-            status,
-            time,
-            bool(available),
-            RemovalRecord._make(json.loads(removal)).kind if removal else "",
-        )
-        for ref, version, location, status, time, available, removal in rows
     ]
 
 

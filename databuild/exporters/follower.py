@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
 from databuild.errors import EventLogError
-from databuild.exporters.exporter import Exporter, ReceiverError, TimedExporter
+from databuild.exporters.exporter import Batch, Exporter, ReceiverError, TimedExporter
 
 if TYPE_CHECKING:
     from databuild.event_log.cursors import Cursors
@@ -62,7 +62,8 @@ class Follower:
     Attributes:
         name: The name of the exporter.
         fault: The reason why the last attempt failed; empty if it did not.
-        refused: The number of events that the receiver refused for good.
+        refused: The number of requests that the receiver refused for good.
+        handled: The number of events that need not be sent again.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class Follower:
         self.name = exporter.name
         self.fault = ""
         self.refused = 0
+        self.handled = 0
         self.pause = _MIN_PAUSE
         self._log = log
         self._exporter = exporter
@@ -136,24 +138,29 @@ class Follower:
     def step(self) -> Step:
         """Sends the next events."""
         try:
-            position = self._cursors.take(self.name, self._holder, HOLD_SECONDS)
-            if position is None:
+            before = self._cursors.take(self.name, self._holder, HOLD_SECONDS)
+            if before is None:
                 self._release_of_dead()
                 return Step.HELD
-            found = list(self._reader.all_events(after_position=position, limit=MAX_EVENTS))
+            found = list(self._reader.all_events(after_position=before.position, limit=MAX_EVENTS))
             if not found:
                 self._send_due()
                 self._recover()
                 return Step.CAUGHT_UP
-            delivery = self._exporter.send([event for _, event in found], self._reader)
+            delivery = self._exporter.send(Batch(found, before.state), self._reader)
             self._count_refusals(delivery.refusals)
             reached, _ = found[delivery.handled - 1]
-            held = self._cursors.advance(self.name, self._holder, reached, HOLD_SECONDS)
+            held = self._cursors.advance(
+                self.name, self._holder, before.position, reached, delivery.state, seconds=HOLD_SECONDS
+            )
         except (ReceiverError, EventLogError) as error:
             self._fail(str(error))
             return Step.FAILED
         self._recover()
-        return Step.SENT if held else Step.HELD
+        if not held:
+            return Step.HELD
+        self.handled += delivery.handled
+        return Step.SENT
 
     def _run(self) -> None:
         try:
@@ -188,16 +195,16 @@ class Follower:
         if self._timed is None or now < self._next_poll:
             return
         name = self.name + _CLOCK_SUFFIX
-        sent_until = self._cursors.take(name, self._holder, HOLD_SECONDS)
-        if sent_until is not None and (until := int(now * 1000)) > sent_until:
-            self._count_refusals(self._timed.send_due(sent_until / 1000, until / 1000, self._reader))
-            self._cursors.advance(name, self._holder, until, HOLD_SECONDS)
+        taken = self._cursors.take(name, self._holder, HOLD_SECONDS)
+        if taken is not None and (until := int(now * 1000)) > taken.position:
+            self._count_refusals(self._timed.send_due(taken.position / 1000, until / 1000, self._reader))
+            self._cursors.advance(name, self._holder, taken.position, until, seconds=HOLD_SECONDS)
         self._next_poll = now + self._timed.poll_seconds
 
     def _count_refusals(self, refusals: Sequence[str]) -> None:
         for refusal in refusals:
             self.refused += 1
-            self._warn(f"the receiver of {self.name} refused an event, which is left out: {refusal}")
+            self._warn(f"the receiver of {self.name} refused a request, which is left out: {refusal}")
 
     def _release_of_dead(self) -> None:
         """Releases the cursors whose holder was a process of this machine that has died, which need not expire."""

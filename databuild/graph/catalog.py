@@ -91,8 +91,8 @@ class Job:
         exec_properties: Requirements on machines of engines, in their words.
         code_files: The path of the list of its runfiles; empty if there is none.
         worker: The limits of the workers that serve it; None if each of its runs is a process.
-        history: The number of earlier partitions whose numbers its task descriptions have.
         retention_seconds: The age at which a cleaning deletes its data; None for never.
+        history: The number of earlier partitions whose numbers its task descriptions have.
     """
 
     label: str
@@ -109,8 +109,8 @@ class Job:
     exec_properties: Mapping[str, str] = field(default_factory=dict)
     code_files: str = ""
     worker: WorkerLimits | None = None
-    history: int = 0
     retention_seconds: float | None = None
+    history: int = 0
 
     @functools.cached_property
     def patterns(self) -> tuple[PartitionPattern, ...]:
@@ -141,6 +141,7 @@ class JobCatalog:
         log_store: The URI of the place of job logs unless a build says otherwise; empty for the state directory.
         notify: The URLs that get notifications unless a build or service says otherwise.
         notify_on: The occasions of notifications; empty for the default ones.
+        exporters: The URIs of the exporters of events unless a build or service says otherwise.
         extensions: The directories of the packages of each extension of DataBuild among the runfiles, by its name.
         exec_properties: Requirements on machines of engines for jobs that do not set them.
     """
@@ -158,6 +159,7 @@ class JobCatalog:
     log_store: str = ""
     notify: tuple[str, ...] = ()
     notify_on: tuple[str, ...] = ()
+    exporters: tuple[str, ...] = ()
     extensions: Mapping[str, Sequence[str]] = field(default_factory=dict)
     exec_properties: Mapping[str, str] = field(default_factory=dict)
 
@@ -426,6 +428,7 @@ def load_catalog(path: str, runfiles: str) -> JobCatalog:
             log_store=_get(catalog, "log_store", ""),
             notify=tuple(_get(catalog, "notify", ())),
             notify_on=tuple(_get(catalog, "notify_on", ())),
+            exporters=tuple(_get(catalog, "exporters", ())),
             extensions={
                 name: tuple(_resolved(path, runfiles) for path in _get(extension, "import_paths", []))
                 for name, extension in _get(catalog, "extensions", {}).items()
@@ -472,8 +475,8 @@ def _job(job: Mapping[str, Any], runfiles: str) -> Job:
         exec_properties=dict(_get(job, "exec_properties", {})),
         code_files=_resolved(_get(job, "code_files", ""), runfiles),
         worker=_worker(job["worker"]) if "worker" in job else None,
-        history=int(_get(job, "history", 0)),
         retention_seconds=float(_get(job, "retention_seconds", 0)) or None,
+        history=int(_get(job, "history", 0)),
     )
 
 

@@ -172,6 +172,28 @@ class StoredData(NamedTuple):
     location: Location | None
 
 
+class PlacedData(NamedTuple):
+    """The data of a partition, whether it is available or not.
+
+    Attributes:
+        ref: The partition.
+        version: The version of the data; empty if there never was any.
+        location: Its place; None if no job has reported it, or the data was deleted there.
+        status: The newest status of the partition.
+        time: The time of that status, in seconds since the epoch.
+        available: True if complete data exists and no build claims the partition.
+        removed: FORGOTTEN or DELETED if the data was removed and not made again; else empty.
+    """
+
+    ref: str
+    version: str
+    location: Location | None
+    status: PartitionStatus
+    time: float
+    available: bool
+    removed: str
+
+
 class ReportedData(NamedTuple):
     """The newest data of a partition with the facts that its job has reported, for comparisons with other partitions.
 
@@ -215,28 +237,6 @@ class CheckRecord(NamedTuple):
     passed: bool
     severity: str
     message: str
-
-
-class PlacedData(NamedTuple):
-    """The data of a partition, whether it is available or not.
-
-    Attributes:
-        ref: The partition.
-        version: The version of the data; empty if there never was any.
-        location: Its place; None if no job has reported it, or the data was deleted there.
-        status: The newest status of the partition.
-        time: The time of that status, in seconds since the epoch.
-        available: True if complete data exists and no build claims the partition.
-        removed: FORGOTTEN or DELETED if the data was removed and not made again; else empty.
-    """
-
-    ref: str
-    version: str
-    location: Location | None
-    status: PartitionStatus
-    time: float
-    available: bool
-    removed: str
 
 
 class PartitionUse(NamedTuple):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from databuild.model.pruning import Pruned, PruneOptions
     from databuild.model.records import BuildRecord, JobRunRecord
     from databuild.model.removal import Cleaning, CleanOptions, Deletion
+    from databuild.model.reproduction import Reproduction
     from databuild.model.store_check import StoreCheck, StoreCheckOptions
     from databuild.model.trends import Trends
     from databuild.model.views import DeclaredDependents, DownstreamPage, Verification
@@ -119,6 +120,16 @@ class EventLogQueries(Protocol):
 
     def watch(self, build_request_id: str, after: int) -> Iterator[BuildEvent]:
         """Yields the events after a sequence number, and new ones as they are recorded. Ends with the build."""
+        ...
+
+    def reproduction(self, job_run_id: str) -> Reproduction:
+        """Returns what is needed to run a job run again.
+
+        Raises:
+            JobRunNotFoundError: There is no such job run.
+            BuildPrunedError: The events of its build were pruned.
+            InvalidRequestError: It has never started.
+        """
         ...
 
     def all_events(self, after: int, *, follow: bool) -> Iterator[tuple[int, BuildEvent]]:

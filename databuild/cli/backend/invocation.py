@@ -38,8 +38,11 @@ _LOCAL_FLAGS = {
     "notify_on": (),
     "notify_template": None,
     "notify_wait_seconds": 600.0,
+    "exporter": (),
     "exporter_seconds": 10.0,
     "exporter_failure": "warn",
+    "run": False,
+    "scratch_dir": None,
 }
 """The flags that are refused together with a service, with their defaults."""
 
@@ -163,6 +166,11 @@ class Invocation:
         return os.path.join(self.state_dir, *environment, "logs")  # noqa: PTH118
 
     @property
+    def base_log_dir(self) -> str:
+        """The folder of the job logs of the base, if the command is about an environment; else empty."""
+        return os.path.join(self.state_dir, "logs") if self.environment else ""  # noqa: PTH118
+
+    @property
     def event_log_uri(self) -> str:
         """The URI of the event log of the base, with an absolute path."""
         value = self.flags.get("event_log")
@@ -183,6 +191,13 @@ class Invocation:
         """Makes the path in the URI of an event log or a sink absolute, if it has one."""
         scheme, _, path = uri.partition(":")
         return f"{scheme}:{self.path(path)}" if scheme in {"sqlite", "jsonl"} and path else uri
+
+    @property
+    def traceparent(self) -> str:
+        """The trace context of the caller; empty if the environment has none, or an invalid one."""
+        from databuild.model.trace_context import TRACEPARENT_VARIABLE, valid_traceparent
+
+        return valid_traceparent(self.environ.get(TRACEPARENT_VARIABLE, ""))
 
     @property
     def server(self) -> str:

@@ -23,6 +23,7 @@ from databuild.model.job_graph import Plan
 from databuild.model.pruning import Pruned, PruneOptions
 from databuild.model.records import BuildPartitionRecord, BuildRecord, JobRunRecord, PartitionRecord
 from databuild.model.removal import Cleaning, CleanOptions, Deletion
+from databuild.model.reproduction import Reproduction
 from databuild.model.store_check import StoreCheck, StoreCheckOptions
 from databuild.model.trends import Trends
 from databuild.model.views import BuildView, DeclaredDependents, DownstreamPage, Verification
@@ -65,6 +66,9 @@ class RemoteBackend:
 
     def watch(self, build_request_id: str, after: int) -> Iterator[BuildEvent]:
         return self._client.watch(build_request_id, after=after)
+
+    def reproduction(self, job_run_id: str) -> Reproduction:
+        return self._client.reproduction(job_run_id)
 
     def all_events(self, after: int, *, follow: bool) -> Iterator[tuple[int, BuildEvent]]:  # noqa: ARG002
         message = "events --all needs the event log itself, which a service does not offer; run it beside the event log"
@@ -268,6 +272,7 @@ def _client_settings(call: Invocation) -> dict[str, Any]:
         "graph": call.graph_label,
         "environment": call.environment,
         "tls": tls,
+        "traceparent": call.traceparent,
     }
 
 

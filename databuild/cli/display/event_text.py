@@ -27,6 +27,10 @@ _MASKED_FIELDS = frozenset(
         "build_request_id",
         "worker_id",
         "worker_request",
+        "origin",
+        "traceparent",
+        "bazel_invocation_id",
+        "config_calls",
     }
 )
 _BUILD_REQUEST_ID = re.compile(r"\b\d{8}T\d{6}Z-[a-z0-9]+")

@@ -4,7 +4,8 @@ CREATE TABLE export_cursors (
   exporter TEXT COLLATE "C" PRIMARY KEY,
   position BIGINT NOT NULL,
   holder TEXT NOT NULL,
-  expires DOUBLE PRECISION NOT NULL
+  expires DOUBLE PRECISION NOT NULL,
+  state TEXT NOT NULL
 );
 
 -- The places of the data of partitions, each a JSON array of its URI, its size and its version.
@@ -19,6 +20,10 @@ ALTER TABLE placements ADD COLUMN stderr_bytes BIGINT;
 -- The worker that served a job run, and the number of its request.
 ALTER TABLE placements ADD COLUMN worker_id TEXT NOT NULL DEFAULT '';
 ALTER TABLE placements ADD COLUMN worker_request BIGINT NOT NULL DEFAULT 0;
+
+-- The removals of the data of partitions, each a JSON array of the values of a RemovalRecord.
+ALTER TABLE partitions ADD COLUMN removal TEXT NOT NULL DEFAULT '';
+ALTER TABLE partition_snapshots ADD COLUMN removal TEXT NOT NULL DEFAULT '';
 
 -- The metrics, the checks and the schemas that job runs have reported; `ref` is '' if a report is about the whole run.
 CREATE TABLE job_run_metrics (
@@ -47,7 +52,3 @@ CREATE TABLE job_run_schemas (
   schema TEXT NOT NULL,
   PRIMARY KEY (job_run_id, ref)
 );
-
--- The removals of the data of partitions, each a JSON array of the values of a RemovalRecord.
-ALTER TABLE partitions ADD COLUMN removal TEXT NOT NULL DEFAULT '';
-ALTER TABLE partition_snapshots ADD COLUMN removal TEXT NOT NULL DEFAULT '';

@@ -28,6 +28,7 @@ from databuild.model.pruning import PruneOptions
 from databuild.model.record_messages import build_partition_to_message, job_run_to_message, partition_to_message
 from databuild.model.removal import CleanOptions
 from databuild.model.removal_messages import cleaning_to_message, deletion_to_message
+from databuild.model.reproduction_messages import reproduction_to_message
 from databuild.model.statuses import StatusEnum
 from databuild.model.store_check_messages import check_to_message, options_from_message
 from databuild.model.trend_messages import check_result_to_message, trends_to_message
@@ -90,6 +91,7 @@ ROLES: Final[Mapping[str, str]] = {
     "ListJobs": READ,
     "GetJob": READ,
     "GetJobRun": READ,
+    "GetReproduction": READ,
     "GetStorage": READ,
     "PruneBuilds": WRITE,
     "VerifyEvents": WRITE,
@@ -220,7 +222,7 @@ class Api:
             plan=plan_from_message(request.plan) if request.HasField("plan") else None,
             downstream=request.downstream,
         )
-        view = await self._builds.submit(submission, submitter=caller.name)
+        view = await self._builds.submit(submission, submitter=caller.name, traceparent=caller.traceparent)
         return sv.SubmitBuildResponse(build_request_id=view.build.build_request_id, build=build_to_message(view))
 
     async def get_build(self, request: sv.GetBuildRequest, _caller: Caller) -> sv.BuildSummary:
@@ -252,6 +254,7 @@ class Api:
             ),
             failed_jobs_only=request.failed_jobs_only,
             submitter=caller.name,
+            traceparent=caller.traceparent,
         )
         return sv.SubmitBuildResponse(build_request_id=view.build.build_request_id, build=build_to_message(view))
 
@@ -286,6 +289,9 @@ class Api:
 
     async def get_job_run(self, request: sv.GetJobRunRequest, _caller: Caller) -> sv.JobRun:
         return job_run_to_message(await self._builds.job_run(request.job_run_id))
+
+    async def get_reproduction(self, request: sv.GetReproductionRequest, _caller: Caller) -> sv.Reproduction:
+        return reproduction_to_message(await self._service.jobs.reproduction(request.job_run_id))
 
     async def get_graph(self, request: sv.GetGraphRequest, _caller: Caller) -> sv.Graph:
         return graph_to_message(await self._service.graph.view(records=request.include_records))
@@ -408,7 +414,7 @@ class Api:
         return deletion_to_message(deletion)
 
     async def clean_partitions(self, request: sv.CleanPartitionsRequest, caller: Caller) -> sv.CleanPartitionsResponse:
-        options = CleanOptions(keep_inputs=not request.delete_inputs, dry_run=request.dry_run)
+        options = CleanOptions(delete_inputs=request.delete_inputs, dry_run=request.dry_run)
         return cleaning_to_message(await self._service.removals.clean(options, author=caller.name))
 
     async def list_jobs(self, _request: sv.ListJobsRequest, _caller: Caller) -> sv.ListJobsResponse:

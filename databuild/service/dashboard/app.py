@@ -18,6 +18,7 @@ from databuild.service.builds.reports import Reports
 from databuild.service.dashboard import (
     build_page,
     builds_page,
+    environments_page,
     graph_page,
     jobs_page,
     logs_page,
@@ -64,6 +65,10 @@ def dashboard_routes(
         route("/partition", partitions_page.partition),
         route("/partition/picture", partitions_page.picture),
         route("/partition/taint", partitions_page.taint, "POST"),
+        route("/environments", environments_page.environments),
+        route("/environments", environments_page.switch, "POST"),
+        route("/partition/forget", partitions_page.forget, "POST"),
+        route("/partition/delete", partitions_page.delete, "POST"),
         route("/jobs", jobs_page.jobs),
         route("/job", jobs_page.job),
         route("/sign_in", sign_in.form, public=True),

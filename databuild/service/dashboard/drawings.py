@@ -24,6 +24,8 @@ _STATES: Final = {
     pt.PARTITION_STATUS_FAILED: "failed",
     pt.PARTITION_STATUS_BUILDING: "building",
     pt.PARTITION_STATUS_MISSING: "missing",
+    pt.PARTITION_STATUS_FORGOTTEN: "missing",
+    pt.PARTITION_STATUS_DELETED: "missing",
 }
 
 

@@ -1,4 +1,4 @@
-"""The pages `partitions` (search and calendar) and `partition` (record, lineage, history, taint)."""
+"""The pages `partitions` (search and calendar) and `partition` (record, lineage, history, taint, removal)."""
 
 from __future__ import annotations
 
@@ -85,6 +85,26 @@ async def taint(visit: Visit) -> Response:
         partitions=[ref], untaint=visit.form.checked("untaint"), reason=visit.form.text("reason")
     )
     await visit.call("TaintPartitions", request)
+    return redirect("/partition", {"ref": ref})
+
+
+async def forget(visit: Visit) -> Response:
+    """Forgets the data of a partition."""
+    ref = visit.form.exact("ref")
+    await visit.call("ForgetPartitions", sv.ForgetPartitionsRequest(partitions=[ref], reason=visit.form.text("reason")))
+    return redirect("/partition", {"ref": ref})
+
+
+async def delete(visit: Visit) -> Response:
+    """Deletes the data of a partition, if its check box says so."""
+    ref = visit.form.exact("ref")
+    if not visit.form.checked("confirmed"):
+        raise InvalidRequestError("nothing was deleted; confirm the deletion by its check box")
+    request = sv.DeletePartitionsRequest(partitions=[ref], reason=visit.form.text("reason"))
+    deletion: sv.DeletePartitionsResponse = await visit.call("DeletePartitions", request)
+    faults = [one.fault for one in deletion.data if one.fault]
+    if faults:
+        raise InvalidRequestError(f"the data of {ref!r} was not deleted: {faults[0]}")
     return redirect("/partition", {"ref": ref})
 
 

@@ -22,7 +22,6 @@ from databuild.orchestration.coordination.dead_builds import find_dead_builds
 from databuild.orchestration.logs.log_folders import log_folders
 from databuild.orchestration.logs.log_uploads import LogUploads
 from databuild.orchestration.logs.stored_logs import LogReader
-from databuild.orchestration.telemetry.telemetry import Telemetry
 from databuild.service.builds.abandoned_builds import find_abandoned_builds
 from databuild.service.builds.builds import BuildService
 from databuild.service.builds.event_feeds import EventFeeds
@@ -80,7 +79,6 @@ class GraphService:
         settings: Settings,
         limits: Limits | None = None,
         on_event: Callable[[BuildEvent], None] | None = None,
-        telemetry: Telemetry | None = None,
         clock: Callable[[], float] = time.time,
         liveness: Liveness = processes,
         engines: Engines | None = None,
@@ -96,7 +94,6 @@ class GraphService:
             settings: The directories of job processes, and the timing of builds.
             limits: The limits; None for the defaults.
             on_event: Called with each event when it is passed to the event log.
-            telemetry: Receives traces and metrics of builds; None for none.
             clock: Returns the time in seconds since the epoch.
             liveness: Tells which processes have died.
             engines: The engines that builds may use; None for none.
@@ -129,7 +126,6 @@ class GraphService:
             settings=settings,
             clock=clock,
             liveness=liveness,
-            telemetry=telemetry,
             on_event=on_event,
             engines=self._engines,
             log_uploads=lambda: self._log_uploads,
@@ -161,9 +157,9 @@ class GraphService:
             limits=limits,
             clock=clock,
         )
-        self.stores = StoreVerification(catalog=catalog, event_log=self._event_log, limits=limits, clock=clock)
-        self.trends = PartitionTrends(catalog, self._readers)
-        self.previews = Previews(catalog, self._readers, enabled=limits.previews)
+        self.stores = StoreVerification(
+            catalog=catalog, event_log=self._event_log, limits=limits, storages=storages, clock=clock
+        )
         self.removals = ServiceRemovals(
             catalog=catalog,
             event_log=self._event_log,
@@ -173,9 +169,11 @@ class GraphService:
             limits=limits,
             clock=clock,
         )
+        self.trends = PartitionTrends(catalog, self._readers)
+        self.previews = Previews(catalog, self._readers, enabled=limits.previews)
         self.jobs = Jobs(catalog, limits, self._readers)
         self.graph = GraphRecords(catalog, limits, self._readers)
-        log_reader = LogReader(settings.log_directory, storages)
+        log_reader = LogReader(settings.log_directory, storages, base_log_directory=settings.base_log_directory)
         self.logs = Logs(settings.log_directory, self._readers, log_reader)
         self.reports = Reports(self.builds, log_reader)
         self.maintenance = Maintenance(
