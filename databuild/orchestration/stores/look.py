@@ -80,6 +80,8 @@ class Look:
             finding
             for one, location, folder, name in places
             if (found := facts[folder][name] if name else of_objects.get(location.uri)) is not None
+            # Most data is as recorded, and then this is all that is done for it.
+            and (content or found[0] != location.size or found[1] != location.version)
             for finding in self._compare(one, location, folder, name, found)
         )
 
@@ -105,8 +107,6 @@ class Look:
         self, one: StoredData, location: Location, folder: str, name: str, facts: FileFacts
     ) -> Iterator[StoreFinding]:
         size, version, fault = facts
-        if size == location.size and version == location.version and not self._content:
-            return
         if size < 0:
             if not fault and name:
                 self.absent.append((one.ref, folder))
