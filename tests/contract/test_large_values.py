@@ -13,7 +13,7 @@ _LARGE = {
 _SMALL = {
     *("build_request_id", "retry_of_build_request_id", "job_run_id", "ref", "input", "output", "version", "resource"),
     *("graph_label", "job_label", "status", "reason", "cause", "taint_reason", "failure_category", "failure_message"),
-    *("executor", "machine", "worker_id", "log_store", "exporter"),
+    *("executor", "machine", "worker_id", "log_store", "exporter", "state"),
     *("name", "unit", "severity"),
     *("code_digest", "configuration_digest", "cancel_requested_by", "holder", "submitter", "waiting_for"),
 }
