@@ -5,11 +5,12 @@ The launcher of a graph (rules/private/launcher.sh.tpl) runs the same interprete
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import json
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -48,7 +49,9 @@ def bare_python_argv() -> tuple[str, ...]:
 class Graph:
     """A graph of no-op jobs in a folder of its own."""
 
-    def __init__(self, folder: Path, shape: Shape, job: NoopJob, *, declared: bool = False) -> None:
+    def __init__(
+        self, folder: Path, shape: Shape, job: NoopJob, *, declared: bool = False, extensions: Sequence[str] = ()
+    ) -> None:
         """Creates the folder and writes the catalog.
 
         Args:
@@ -56,6 +59,7 @@ class Graph:
             shape: The shape of the graph.
             job: The job.
             declared: True to declare the inputs, False to let the job answer `config`.
+            extensions: The extensions of the graph, whose packages this process has.
         """
         folder.mkdir(parents=True)
         self.folder = folder
@@ -67,7 +71,12 @@ class Graph:
             jobs = [{"outputs": [one.output], "declaration": _declaration(one)} for one in shape.declared]
         for number, entry in enumerate(jobs):
             entry |= {"label": f"//{shape.name}:job_{number}", "executable": job.path}
-        (folder / "catalog.json").write_text(json.dumps({"graphLabel": f"//{shape.name}:graph", "jobs": jobs}))
+        catalog = {
+            "graphLabel": f"//{shape.name}:graph",
+            "jobs": jobs,
+            "extensions": {extension: {} for extension in extensions},
+        }
+        (folder / "catalog.json").write_text(json.dumps(catalog))
 
     def command(self, state: str, command: str, *arguments: str) -> tuple[str, ...]:
         """Returns a command line whose state directory is the subfolder `state`."""
@@ -123,22 +132,22 @@ class Plan(_Command):
 class Build(_Command):
     """Builds a graph: from nothing, or again when all partitions are fresh."""
 
-    def __init__(self, graph: Graph, *, parallelism: int, again: bool = False) -> None:
+    def __init__(self, graph: Graph, *, parallelism: int, again: bool = False, flags: Sequence[str] = ()) -> None:
         super().__init__(graph)
+        self._flags = (f"--jobs={parallelism}", *flags)
         self.name = BUILD_AGAIN if again else BUILD
         self._again = again
-        self._parallelism = parallelism
 
     def run(self, environment: Mapping[str, str]) -> Run:
         if not self._again:
             shutil.rmtree(self._graph.folder / _STATE, ignore_errors=True)
-        run = self._run(environment, _STATE, "build", f"--jobs={self._parallelism}", self._graph.request)
+        run = self._run(environment, _STATE, "build", *self._flags, self._graph.request)
         record = self._graph.build_record(python_environment(environment, self._graph.folder))
         expected = 0 if self._again else self._graph.tasks
         if record["status"] != "COMPLETED" or record["jobs_completed"] != expected:
             raise BrokenRunError(f"the build did not complete {expected} tasks: {record}")
         # Sequence numbers have no gaps, so the last one is the number of events.
-        return Run(seconds=run.seconds, peak_memory_bytes=run.peak_memory_bytes, events=record["last_sequence"])
+        return dataclasses.replace(run, events=record["last_sequence"])
 
 
 class Status(_Command):

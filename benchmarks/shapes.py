@@ -201,7 +201,10 @@ class Sizes:
         submissions: The number of builds that are submitted to a service in parallel.
         watched_builds: The number of small builds that are submitted and watched one after the other.
         engine_tasks: The number of processes that run on an engine.
+        exported_tasks: The width of the wide graph that is built with exporters.
         huge: The widths of wide graphs that only DataBuild executes, ascending.
+        peers: The number of layers, and their width, of graphs that workflow tools run, ascending. A wide graph of as
+            many tasks belongs to each; slow tools run the first.
     """
 
     chain: int
@@ -216,7 +219,9 @@ class Sizes:
     submissions: int
     watched_builds: int
     engine_tasks: int
+    exported_tasks: int
     huge: tuple[int, int]
+    peers: tuple[tuple[int, int], tuple[int, int]]
 
 
 FULL: Final = Sizes(
@@ -232,7 +237,9 @@ FULL: Final = Sizes(
     submissions=1_000,
     watched_builds=200,
     engine_tasks=1_000,
+    exported_tasks=1_000,
     huge=(10_000, 100_000),
+    peers=((10, 20), (10, 100)),
 )
 QUICK: Final = Sizes(
     chain=4,
@@ -247,5 +254,7 @@ QUICK: Final = Sizes(
     submissions=9,
     watched_builds=5,
     engine_tasks=20,
+    exported_tasks=8,
     huge=(16, 32),
+    peers=((2, 2), (2, 4)),
 )

@@ -14,6 +14,8 @@ from benchmarks.engines import SCENARIO as ENGINES
 from benchmarks.event_logs import BUILDS, JOBS, POSTGRESQL, SINGLE, SQLITE, UNCLAIMED
 from benchmarks.event_logs import SCENARIO as EVENT_LOG
 from benchmarks.execution import HUGE
+from benchmarks.exporters import EXPORTERS, NONE
+from benchmarks.exporters import SCENARIO as EXPORT
 from benchmarks.other_tools import NINJA, NINJA_PLAN
 from benchmarks.pages import PAGES
 from benchmarks.planning import LAYERS
@@ -43,6 +45,7 @@ class _Results:
         self.most_builds = sizes.parallel_builds[-1]
         self.served = sizes.served_tasks
         self.engine_tasks = sizes.engine_tasks
+        self.exported = sizes.exported_tasks
         self.tenth_of_huge, self.huge = sizes.huge
 
     def added_ms(self, size: int, name: str) -> float | None:
@@ -120,6 +123,10 @@ class _Results:
         """The time of a build on an engine, relative to a plain client that runs the same processes."""
         rows = (self._rows.find(ENGINES, self.engine_tasks, f"{engine}: {name}") for name in (ENGINE_BUILD, PLAIN))
         return _time_ratio(*rows)
+
+    def time_with_exporter(self, name: str) -> float | None:
+        """The time of a build with an exporter, relative to one without."""
+        return _time_ratio(*(self._rows.find(EXPORT, self.exported, row) for row in (name, NONE)))
 
     def start_ups_of_status(self) -> float | None:
         """The time of `status`, relative to a bare interpreter."""
@@ -284,6 +291,15 @@ TARGETS: Final = (
             limit=1.3,
         )
         for engine in (REAPI, DASK)
+    ),
+    *(
+        Target(
+            text=f"wide {{exported:,}} with an exporter ({name}), over none",
+            unit="times",
+            measured=functools.partial(_Results.time_with_exporter, name=name),
+            limit=1.1,
+        )
+        for name in EXPORTERS
     ),
     Target(
         text="status of a finished build, over starting bare Python",

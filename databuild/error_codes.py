@@ -28,6 +28,7 @@ CODES: Final[tuple[tuple[type[errors.DataBuildError], str], ...]] = (
     (errors.PromotionRefusedError, "PROMOTION_REFUSED"),
     (errors.EnvironmentNotFoundError, "ENVIRONMENT_NOT_FOUND"),
     (errors.EnvironmentInUseError, "ENVIRONMENT_IN_USE"),
+    (errors.RemovalRefusedError, "REMOVAL_REFUSED"),
     (errors.JobRunNotFoundError, "JOB_RUN_NOT_FOUND"),
     (errors.JobNotFoundError, "JOB_NOT_FOUND"),
     (errors.BuildConflictError, "BUILD_CONFLICT"),

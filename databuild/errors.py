@@ -360,6 +360,20 @@ class EnvironmentInUseError(InvalidRequestError):
         )
 
 
+class RemovalRefusedError(InvalidRequestError):
+    """Data cannot be forgotten or deleted; nothing was removed.
+
+    Args:
+        faults: The fault of each partition, in words, by ref.
+    """
+
+    def __init__(self, faults: Mapping[str, str]) -> None:
+        self.faults = dict(faults)
+        ref, fault = next(iter(self.faults.items()))
+        more = f", nor can {len(faults) - 1} more" if len(faults) > 1 else ""
+        super().__init__(f"the partition {ref!r} cannot be removed, since {fault}{more}; nothing was removed")
+
+
 class JobConfigurationError(DataBuildError):
     """A job's `config` failed or returned an invalid result.
 

@@ -155,7 +155,7 @@ def _exit(code: int) -> None:
     threads = sys.modules["threading"].enumerate() if "threading" in sys.modules else ()
     if sum(not thread.daemon for thread in threads) > 1:  # beside the main thread
         sys.exit(code)
-    atexit._run_exitfuncs()  # noqa: SLF001 - telemetry and others rely on their exit handlers
+    atexit._run_exitfuncs()  # noqa: SLF001 - libraries rely on their exit handlers
     os._exit(code)
 
 

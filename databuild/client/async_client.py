@@ -30,6 +30,7 @@ class AsyncDatabuildClient(Calls):
         environment: str = "",
         tls: Tls | None = None,
         retry_timeout: float = DEFAULT_RETRY_TIMEOUT,
+        traceparent: str | None = None,
     ) -> None:
         super().__init__(
             connect(
@@ -41,6 +42,7 @@ class AsyncDatabuildClient(Calls):
                 environment=environment,
                 tls=tls,
                 retry_timeout=retry_timeout,
+                traceparent=traceparent,
             )
         )
 

@@ -20,6 +20,8 @@ from databuild.model.job_graph import Plan
 from databuild.model.lifecycle import BUILD_ENDS
 from databuild.model.plan_messages import plan_to_message
 from databuild.model.pruning import Pruned
+from databuild.model.removal import Cleaning, Deletion
+from databuild.model.removal_messages import cleaning_from_message, deletion_from_message
 from databuild.model.results import BuildResult
 from databuild.model.store_check import REPORT, StoreCheck, StoreCheckOptions
 from databuild.model.store_check_messages import check_from_message, store_check_to_message
@@ -52,6 +54,20 @@ class Adoption(NamedTuple):
     version: str
     author: str
     operation_id: str
+
+
+class Forgotten(NamedTuple):
+    """Partitions that were forgotten.
+
+    Attributes:
+        partitions: The partitions.
+        author: The recorded author.
+        operation_ids: The operations that record it.
+    """
+
+    partitions: tuple[str, ...]
+    author: str
+    operation_ids: tuple[str, ...]
 
 
 class Calls(Reads):
@@ -312,6 +328,87 @@ class Calls(Reads):
         """
         request = store_check_to_message(partitions, options, after)
         return check_from_message(await self._connection.ask("VerifyPartitions", request, author=author))
+
+    async def forget(self, partitions: Sequence[str], *, reason: str, author: str = "") -> Forgotten:
+        """Makes the service forget the data of partitions, which stays in its store. The next build makes it again.
+
+        Args:
+            partitions: Refs, ranges of refs and partition patterns. Those without a record are left out.
+            reason: The reason to record.
+            author: The author to record; empty for the user of the client.
+        """
+        request = sv.ForgetPartitionsRequest(partitions=partitions, reason=reason)
+        answer = await self._connection.ask("ForgetPartitions", request, author=author)
+        return Forgotten(tuple(answer.partitions), answer.author, tuple(answer.operation_ids))
+
+    async def delete(
+        self,
+        partitions: Sequence[str],
+        *,
+        reason: str = "",
+        force: bool = False,
+        dry_run: bool = False,
+        author: str = "",
+    ) -> Deletion:
+        """Deletes the data of partitions in its stores. Data that cannot be deleted stays, with a fault.
+
+        Args:
+            partitions: Refs, ranges of refs and partition patterns. Those without data are left out.
+            reason: The reason to record; required unless `dry_run` is set.
+            force: True to delete also data whose version in its store is not the recorded one, or is not recorded.
+            dry_run: True to delete nothing, and return what would be deleted.
+            author: The author to record; empty for the user of the client.
+        """
+        total = Deletion(next_after="")
+        more = True
+        while more:
+            total = total.plus(
+                await self.delete_part(
+                    partitions, reason=reason, force=force, dry_run=dry_run, author=author, after=total.next_after
+                )
+            )
+            more = bool(total.next_after)
+        return total
+
+    async def delete_part(
+        self,
+        partitions: Sequence[str],
+        *,
+        reason: str = "",
+        force: bool = False,
+        dry_run: bool = False,
+        author: str = "",
+        after: str = "",
+    ) -> Deletion:
+        """Deletes the data of a part of partitions, as `delete` does for all of them.
+
+        Args:
+            partitions: The partitions.
+            reason: The reason to record.
+            force: True to delete data of any version.
+            dry_run: True to delete nothing.
+            author: The author to record; empty for that of the client.
+            after: `next_after` of the part before; empty for the first part.
+        """
+        request = sv.DeletePartitionsRequest(
+            partitions=partitions, reason=reason, force=force, dry_run=dry_run, page_token=after
+        )
+        return deletion_from_message(await self._connection.ask("DeletePartitions", request, author=author))
+
+    async def clean(self, *, delete_inputs: bool = False, dry_run: bool = False, author: str = "") -> Cleaning:
+        """Deletes data that is older than the retention of its job, and what killed job runs left behind.
+
+        Args:
+            delete_inputs: True to delete also data from which available partitions were made.
+            dry_run: True to delete nothing, and return what would be deleted.
+            author: The author to record; empty for the user of the client.
+        """
+        request = sv.CleanPartitionsRequest(delete_inputs=delete_inputs, dry_run=dry_run)
+        total = Cleaning(more=True)
+        while total.more:
+            answer = await self._connection.ask("CleanPartitions", request, author=author)
+            total = total.plus(cleaning_from_message(answer))
+        return total
 
     async def prune(
         self,

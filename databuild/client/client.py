@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Sequence
 from types import TracebackType
 from typing import Any, Self, Unpack
 
-from databuild.client.calls import Adoption, Calls, Taint
+from databuild.client.calls import Adoption, Calls, Forgotten, Taint
 from databuild.client.connection import DEFAULT_RETRY_TIMEOUT, connect
 from databuild.client.endpoint import Tls
 from databuild.client.remote_build import RemoteBuild
@@ -19,8 +19,11 @@ from databuild.model.graph_view import GraphView
 from databuild.model.job_graph import Plan
 from databuild.model.pruning import Pruned
 from databuild.model.records import BuildPartitionRecord, JobRunRecord, PartitionRecord
+from databuild.model.removal import Cleaning, Deletion
+from databuild.model.reproduction import Reproduction
 from databuild.model.results import BuildResult
 from databuild.model.store_check import REPORT, StoreCheck, StoreCheckOptions
+from databuild.model.trends import Trends
 from databuild.model.views import (
     BuildView,
     DeclaredDependents,
@@ -49,6 +52,8 @@ class DatabuildClient:
         environment: The environment that all requests are about; empty for the base.
         tls: The files of TLS; None for the public roots.
         retry_timeout: The time for which requests are repeated after the service has become unreachable, in seconds.
+        traceparent: The trace context (W3C Trace Context) that builds continue; None for that of the environment
+            variable `TRACEPARENT`.
 
     Raises:
         InvalidRequestError: The endpoint is not an address of a service, a file cannot be read, or the name of the
@@ -65,6 +70,7 @@ class DatabuildClient:
         environment: str = "",
         tls: Tls | None = None,
         retry_timeout: float = DEFAULT_RETRY_TIMEOUT,
+        traceparent: str | None = None,
     ) -> None:
         self._calls = Calls(
             connect(
@@ -76,6 +82,7 @@ class DatabuildClient:
                 environment=environment,
                 tls=tls,
                 retry_timeout=retry_timeout,
+                traceparent=traceparent,
             )
         )
 
@@ -195,6 +202,10 @@ class DatabuildClient:
         """Returns the record of a job run."""
         return run_sync(self._calls.job_run(job_run_id))
 
+    def reproduction(self, job_run_id: str) -> Reproduction:
+        """Returns what is needed to run a job run again, and whether its inputs are still the ones that it read."""
+        return run_sync(self._calls.reproduction(job_run_id))
+
     def runs_of_job(self, job_label: str, *, limit: int = 20) -> list[JobRunRecord]:
         """Returns the job runs of a job that have started, newest first, of all builds."""
         return run_sync(self._calls.runs_of_job(job_label, limit=limit))
@@ -246,6 +257,10 @@ class DatabuildClient:
         """Returns the record of a partition, and what a build would do with it and why."""
         return run_sync(self._calls.explain(ref))
 
+    def trends(self, *, ref: str = "", job_label: str = "", limit: int = 100) -> Trends:
+        """Returns the numbers that were reported about a partition, or about the partitions of a job, over time."""
+        return run_sync(self._calls.trends(ref=ref, job_label=job_label, limit=limit))
+
     def taint(
         self, partitions: Sequence[str], *, reason: str = "", untaint: bool = False, downstream: bool = False
     ) -> Taint:
@@ -290,6 +305,41 @@ class DatabuildClient:
     def remove_environment(self, environment: str, *, delete_data: bool = False) -> RemovedEnvironment:
         """Removes an environment: its records, its job logs and, if asked for, its files."""
         return run_sync(self._calls.remove_environment(environment, delete_data=delete_data))
+
+    def forget(self, partitions: Sequence[str], *, reason: str, author: str = "") -> Forgotten:
+        """Makes the service forget the data of partitions, which stays in its store. The next build makes it again."""
+        return run_sync(self._calls.forget(partitions, reason=reason, author=author))
+
+    def delete(
+        self,
+        partitions: Sequence[str],
+        *,
+        reason: str = "",
+        force: bool = False,
+        dry_run: bool = False,
+        author: str = "",
+    ) -> Deletion:
+        """Deletes the data of partitions in its stores. Data that cannot be deleted stays, with a fault."""
+        return run_sync(self._calls.delete(partitions, reason=reason, force=force, dry_run=dry_run, author=author))
+
+    def delete_part(
+        self,
+        partitions: Sequence[str],
+        *,
+        reason: str = "",
+        force: bool = False,
+        dry_run: bool = False,
+        author: str = "",
+        after: str = "",
+    ) -> Deletion:
+        """Deletes the data of a part of partitions, as `delete` does for all of them."""
+        return run_sync(
+            self._calls.delete_part(partitions, reason=reason, force=force, dry_run=dry_run, author=author, after=after)
+        )
+
+    def clean(self, *, delete_inputs: bool = False, dry_run: bool = False, author: str = "") -> Cleaning:
+        """Deletes data that is older than the retention of its job, and what killed job runs left behind."""
+        return run_sync(self._calls.clean(delete_inputs=delete_inputs, dry_run=dry_run, author=author))
 
     def prune(
         self,

@@ -20,6 +20,7 @@ from databuild.client.grpc_errors import error_of
 from databuild.client.transport import Metadata, Transport
 from databuild.errors import ServiceUnreachableError
 from databuild.model.environments import check_environment
+from databuild.model.trace_context import TRACEPARENT_VARIABLE
 from databuild.user import user_name
 
 DEFAULT_RETRY_TIMEOUT: Final = 60.0
@@ -168,6 +169,7 @@ def connect(
     environment: str,
     tls: Tls | None,
     retry_timeout: float,
+    traceparent: str | None,
 ) -> Connection:
     """Returns a connection with the given transport. The other arguments are those of `DatabuildClient`.
 
@@ -183,20 +185,24 @@ def connect(
         address = Endpoint(target=address.target, secure=True)
     if token is None:
         token = os.environ.get(TOKEN_VARIABLE, "")
-    metadata = metadata_of(token.strip(), user_name(os.environ) if author is None else author, graph, environment)
+    if traceparent is None:
+        traceparent = os.environ.get(TRACEPARENT_VARIABLE, "")
+    named = user_name(os.environ) if author is None else author
+    metadata = metadata_of(token.strip(), named, graph, environment=environment, traceparent=traceparent)
     return Connection(
         make_transport(address, tls), endpoint=str(address), metadata=metadata, retry_timeout=retry_timeout
     )
 
 
-def metadata_of(token: str, author: str, graph: str = "", environment: str = "") -> Metadata:
-    """Returns the metadata of requests. An author or a graph that metadata cannot carry is left out.
+def metadata_of(token: str, author: str, graph: str = "", *, environment: str = "", traceparent: str = "") -> Metadata:
+    """Returns the metadata of requests. A value that metadata cannot carry is left out, but not a token.
 
     Args:
         token: The token of the caller; empty for none.
         author: The author, whom a service without tokens records.
         graph: The label of the graph that the service must have; empty for any.
         environment: The environment that requests are about; empty for the base.
+        traceparent: The trace context of the caller; empty for none.
     """
     metadata = [("authorization", f"Bearer {token}")] if token else []
     if _is_sendable(author):
@@ -205,6 +211,8 @@ def metadata_of(token: str, author: str, graph: str = "", environment: str = "")
         metadata.append(("databuild-graph", graph))
     if environment:
         metadata.append(("databuild-environment", environment))
+    if _is_sendable(traceparent):
+        metadata.append(("traceparent", traceparent))
     return tuple(metadata)
 
 

@@ -19,6 +19,18 @@ class Cursor(NamedTuple):
     holder: str
 
 
+class Checkpoint(NamedTuple):
+    """The progress of an exporter.
+
+    Attributes:
+        position: The position of the last event that it has sent.
+        state: A text that the exporter keeps with the position; empty at first.
+    """
+
+    position: int
+    state: str = ""
+
+
 class Cursors(Protocol):
     """Reads and moves cursors. It may be used by one thread at a time.
 
@@ -28,7 +40,7 @@ class Cursors(Protocol):
     Every method raises EventLogError if the store fails.
     """
 
-    def take(self, exporter: str, holder: str, seconds: float) -> int | None:
+    def take(self, exporter: str, holder: str, seconds: float) -> Checkpoint | None:
         """Acquires a cursor, or holds it longer. A new cursor begins at the end of the log.
 
         Args:
@@ -37,12 +49,30 @@ class Cursors(Protocol):
             seconds: The time until the hold expires.
 
         Returns:
-            The position; None while another process holds the cursor.
+            The progress so far; None while another process holds the cursor.
         """
         ...
 
-    def advance(self, exporter: str, holder: str, position: int, seconds: float) -> bool:
-        """Moves a cursor and holds it longer; returns False if another process has taken it."""
+    def advance(
+        self, exporter: str, holder: str, before: int, position: int, state: str = "", *, seconds: float
+    ) -> bool:
+        """Moves a cursor and holds it longer.
+
+        Args:
+            exporter: The name of the exporter.
+            holder: The process that has sent.
+            before: The position from which it has sent.
+            position: The position of the last event that it has sent.
+            state: The text to keep with it.
+            seconds: The time until the hold expires.
+
+        Returns:
+            False if another process has taken or moved the cursor.
+        """
+        ...
+
+    def move(self, exporter: str, position: int) -> None:
+        """Moves a cursor, whichever process holds it, so that the events after a position are sent again."""
         ...
 
     def release(self, exporter: str, holder: str) -> None:
@@ -61,13 +91,18 @@ class Cursors(Protocol):
 class SqlCursors:
     """`Cursors` over statements that all SQL databases share. Subclasses run them."""
 
-    def take(self, exporter: str, holder: str, seconds: float) -> int | None:
+    def take(self, exporter: str, holder: str, seconds: float) -> Checkpoint | None:
         rows = self._rows("take_cursor", exporter=exporter, holder=holder, seconds=seconds)
-        return int(rows[0][0]) if rows else None
+        return Checkpoint(int(rows[0][0]), rows[0][1]) if rows else None
 
-    def advance(self, exporter: str, holder: str, position: int, seconds: float) -> bool:
-        values = {"exporter": exporter, "holder": holder, "position": position, "seconds": seconds}
-        return bool(self._rows("advance_cursor", **values))
+    def advance(
+        self, exporter: str, holder: str, before: int, position: int, state: str = "", *, seconds: float
+    ) -> bool:
+        values = {"exporter": exporter, "holder": holder, "before": before, "position": position}
+        return bool(self._rows("advance_cursor", **values, state=state, seconds=seconds))
+
+    def move(self, exporter: str, position: int) -> None:
+        self._rows("move_cursor", exporter=exporter, position=position)
 
     def release(self, exporter: str, holder: str) -> None:
         self._rows("release_cursor", exporter=exporter, holder=holder)

@@ -9,7 +9,7 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from databuild.errors import CoordinationError, PromotionRefusedError
+from databuild.errors import CoordinationError, PromotionRefusedError, RemovalRefusedError
 from databuild.event_log.coordination import LEASE_TAKEN_OVER, Claim, ClaimRequest, LeaseOwner
 from databuild.event_log.fair_shares import FairShares, Sharer
 from databuild.model import statuses
@@ -109,6 +109,17 @@ def promotion_refusal(
         elif ref in changed or (version or "") != expected[ref]:
             faults[ref] = "it has changed in the base meanwhile"
     return PromotionRefusedError(faults) if faults else None
+
+
+def removal_refusal(claimed: Mapping[str, str]) -> RemovalRefusedError | None:
+    """Returns an error if a build claims data that is to be removed.
+
+    Args:
+        claimed: The build that claims a partition, by ref.
+    """
+    if not claimed:
+        return None
+    return RemovalRefusedError({ref: f"build {build} is making it" for ref, build in sorted(claimed.items())})
 
 
 def lease_refusal(

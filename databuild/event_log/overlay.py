@@ -27,11 +27,15 @@ if TYPE_CHECKING:
     from databuild.model.records import (
         BuildPartitionRecord,
         BuildRecord,
+        CheckRecord,
         JobRunRecord,
         LogSizes,
+        MetricRecord,
         PartitionRecord,
         PartitionState,
         PartitionUse,
+        PlacedData,
+        ReportedData,
         StoredData,
     )
     from databuild.v1.events_pb2 import BuildEvent
@@ -126,6 +130,42 @@ class OverlayReader:
             after=after,
             limit=limit,
         )
+
+    def placed_data_of(self, refs: Collection[str]) -> Sequence[PlacedData]:
+        own, base = self._split(refs)
+        return [
+            *(self.own.placed_data_of(own) if own else ()),
+            *(self.base.placed_data_of(base) if base else ()),
+        ]
+
+    def placed_data_under(self, prefix: str = "", *, after: str = "", limit: int = 1000) -> Sequence[PlacedData]:
+        return self._merged(
+            lambda reader: lambda last, size: reader.placed_data_under(prefix, after=last, limit=size),
+            key=lambda data: data.ref,
+            after=after,
+            limit=limit,
+        )
+
+    def reported_under(self, prefix: str = "", *, before: str = "", limit: int = 100) -> Sequence[ReportedData]:
+        below = self.base.reported_under(prefix, before=before, limit=limit)
+        above = self.own.reported_under(prefix, before=before, limit=limit)
+        own = self.own_refs({data.ref for data in (*above, *below)})
+        rows = [*(data for data in above if data.ref in own), *(data for data in below if data.ref not in own)]
+        return sorted(rows, key=lambda data: data.ref, reverse=True)[:limit]
+
+    def reported_of(self, refs: Collection[str]) -> Sequence[ReportedData]:
+        own, base = self._split(refs)
+        return [*(self.own.reported_of(own) if own else ()), *(self.base.reported_of(base) if base else ())]
+
+    def metrics_of_runs(self, job_run_ids: Collection[str]) -> Sequence[MetricRecord]:
+        return sorted([*self.own.metrics_of_runs(job_run_ids), *self.base.metrics_of_runs(job_run_ids)])
+
+    def checks_of_runs(self, job_run_ids: Collection[str], *, limit: int = 1000) -> Sequence[CheckRecord]:
+        found = [reader.checks_of_runs(job_run_ids, limit=limit) for reader in (self.own, self.base)]
+        return sorted(itertools.chain.from_iterable(found))[:limit]
+
+    def schemas_of(self, ref: str, job_run_ids: Collection[str]) -> Mapping[str, Mapping[str, str]]:
+        return {**self.base.schemas_of(ref, job_run_ids), **self.own.schemas_of(ref, job_run_ids)}
 
     def uses(
         self, refs: Collection[str], *, after: tuple[str, str, str] | None = None, limit: int = 1000
@@ -225,6 +265,9 @@ class OverlayReader:
 
     def resource_use(self) -> Sequence[ResourceUse]:
         return self.own.resource_use()
+
+    def first_position(self, build_request_id: str) -> int | None:
+        return self.own.first_position(build_request_id)
 
     def all_events(self, *, after_position: int = 0, limit: int = 1000) -> Iterator[tuple[int, BuildEvent]]:
         return self.own.all_events(after_position=after_position, limit=limit)

@@ -14,6 +14,9 @@ failure_category, failure_message, pruned_time
 -- name: cancel_requests
 SELECT build_request_id, cancel_requested_by FROM builds WHERE build_request_id {among} AND cancel_requested_by <> ''
 
+-- name: first_position
+SELECT position FROM events WHERE build_request_id = :build_request_id AND sequence = 1
+
 -- name: builds_beginning
 SELECT build_request_id FROM builds WHERE build_request_id >= :prefix AND build_request_id < :end
 ORDER BY build_request_id DESC LIMIT :limit
@@ -70,7 +73,7 @@ SELECT job_run_id, inputs, output_digests FROM job_runs WHERE job_run_id {among}
 SELECT p.ref, p.status, p.build_request_id, p.time, p.available AND c.ref IS NULL AS available, p.version, p.job_run_id,
   r.build_request_id AS produced_by, p.metadata, p.tainted, p.taint_reason, p.failure_category, p.failure_message,
   r.job_label, r.code_digest, r.configuration_digest, c.build_request_id AS claimed_by, p.adoption,
-  p.location, {run_key} AS run_key
+  p.location, p.removal, {run_key} AS run_key
 FROM partitions p LEFT JOIN job_runs r ON r.job_run_id = p.job_run_id LEFT JOIN claims c ON c.ref = p.ref
 WHERE p.status <> ''
 
@@ -85,6 +88,33 @@ FROM partitions p LEFT JOIN claims c ON c.ref = p.ref WHERE p.status <> '' AND p
 SELECT p.ref, p.metadata FROM partitions p LEFT JOIN claims c ON c.ref = p.ref
 WHERE p.available AND c.ref IS NULL AND p.ref {among}
 
+-- name: reported_under
+-- The newest refs in a range, in the order of the index. The limit applies to rows of any state, so that data that is
+-- not available costs nothing more.
+SELECT {reported_columns} FROM (
+  SELECT * FROM partitions WHERE ref >= :min_ref AND ref < :end ORDER BY ref DESC LIMIT :limit
+) AS p {with_run_and_claim} ORDER BY p.ref DESC
+
+-- name: reported_of
+SELECT {reported_columns} FROM partitions p {with_run_and_claim} WHERE p.ref {among}
+
+-- name: reported_columns
+p.ref, p.available AND c.ref IS NULL AS available, p.time, p.version, p.job_run_id,
+coalesce(r.duration_seconds, 0.0) AS duration_seconds, p.metadata, p.location
+
+-- name: with_run_and_claim
+LEFT JOIN job_runs r ON r.job_run_id = p.job_run_id LEFT JOIN claims c ON c.ref = p.ref
+
+-- name: metrics_of_runs
+SELECT job_run_id, name, ref, value, unit FROM job_run_metrics WHERE job_run_id {among} ORDER BY job_run_id, name, ref
+
+-- name: checks_of_runs
+SELECT job_run_id, name, ref, passed, severity, message FROM job_run_checks WHERE job_run_id {among}
+ORDER BY job_run_id, name, ref LIMIT :limit
+
+-- name: schemas_of_partition
+SELECT job_run_id, schema FROM job_run_schemas WHERE job_run_id {among} AND ref = :ref
+
 -- name: stored_data
 SELECT p.ref, p.version, p.location FROM partitions p LEFT JOIN claims c ON c.ref = p.ref
 WHERE p.available AND c.ref IS NULL
@@ -94,6 +124,16 @@ WHERE p.available AND c.ref IS NULL
 
 -- name: stored_data_under
 {stored_data} AND p.ref >= :min_ref AND p.ref <> :after AND p.ref < :end ORDER BY p.ref LIMIT :limit
+
+-- name: placed_data
+SELECT p.ref, p.version, p.location, p.status, p.time, p.available AND c.ref IS NULL, p.removal
+FROM partitions p LEFT JOIN claims c ON c.ref = p.ref WHERE p.status <> ''
+
+-- name: placed_data_of
+{placed_data} AND p.ref {among}
+
+-- name: placed_data_under
+{placed_data} AND p.ref >= :min_ref AND p.ref <> :after AND p.ref < :end ORDER BY p.ref LIMIT :limit
 
 -- name: partition_page
 -- One lower bound only: of two, SQLite may use the lower one to start the scan.
@@ -250,13 +290,22 @@ DELETE FROM job_runs WHERE job_run_id {among}
 -- name: remove_placements
 DELETE FROM placements WHERE job_run_id {among}
 
+-- name: remove_metrics
+DELETE FROM job_run_metrics WHERE job_run_id {among}
+
+-- name: remove_checks
+DELETE FROM job_run_checks WHERE job_run_id {among}
+
+-- name: remove_schemas
+DELETE FROM job_run_schemas WHERE job_run_id {among}
+
 -- name: update_rows_left
 UPDATE builds SET rows_left = EXISTS (
   SELECT 1 FROM build_partitions b WHERE b.build_request_id = builds.build_request_id
 ) WHERE build_request_id {among}
 
 -- name: stored_columns
-{columns_of_version_3}, location
+{columns_of_version_3}, location, removal
 
 -- name: columns_of_version_3
 ref, status, build_request_id, time, available, version, job_run_id, metadata, adoption, tainted, taint_reason,
@@ -278,6 +327,15 @@ DELETE FROM job_runs WHERE build_request_id NOT IN (SELECT build_request_id FROM
 -- name: clear_placements
 DELETE FROM placements WHERE build_request_id NOT IN (SELECT build_request_id FROM builds)
 
+-- name: clear_metrics
+DELETE FROM job_run_metrics WHERE build_request_id NOT IN (SELECT build_request_id FROM builds)
+
+-- name: clear_checks
+DELETE FROM job_run_checks WHERE build_request_id NOT IN (SELECT build_request_id FROM builds)
+
+-- name: clear_schemas
+DELETE FROM job_run_schemas WHERE build_request_id NOT IN (SELECT build_request_id FROM builds)
+
 -- name: clear_partitions
 DELETE FROM partitions
 
@@ -298,15 +356,20 @@ SELECT ref, position FROM partition_snapshots WHERE ref {among}
 
 -- name: take_cursor
 -- Inserts the cursor at the end of the log if it is new, and updates it if nobody else holds it.
-INSERT INTO export_cursors (exporter, position, holder, expires)
-VALUES (:exporter, (SELECT coalesce(max(position), 0) FROM events), :holder, {now} + :seconds)
+INSERT INTO export_cursors (exporter, position, holder, expires, state)
+VALUES (:exporter, (SELECT coalesce(max(position), 0) FROM events), :holder, {now} + :seconds, '')
 ON CONFLICT (exporter) DO UPDATE SET holder = excluded.holder, expires = excluded.expires
 WHERE export_cursors.holder IN ('', excluded.holder) OR export_cursors.expires <= {now}
-RETURNING position
+RETURNING position, state
 
 -- name: advance_cursor
-UPDATE export_cursors SET position = :position, expires = {now} + :seconds
-WHERE exporter = :exporter AND holder = :holder RETURNING position
+UPDATE export_cursors SET position = :position, state = :state, expires = {now} + :seconds
+WHERE exporter = :exporter AND holder = :holder AND position = :before RETURNING position
+
+-- name: move_cursor
+-- The holder notices, since its position is another one than before.
+INSERT INTO export_cursors (exporter, position, holder, expires, state) VALUES (:exporter, :position, '', 0, '')
+ON CONFLICT (exporter) DO UPDATE SET position = excluded.position RETURNING position
 
 -- name: release_cursor
 UPDATE export_cursors SET holder = '', expires = 0 WHERE exporter = :exporter AND holder = :holder RETURNING position

@@ -19,11 +19,15 @@ if TYPE_CHECKING:
     from databuild.model.records import (
         BuildPartitionRecord,
         BuildRecord,
+        CheckRecord,
         JobRunRecord,
         LogSizes,
+        MetricRecord,
         PartitionRecord,
         PartitionState,
         PartitionUse,
+        PlacedData,
+        ReportedData,
         StoredData,
     )
     from databuild.v1.events_pb2 import BuildEvent
@@ -97,6 +101,50 @@ class StoredDataReads(Protocol):
 
     def stored_data_under(self, prefix: str = "", *, after: str = "", limit: int = 1000) -> Sequence[StoredData]:
         """Returns the data of partitions whose refs begin with a prefix, by ref."""
+        ...
+
+
+class PlacedDataReads(Protocol):
+    """Recorded data with its place, whether it is available or not."""
+
+    def placed_data_of(self, refs: Collection[str]) -> Sequence[PlacedData]:
+        """Returns the data of partitions that have a record, in no particular order."""
+        ...
+
+    def placed_data_under(self, prefix: str = "", *, after: str = "", limit: int = 1000) -> Sequence[PlacedData]:
+        """Returns the data of partitions whose refs begin with a prefix, by ref."""
+        ...
+
+
+class ReportReads(Protocol):
+    """Facts that job runs have reported about their outputs, for trends and comparisons."""
+
+    def reported_under(self, prefix: str = "", *, before: str = "", limit: int = 100) -> Sequence[ReportedData]:
+        """Returns the data of partitions whose refs begin with a prefix, last ref first.
+
+        Takes time in proportion to the limit, which also counts partitions without data.
+
+        Args:
+            prefix: The beginning of the refs.
+            before: Only partitions whose ref is smaller; empty for all.
+            limit: The maximum number of partitions.
+        """
+        ...
+
+    def reported_of(self, refs: Collection[str]) -> Sequence[ReportedData]:
+        """Returns the data of partitions, in no particular order."""
+        ...
+
+    def metrics_of_runs(self, job_run_ids: Collection[str]) -> Sequence[MetricRecord]:
+        """Returns the metrics of job runs, by job run and name."""
+        ...
+
+    def checks_of_runs(self, job_run_ids: Collection[str], *, limit: int = 1000) -> Sequence[CheckRecord]:
+        """Returns the results of the checks of job runs, by job run and name."""
+        ...
+
+    def schemas_of(self, ref: str, job_run_ids: Collection[str]) -> Mapping[str, Mapping[str, str]]:
+        """Returns the schemas of a partition that job runs have reported, each column with its type, by job run."""
         ...
 
 
@@ -194,11 +242,19 @@ class OpenBuildReads(BuildReads, CoordinationReads, Protocol):
     """Builds together with their leases and claims: tells builds that are running from those that have died."""
 
 
+class ExportReads(BuildReads, PartitionReads, Protocol):
+    """Records and events that exporters read beside the events that they send."""
+
+
 class LogFeed(Protocol):
     """Follows the whole log."""
 
     def all_events(self, *, after_position: int = 0, limit: int = 1000) -> Iterator[tuple[int, BuildEvent]]:
         """Returns events of all builds in the order in which they were written, each with its position."""
+        ...
+
+    def first_position(self, build_request_id: str) -> int | None:
+        """Returns the position of the first event of a build; None if there is none, or if it was pruned."""
         ...
 
     def wait(self, seconds: float) -> bool:
@@ -238,7 +294,18 @@ class TableReads(Protocol):
         ...
 
 
-class Reader(OpenBuildReads, PartitionReads, MetadataReads, StoredDataReads, LogFeed, LogSize, TableReads, Protocol):
+class Reader(
+    OpenBuildReads,
+    PartitionReads,
+    MetadataReads,
+    StoredDataReads,
+    PlacedDataReads,
+    ReportReads,
+    LogFeed,
+    LogSize,
+    TableReads,
+    Protocol,
+):
     """Everything that can be read: what a backend implements, and what its opener passes on."""
 
     def close(self) -> None:

@@ -19,6 +19,9 @@ from databuild.model.records import (
     Location,
     Manifest,
     PartitionRecord,
+    PlacedData,
+    RemovalRecord,
+    ReportedData,
     StoredData,
 )
 
@@ -145,6 +148,7 @@ def _partition_record(row: Any, manifest: Manifest | None) -> PartitionRecord:
         claimed_by,
         adopted,
         location,
+        removal,
         _run_key,
     ) = row
     adoption = None
@@ -170,6 +174,7 @@ def _partition_record(row: Any, manifest: Manifest | None) -> PartitionRecord:
             claimed_by or "",
             adoption,
             Location._make(json.loads(location)) if location else None,
+            RemovalRecord._make(json.loads(removal)) if removal else None,
         )
     )
 
@@ -181,6 +186,39 @@ def stored_data(rows: Sequence[tuple[str, str, str]]) -> list[StoredData]:
     return [
         StoredData(ref, version, None if values is None else Location._make(values))
         for (ref, version, _), values in zip(rows, decoded, strict=True)
+    ]
+
+
+def placed_data(rows: Iterable[tuple[str, str, str, Any, float, Any, str]]) -> list[PlacedData]:
+    """Returns data with its place, from rows of `{placed_data}`."""
+    return [
+        PlacedData(
+            ref,
+            version,
+            Location._make(json.loads(location)) if location else None,
+            status,
+            time,
+            bool(available),
+            RemovalRecord._make(json.loads(removal)).kind if removal else "",
+        )
+        for ref, version, location, status, time, available, removal in rows
+    ]
+
+
+def reported_data(rows: Iterable[Any]) -> list[ReportedData]:
+    """Returns the data of partitions, from rows of `{reported_columns}`."""
+    return [
+        ReportedData(
+            row.ref,
+            bool(row.available),
+            row.time,
+            row.version,
+            row.job_run_id,
+            row.duration_seconds,
+            {} if row.metadata in _NO_METADATA else json.loads(row.metadata),
+            Location._make(json.loads(row.location)) if row.location else None,
+        )
+        for row in rows
     ]
 
 

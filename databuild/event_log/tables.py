@@ -25,7 +25,7 @@ def _table(name: str, key: str, others: str) -> Table:
 
 _PARTITION_COLUMNS: Final = (
     "status build_request_id time available version job_run_id metadata adoption tainted taint_reason "
-    "failure_category failure_message location"
+    "failure_category failure_message location removal"
 )
 
 READ_MODELS: Final = (
@@ -55,6 +55,9 @@ READ_MODELS: Final = (
         "build_request_id executor machine placed_time queued_seconds log_store stdout_bytes stderr_bytes worker_id "
         "worker_request",
     ),
+    _table("job_run_metrics", "job_run_id name ref", "build_request_id value unit"),
+    _table("job_run_checks", "job_run_id name ref", "build_request_id passed severity message"),
+    _table("job_run_schemas", "job_run_id ref", "build_request_id schema"),
     _table("partitions", "ref", _PARTITION_COLUMNS),
     _table("partition_counts", "status", "count"),
     _table("partition_uses", "input job_run_id output", "version query"),

@@ -14,22 +14,8 @@ from dataclasses import dataclass, field
 
 from databuild.errors import InvalidRequestError
 from databuild.executors.executor import RemoteExecutor
+from databuild.model.client_tls import ClientTls
 from databuild.model.executor_uri import LOCAL, check_executor, extension_of
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ClientTls:
-    """Files of a TLS client, in PEM. Empty paths mean none.
-
-    Attributes:
-        authority: The certificate that signed that of the engine; empty for the public roots.
-        certificate: The certificate of this client.
-        key: The key of that certificate.
-    """
-
-    authority: str = ""
-    certificate: str = ""
-    key: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,7 +35,7 @@ class ExecutorOptions:
 
     headers: Mapping[str, str] = field(default_factory=dict)
     credential_helper: str = ""
-    tls: ClientTls = ClientTls()
+    tls: ClientTls = field(default_factory=ClientTls)
     environ: Mapping[str, str] = field(default_factory=dict)
     grace_seconds: float = 10.0
     log_limit_bytes: int = 64 * 1024 * 1024

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from databuild.exporters.exporter import Exporter
@@ -32,6 +32,27 @@ class ExportSet:
         """
         self._warn = warn
         self._followers = [Follower(log, exporter, warn=warn, liveness=liveness) for exporter in exporters]
+
+    @property
+    def handled(self) -> Mapping[str, int]:
+        """The number of events that each exporter has sent or needs not send, by its name."""
+        return {follower.name: follower.handled for follower in self._followers}
+
+    def catch_up(self, seconds: float) -> bool:
+        """Sends what is left in the log, and ends.
+
+        Args:
+            seconds: The time without progress after which it gives up.
+
+        Returns:
+            True if everything was sent and nothing was refused.
+        """
+        progress = -1
+        while progress < (progress := sum(self.handled.values())):
+            ended = [follower.stop(seconds) for follower in self._followers]
+            if all(ended):
+                break
+        return self.stop(0.0)
 
     def start(self) -> None:
         """Begins to send.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from databuild.event_log.reads import BuildReads
+    from databuild.event_log.reads import BuildReads, ExportReads
     from databuild.v1.events_pb2 import BuildEvent
 
 
@@ -18,16 +18,30 @@ class ReceiverError(Exception):
     """
 
 
+class Batch(NamedTuple):
+    """Events of any builds, in the order in which they were written.
+
+    Attributes:
+        events: The events with their positions, at least one.
+        state: The text that the exporter has kept with the position before them; empty at first.
+    """
+
+    events: Sequence[tuple[int, BuildEvent]]
+    state: str = ""
+
+
 class Delivery(NamedTuple):
     """The result of sending events.
 
     Attributes:
         handled: The number of events, from the first, that need not be sent again.
-        refusals: A clause for each of them that the receiver refused for good.
+        refusals: A clause for each request that the receiver refused for good.
+        state: A text to keep with the position after them.
     """
 
     handled: int
     refusals: Sequence[str] = ()
+    state: str = ""
 
 
 class Exporter(Protocol):
@@ -42,14 +56,14 @@ class Exporter(Protocol):
         """The name, by which the event log knows how far the exporter has come. It contains no secret."""
         ...
 
-    def send(self, events: Sequence[BuildEvent], reads: BuildReads) -> Delivery:
-        """Sends events of any builds, in the order in which they were written.
+    def send(self, batch: Batch, reads: ExportReads) -> Delivery:
+        """Sends events.
 
         It may return before the last event, to let the caller record how far it has come. It returns within 20 seconds.
 
         Args:
-            events: The events, at least one.
-            reads: Reads earlier events, and the records of builds, which may be newer than the events.
+            batch: The events.
+            reads: Reads earlier events, and records, which may be newer than the events.
 
         Raises:
             ReceiverError: The first event has to be sent again.
@@ -58,4 +72,30 @@ class Exporter(Protocol):
 
     def close(self) -> None:
         """Closes connections."""
+        ...
+
+
+@runtime_checkable
+class TimedExporter(Exporter, Protocol):
+    """An exporter that also sends what becomes due by the clock, without an event."""
+
+    @property
+    def poll_seconds(self) -> float:
+        """The interval between two calls of `send_due`, while there is no event to send; 0 for no calls."""
+        ...
+
+    def send_due(self, after: float, until: float, reads: BuildReads) -> Sequence[str]:
+        """Sends what has become due in a period. After an error, the next call has the same beginning.
+
+        Args:
+            after: The end of the previous period, in seconds since the epoch; long ago in the first call of all.
+            until: The end of the period.
+            reads: Reads builds.
+
+        Returns:
+            A clause for each refusal of the receiver.
+
+        Raises:
+            ReceiverError: Everything has to be sent again.
+        """
         ...

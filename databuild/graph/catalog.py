@@ -27,6 +27,7 @@ from databuild.model.executor_uri import LOCAL
 
 if TYPE_CHECKING:
     from databuild.graph.declared.declaration import Declaration, DeclaredJob
+    from databuild.graph.series import Series
 
 MAX_PARTITIONS: Final = 10_000_000
 """Default maximum number of partitions of one plan."""
@@ -90,6 +91,8 @@ class Job:
         exec_properties: Requirements on machines of engines, in their words.
         code_files: The path of the list of its runfiles; empty if there is none.
         worker: The limits of the workers that serve it; None if each of its runs is a process.
+        retention_seconds: The age at which a cleaning deletes its data; None for never.
+        history: The number of earlier partitions whose numbers its task descriptions have.
     """
 
     label: str
@@ -106,6 +109,8 @@ class Job:
     exec_properties: Mapping[str, str] = field(default_factory=dict)
     code_files: str = ""
     worker: WorkerLimits | None = None
+    retention_seconds: float | None = None
+    history: int = 0
 
     @functools.cached_property
     def patterns(self) -> tuple[PartitionPattern, ...]:
@@ -136,6 +141,7 @@ class JobCatalog:
         log_store: The URI of the place of job logs unless a build says otherwise; empty for the state directory.
         notify: The URLs that get notifications unless a build or service says otherwise.
         notify_on: The occasions of notifications; empty for the default ones.
+        exporters: The URIs of the exporters of events unless a build or service says otherwise.
         extensions: The directories of the packages of each extension of DataBuild among the runfiles, by its name.
         exec_properties: Requirements on machines of engines for jobs that do not set them.
     """
@@ -153,6 +159,7 @@ class JobCatalog:
     log_store: str = ""
     notify: tuple[str, ...] = ()
     notify_on: tuple[str, ...] = ()
+    exporters: tuple[str, ...] = ()
     extensions: Mapping[str, Sequence[str]] = field(default_factory=dict)
     exec_properties: Mapping[str, str] = field(default_factory=dict)
 
@@ -262,6 +269,14 @@ class JobCatalog:
                 return {name: ("str" if kind.startswith("/") else kind, texts[name]) for name, kind in kinds}
         return {}
 
+    def series_of(self, ref: str) -> Series | None:
+        """Returns the partitions that differ from a ref in the date only; None if its pattern has no date."""
+        from databuild.graph.series import series_of
+
+        for pattern, _ in self._matching(ref):
+            return series_of(pattern, ref)
+        return None
+
     def owners(self, ref: str) -> tuple[str, ...]:
         """Returns the labels of the jobs with a pattern that matches a text, which need not be a valid ref."""
         return tuple(label for _, label in self._matching(ref))
@@ -270,6 +285,10 @@ class JobCatalog:
         """Returns True if a job declares bounds, so that its inputs cannot lead further and further for ever."""
         declaration = self.jobs[job_label].declaration
         return declaration is not None and bool(declaration.bounds)
+
+    def may_produce(self, ref: str) -> bool:
+        """Returns True if a job of the graph produces a ref; with a lookup, for every ref."""
+        return bool(self.lookup) or bool(self.owners(ref))
 
     def check_ref(self, ref: str) -> None:
         """Checks the form of a ref, but not whether a job produces it.
@@ -409,6 +428,7 @@ def load_catalog(path: str, runfiles: str) -> JobCatalog:
             log_store=_get(catalog, "log_store", ""),
             notify=tuple(_get(catalog, "notify", ())),
             notify_on=tuple(_get(catalog, "notify_on", ())),
+            exporters=tuple(_get(catalog, "exporters", ())),
             extensions={
                 name: tuple(_resolved(path, runfiles) for path in _get(extension, "import_paths", []))
                 for name, extension in _get(catalog, "extensions", {}).items()
@@ -455,6 +475,8 @@ def _job(job: Mapping[str, Any], runfiles: str) -> Job:
         exec_properties=dict(_get(job, "exec_properties", {})),
         code_files=_resolved(_get(job, "code_files", ""), runfiles),
         worker=_worker(job["worker"]) if "worker" in job else None,
+        retention_seconds=float(_get(job, "retention_seconds", 0)) or None,
+        history=int(_get(job, "history", 0)),
     )
 
 

@@ -4,6 +4,8 @@
 # ruff: noqa: PTH103, PTH105, PTH108, PTH110, PTH118, PTH120, PTH123
 import os
 
+from databuild.job.scratch import path_to_read, path_to_write
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import hashlib
@@ -11,6 +13,7 @@ if TYPE_CHECKING:
 
 
 _unfinished: "set[str]" = set()
+_MAX_NAME = 255  # bytes of a file name on most file systems
 
 
 class writing:  # noqa: N801 - read as a verb: with writing(path) as temporary
@@ -19,7 +22,8 @@ class writing:  # noqa: N801 - read as a verb: with writing(path) as temporary
         with writing("data/report.csv") as temporary, open(temporary, "w") as file:
             file.write(...)
 
-    If the block raises or the process dies, an earlier file at `path` is unchanged. Missing folders are created.
+    If the block raises or the process dies, an earlier file at `path` is unchanged. Missing folders are created. In a
+    reproduction, the file is written to the scratch folder.
 
     Args:
         path: The path of the file.
@@ -27,11 +31,9 @@ class writing:  # noqa: N801 - read as a verb: with writing(path) as temporary
     """
 
     def __init__(self, path: "str | os.PathLike[str]", *, sync: bool = False) -> None:
-        self._path = os.fspath(path)
+        self._path = path_to_write(os.fspath(path))
         self._sync = sync
-        folder, name = os.path.split(self._path)
-        # It keeps the extension of the path, since libraries choose a format by it.
-        self._temporary = os.path.join(folder, f".{os.getpid()}.partial.{name}")
+        self._temporary = temporary_path(self._path)
 
     def __enter__(self) -> str:
         os.makedirs(os.path.dirname(self._path) or ".", exist_ok=True)
@@ -53,6 +55,20 @@ class writing:  # noqa: N801 - read as a verb: with writing(path) as temporary
             os.unlink(self._temporary)
 
 
+def temporary_path(path: str) -> str:
+    """Returns a path beside another one for data that is not complete.
+
+    It names the job run, so that `partitions clean` finds what killed runs have left behind. It keeps the extension of
+    the path, since libraries choose a format by it.
+    """
+    folder, name = os.path.split(path)
+    suffix = f"{os.getpid()}.partial.{name}"
+    run, token = os.environ.get("DATABUILD_JOB_RUN_ID"), os.environ.get("DATABUILD_FENCING_TOKEN")
+    if run and token and len(os.fsencode(f".{run}.{token}.{suffix}")) <= _MAX_NAME:
+        suffix = f"{run}.{token}.{suffix}"
+    return os.path.join(folder, f".{suffix}")
+
+
 def remove_unfinished() -> None:
     """Removes the temporary files of blocks that have not ended, such as those of a generator that was given up."""
     while _unfinished:
@@ -70,7 +86,7 @@ def content_digest(*paths: "str | os.PathLike[str]") -> str:
     import hashlib
 
     digest = hashlib.sha256()
-    for path in paths:
+    for path in [path_to_read(os.fspath(path)) for path in paths]:
         if os.path.isdir(path):  # noqa: PTH112
             file_digest = _folder_digest(path)
         else:

@@ -128,7 +128,8 @@ class Run:
                 folder: the version of `databuild.job.locations`.
             content_digest: A digest of the content. A partition that is rebuilt to the same digest makes no other
                 partition stale.
-            **metadata: Facts about the data, such as `rows=842`, with values that JSON allows.
+            **metadata: Facts about the data, such as `rows=842`, with values that JSON allows, or those of `markdown`,
+                `table`, `link`, `image` and `schema`.
 
         Raises:
             FileNotFoundError: The file or folder `uri` does not exist.
@@ -156,7 +157,10 @@ class Run:
             uri = path
         if not locations.is_uri(uri):
             uri = locations.file_uri(uri)
+        from databuild.job.scratch import path_to_read
+
         if uri.startswith("file:") and (size is None or not version):
+            uri = locations.file_uri(path_to_read(locations.file_path(uri)))
             try:
                 found = locations.size_and_version(locations.file_path(uri))
             except OSError:
@@ -189,7 +193,11 @@ class Run:
             OvertakenError: A newer run has published the file. Let the error end the run.
             ValueError: The store has no conditional writes, or none that are used here.
         """
+        from databuild.job import scratch
+
         place = os.fspath(path)
+        if "://" in place and (file := scratch.object_file(place)):
+            place = file
         if "://" in place:
             from databuild.job.object_publishing import publish_object
 
@@ -197,11 +205,18 @@ class Run:
         else:
             from databuild.job.publishing import publish
 
-            publish(os.fspath(source), place, self._token)
+            publish(os.fspath(source), scratch.path_to_write(place), self._token)
 
-    def metric(self, name: str, value: float, unit: str = "") -> None:
-        """Reports a measurement, such as `rows_read`, with a unit such as `bytes` or `s`."""
-        self._report("metric", {"name": name, "value": value, "unit": unit})
+    def metric(self, name: str, value: float, unit: str = "", *, ref: str = "") -> None:
+        """Reports a measurement, such as `rows_read`, with a unit such as `bytes` or `s`.
+
+        Args:
+            name: The name of the metric.
+            value: The value.
+            unit: Its unit.
+            ref: The output that was measured; empty for the whole run.
+        """
+        self._report("metric", {"name": name, "value": value, "unit": unit, **({"ref": ref} if ref else {})})
 
     def check(
         self,
@@ -237,6 +252,42 @@ class Run:
             },
         )
         return bool(passed)
+
+    def check_range(
+        self,
+        name: str,
+        value: float,
+        *,
+        usual: "str | float" = "30%",
+        severity: 'Literal["info", "warning", "error"]' = "error",
+        ref: str = "",
+    ) -> bool:
+        """Reports a metric, and checks that it is near the median of the same number of the partitions before.
+
+        The partitions are those that differ from this one in an earlier date only, as many as the attribute `history`
+        of the job says. With fewer than five, the check passes. So it does in a program that was started by hand.
+
+        Args:
+            name: The name of the metric and of the check.
+            value: The value.
+            usual: The distance from the median that is allowed, as a part of the median: `30%` or 0.3.
+            severity: As for `check`.
+            ref: The output that was measured; empty for the only one.
+
+        Raises:
+            ValueError: `usual` is no share, the run has several outputs and none is named, or the job has no `history`.
+        """
+        from databuild.job.ranges import range_message, share_of
+
+        share = share_of(usual)
+        if not self.env.get("DATABUILD_TASK"):
+            return True
+        output = next((one for one in self.outputs if one.ref == ref), None) if ref else self.output
+        if output is None:
+            raise ValueError(f"{ref!r} is not an output of the run")
+        passed, message = range_message(name, value, output.earlier(name), share)
+        self.metric(name, value, ref=output.ref)
+        return self.check(name, passed, severity=severity, ref=output.ref, message=message)
 
     def missing(self, ref: str) -> None:
         """Reports that the data of an input is not in its store. Then let the run end, with any exit code.

@@ -25,3 +25,19 @@ def check_environment(name: str) -> None:
             "dots, dashes and underscores, and begin with a letter or digit, such as `pr-12`"
         )
         raise InvalidRequestError(message)
+
+
+def refuse_removal(environment: str) -> None:
+    """Checks that data is removed from the base, and not from an environment, which may use files of the base.
+
+    Args:
+        environment: The environment; empty for the base.
+
+    Raises:
+        InvalidRequestError: It is not empty.
+    """
+    if environment:
+        raise InvalidRequestError(
+            "data of single partitions is not removed in an environment; `environments remove "
+            f"{environment} --delete_data` removes all data that was made there"
+        )

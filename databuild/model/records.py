@@ -60,6 +60,24 @@ class AdoptionRecord(NamedTuple):
     time: float
 
 
+class RemovalRecord(NamedTuple):
+    """The removal of the data of a partition.
+
+    Attributes:
+        operation_id: The id of its event.
+        author: The user.
+        reason: The reason.
+        time: The time, in seconds since the epoch.
+        kind: FORGOTTEN or DELETED.
+    """
+
+    operation_id: str
+    author: str
+    reason: str
+    time: float
+    kind: PartitionStatus
+
+
 class Location(NamedTuple):
     """The place of the data of a partition in a store, with facts by which a change is noticed.
 
@@ -94,7 +112,8 @@ class PartitionRecord(NamedTuple):
         failure: The failure of the newest attempt; None if it did not fail.
         claimed_by_build_request_id: The build that claims the partition, to produce it; empty if there is none.
         adoption: The adoption of the data; None if a job run produced it.
-        location: The place of the data; None if no job has reported it.
+        location: The place of the data; None if no job has reported it, or the data was deleted there.
+        removal: The removal of the data; None if it was not removed, or was made again since.
     """
 
     ref: str
@@ -113,6 +132,12 @@ class PartitionRecord(NamedTuple):
     claimed_by_build_request_id: str = ""
     adoption: AdoptionRecord | None = None
     location: Location | None = None
+    removal: RemovalRecord | None = None
+
+    @property
+    def deleted(self) -> bool:
+        """True if the data was deleted and not made again; what was made from it may still be fresh."""
+        return self.removal is not None and self.removal.kind == "DELETED" and not self.available
 
     @property
     def adopted(self) -> bool:
@@ -145,6 +170,73 @@ class StoredData(NamedTuple):
     ref: str
     version: str
     location: Location | None
+
+
+class PlacedData(NamedTuple):
+    """The data of a partition, whether it is available or not.
+
+    Attributes:
+        ref: The partition.
+        version: The version of the data; empty if there never was any.
+        location: Its place; None if no job has reported it, or the data was deleted there.
+        status: The newest status of the partition.
+        time: The time of that status, in seconds since the epoch.
+        available: True if complete data exists and no build claims the partition.
+        removed: FORGOTTEN or DELETED if the data was removed and not made again; else empty.
+    """
+
+    ref: str
+    version: str
+    location: Location | None
+    status: PartitionStatus
+    time: float
+    available: bool
+    removed: str
+
+
+class ReportedData(NamedTuple):
+    """The newest data of a partition with the facts that its job has reported, for comparisons with other partitions.
+
+    Attributes:
+        ref: The partition.
+        available: True if the data is complete.
+        time: The time of the newest status, in seconds since the epoch.
+        version: The version of the data; empty if there has never been any.
+        job_run_id: The job run that produced it; empty for adopted data.
+        duration_seconds: The duration of that run.
+        metadata: The metadata of the data.
+        location: Its place; None if no job has reported it.
+    """
+
+    ref: str
+    available: bool
+    time: float
+    version: str
+    job_run_id: str
+    duration_seconds: float
+    metadata: Mapping[str, Any]
+    location: Location | None
+
+
+class MetricRecord(NamedTuple):
+    """A metric of a job run; `ref` is empty if it is about the whole run."""
+
+    job_run_id: str
+    name: str
+    ref: str
+    value: float
+    unit: str
+
+
+class CheckRecord(NamedTuple):
+    """The result of a check of a job run; `ref` is empty if it is about the whole run."""
+
+    job_run_id: str
+    name: str
+    ref: str
+    passed: bool
+    severity: str
+    message: str
 
 
 class PartitionUse(NamedTuple):

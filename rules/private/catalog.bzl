@@ -43,10 +43,14 @@ def _catalog_job(ctx, job):
         entry["retry"] = retry
     if job.executor:
         entry["executor"] = job.executor
+    if job.history:
+        entry["history"] = job.history
     if job.exec_properties:
         entry["execProperties"] = job.exec_properties
     if job.resources:
         entry["resources"] = job.resources
+    if job.retention_seconds:
+        entry["retentionSeconds"] = job.retention_seconds
     if job.tags:
         entry["tags"] = job.tags
     if job.worker:
@@ -54,7 +58,7 @@ def _catalog_job(ctx, job):
         entry["worker"] = {name: value for name, value in limits.items() if value}
     return entry
 
-def write_catalog(ctx, *, graph_label, jobs, lookup, default_partitions, resources, max_running_jobs, max_partitions, executor, log_store, notify, notify_on, extensions, exec_properties):
+def write_catalog(ctx, *, graph_label, jobs, lookup, default_partitions, resources, max_running_jobs, max_partitions, executor, log_store, notify, notify_on, exporters, extensions, exec_properties):
     """Writes the job catalog of a graph.
 
     Args:
@@ -70,6 +74,7 @@ def write_catalog(ctx, *, graph_label, jobs, lookup, default_partitions, resourc
         log_store: Place of job logs; empty for the state directory.
         notify: URLs that get notifications.
         notify_on: Occasions of notifications; empty for the default ones.
+        exporters: URIs of exporters of events.
         extensions: Import paths of each extension, by its name.
         exec_properties: Requirements on machines for jobs that do not set them.
 
@@ -98,6 +103,8 @@ def write_catalog(ctx, *, graph_label, jobs, lookup, default_partitions, resourc
         catalog["notify"] = notify
     if notify_on:
         catalog["notifyOn"] = notify_on
+    if exporters:
+        catalog["exporters"] = exporters
     if log_store:
         catalog["logStore"] = log_store
     if extensions:

@@ -21,11 +21,13 @@ def databuild_job(
         batch_size = 0,
         batch_by = "",
         timeout = "",
+        retention = "",
         retries = 0,
         retry_backoff = "1s",
         resources = {},
         executor = "",
         infrastructure_retries = 2,
+        history = 0,
         worker = False,
         worker_max_requests = 0,
         worker_max_memory = "",
@@ -75,12 +77,16 @@ def databuild_job(
             `batch_size` or `batch_by` may use only what is equal for all outputs of a run.
         timeout: Maximum duration of one job run, such as `90s`, `10m` or `1h30m`; a plain number is in seconds. The default is no
             limit. Values in a `select` must be strings.
+        retention: Age at which `partitions clean` deletes the data of the job's partitions, such as `90d`, in the format of `timeout`.
+            The default is never.
         retries: Maximum number of retries after a failed job run.
         retry_backoff: Delay before the first retry, in the format of `timeout`. It doubles with each further retry.
         resources: Amount of each named resource that one job run uses: positive integers, as strings. The graph declares the
             capacity.
         executor: `local` for a job that always runs on the machine of the orchestrator, even in builds on an engine.
         infrastructure_retries: Maximum number of retries after an engine lost a job run; they do not count as `retries`.
+        history: Number of partitions with earlier dates whose numbers each run gets, for `run.check_range`; at most 1,000. See
+            docs/writing_jobs.md.
         worker: True to serve job runs and `config` by processes that live for many of them, on the machine of the orchestrator. The
             program has to speak the protocol of docs/workers.md, as one made with `databuild.job` does.
         worker_max_requests: Number of requests after which a worker is replaced. The default is no limit.
@@ -98,12 +104,14 @@ def databuild_job(
         bounds = bounds,
         declared = declared,
         executor = executor,
+        history = history,
         infrastructure_retries = infrastructure_retries,
         inputs = inputs or [],
         optional_inputs = optional_inputs,
         outputs = outputs,
         query_inputs = query_inputs,
         resources = resources,
+        retention = _as_text(retention),
         retries = retries,
         retry_backoff = _as_text(retry_backoff),
         run_args = args,

@@ -20,6 +20,22 @@ _STORAGE_OF_SCHEME = {
     "s3": "s3",
 }
 
+# The extension that serves each scheme of exporters; databuild/exporters/registry.py has the same.
+_EXPORTER_OF_SCHEME = {
+    "bes": "bes",
+    "otlp": "otlp",
+}
+
+# The form of the address after the scheme, for exporters whose address is not in the environment.
+_EXPORTER_ADDRESSES = {
+    "bes": "grpc://HOST:PORT",
+}
+
+_EXPORTERS = {
+    "bes": Label("//databuild/exporters/bes:extension"),
+    "otlp": Label("//databuild/exporters/otlp:extension"),
+}
+
 _EXECUTORS = {
     "dask": Label("//databuild/executors/dask:extension"),
     "reapi": Label("//databuild/executors/reapi:extension"),
@@ -31,7 +47,10 @@ _STORAGE = {
     "s3": Label("//databuild/storage:s3"),
 }
 
-def extension_targets(executor, executors, log_store, storage):
+# DuckDB, for previews of tables; databuild/previews/process.py has the same name.
+_PREVIEWS = Label("//databuild/previews:duckdb")
+
+def extension_targets(executor, executors, log_store, storage, previews, exporters):
     """Returns the extensions that a graph needs, as a dict from target to name. Ignores what check_extensions refuses.
 
     Args:
@@ -39,16 +58,21 @@ def extension_targets(executor, executors, log_store, storage):
         executors: Names of extensions.
         log_store: Place of job logs, or empty.
         storage: Names of extensions.
+        previews: True for previews of tables.
+        exporters: URIs of exporters.
 
     Returns:
         The dict.
     """
     executors = executors + [_EXECUTOR_OF_SCHEME.get(executor.partition("://")[0], "")]
     storage = storage + [_STORAGE_OF_SCHEME.get(log_store.partition("://")[0], "")]
+    names = [_EXPORTER_OF_SCHEME.get(uri.partition(":")[0], "") for uri in exporters]
     targets = {_EXECUTORS[name]: name for name in executors if name in _EXECUTORS}
-    return targets | {_STORAGE[name]: name for name in storage if name in _STORAGE}
+    targets = targets | {_STORAGE[name]: name for name in storage if name in _STORAGE}
+    targets = targets | {_EXPORTERS[name]: name for name in names if name in _EXPORTERS}
+    return targets | ({_PREVIEWS: "duckdb"} if previews else {})
 
-def check_extensions(label, executor, executors, log_store, storage):
+def check_extensions(label, executor, executors, log_store, storage, exporters):
     """Fails if an extension does not exist, or if an address has none.
 
     Args:
@@ -57,6 +81,7 @@ def check_extensions(label, executor, executors, log_store, storage):
         executors: Names of extensions.
         log_store: Place of job logs, or empty.
         storage: Names of extensions.
+        exporters: URIs of exporters.
     """
     _check_names(label, "executors", executors, _EXECUTORS)
     _check_names(label, "storage", storage, _STORAGE)
@@ -64,6 +89,15 @@ def check_extensions(label, executor, executors, log_store, storage):
         _check_scheme(label, "executor", executor, "`local`", _EXECUTOR_OF_SCHEME)
     if log_store and not log_store.startswith("/") and not log_store.startswith("file:///"):
         _check_scheme(label, "log_store", log_store, "an absolute path", _STORAGE_OF_SCHEME)
+
+    for uri in exporters:
+        scheme, _, address = uri.partition(":")
+        if ":" not in uri or bool(address) != (scheme in _EXPORTER_ADDRESSES) or scheme not in _EXPORTER_OF_SCHEME:
+            fail("exporters of {} has {}; there is {}".format(
+                label,
+                repr(uri),
+                " and ".join([name + ":" + _EXPORTER_ADDRESSES.get(name, "") for name in _EXPORTER_OF_SCHEME]),
+            ))
 
 def _check_names(label, attribute, names, known):
     for name in names:

@@ -30,6 +30,9 @@ _ATTRS = {
     "executors": attr.string_list(
         doc = "Names of engines that builds may choose.",
     ),
+    "exporters": attr.string_list(
+        doc = "URIs of exporters of events.",
+    ),
     "extensions": attr.label_keyed_string_dict(
         doc = "Extensions of DataBuild, with their names.",
     ),
@@ -122,7 +125,7 @@ def _databuild_graph_impl(ctx):
     if ctx.attr.max_running_jobs < 0:
         fail("max_running_jobs of {} is {}, but must not be negative".format(label, ctx.attr.max_running_jobs))
 
-    check_extensions(label, ctx.attr.executor, ctx.attr.executors, ctx.attr.log_store, ctx.attr.storage)
+    check_extensions(label, ctx.attr.executor, ctx.attr.executors, ctx.attr.log_store, ctx.attr.storage, ctx.attr.exporters)
     check_notifications(label, ctx.attr.notify, ctx.attr.notify_on)
     extensions = extension_info(ctx.attr.extensions)
     lookup = program_info(ctx, "lookup") if ctx.attr.lookup else None
@@ -139,6 +142,7 @@ def _databuild_graph_impl(ctx):
         log_store = ctx.attr.log_store,
         notify = ctx.attr.notify,
         notify_on = ctx.attr.notify_on,
+        exporters = ctx.attr.exporters,
         extensions = extensions.import_paths,
         exec_properties = ctx.attr.exec_properties,
     )

@@ -18,6 +18,8 @@ load(":templates.bzl", "check_declaration")
 
 visibility(["//rules/..."])
 
+_MAX_HISTORY = 1000
+
 _DOC = "A job with its code digest."
 
 _ATTRS = {
@@ -57,8 +59,14 @@ _ATTRS = {
     "query_inputs": attr.string_list(
         doc = "Templates of inputs that are read as they are.",
     ),
+    "history": attr.int(
+        doc = "Number of earlier partitions with which `run.check_range` compares.",
+    ),
     "resources": attr.string_dict(
         doc = "Amount of each named resource that one job run uses.",
+    ),
+    "retention": attr.string(
+        doc = "Age at which data is deleted.",
     ),
     "retries": attr.int(
         doc = "Maximum number of retries after a failed job run.",
@@ -137,6 +145,8 @@ def _databuild_job_impl(ctx):
         fail("retries of {} is {}, but must not be negative".format(label, ctx.attr.retries))
     if ctx.attr.infrastructure_retries < 0:
         fail("infrastructure_retries of {} is {}, but must not be negative".format(label, ctx.attr.infrastructure_retries))
+    if ctx.attr.history < 0 or ctx.attr.history > _MAX_HISTORY:
+        fail("history of {} is {}, but must be from 0 to {}".format(label, ctx.attr.history, _MAX_HISTORY))
     program = program_info(ctx, "binary")
     code_digest = write_code_digest(ctx, ctx.executable._code_digest, program)
     code_files = write_code_files(ctx, program)
@@ -153,10 +163,12 @@ def _databuild_job_impl(ctx):
             exec_properties = ctx.attr.exec_properties,
             executable = program.executable,
             executor = ctx.attr.executor,
+            history = ctx.attr.history,
             infrastructure_retries = ctx.attr.infrastructure_retries,
             label = label,
             outputs = ctx.attr.outputs,
             resources = resource_counts(label, ctx.attr.resources),
+            retention_seconds = duration_seconds(label, "retention", ctx.attr.retention),
             retries = ctx.attr.retries,
             retry_backoff_seconds = duration_seconds(label, "retry_backoff", ctx.attr.retry_backoff),
             tags = ctx.attr.tags,

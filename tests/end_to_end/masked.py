@@ -9,13 +9,16 @@ import re
 import sys
 
 LEFT_OUT = {
+    "bazel_invocation_id",
     "build_request_id",
+    "config_calls",
     "cpu_seconds",
     "duration_seconds",
     "event_id",
     "peak_memory_bytes",
     "sequence",
     "time",
+    "traceparent",
     "worker_id",
     "worker_request",
 }

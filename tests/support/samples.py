@@ -23,6 +23,7 @@ SAMPLES = (
     errors.PromotionRefusedError({"raw/1": "its input has changed", "raw/2": "build b claims it"}),
     errors.EnvironmentNotFoundError("pr-12", known=["pr-1"]),
     errors.EnvironmentInUseError("pr-12", ["b"]),
+    errors.RemovalRefusedError({"raw/1": "build b is making it", "raw/2": "it has no location"}),
     errors.JobConfigurationError("//:raw", "it ended with exit code 1", refs=["raw/ü"], output="no such thing\n"),
     errors.LookupFaultError("/lookup", "it printed no JSON", refs=["raw/1"], output="oh\nno"),
     errors.PlanChangedError(["the code of //:raw has changed", "raw/1 has been built since"]),

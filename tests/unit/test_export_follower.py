@@ -13,13 +13,15 @@ from databuild.errors import EventLogError
 from databuild.event_log.log import EventLog
 from databuild.event_log.open import open_event_log
 from databuild.exporters.export_set import ExportSet
-from databuild.exporters.exporter import Delivery, ReceiverError
+from databuild.exporters.exporter import Batch, Delivery, ReceiverError
 from databuild.exporters.follower import Follower, Step
 from databuild.v1 import events_pb2 as ev
+from tests.support.present import present
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from databuild.event_log.reads import BuildReads
+    from databuild.event_log.cursors import Checkpoint
+    from databuild.event_log.reads import ExportReads
 
 
 class FakeExporter:
@@ -31,16 +33,19 @@ class FakeExporter:
         self.fault = ""
         self.refusals: Sequence[str] = ()
         self.sent: list[str] = []
+        self.states: list[str] = []
         self.closed = False
         self.gate = threading.Event()
         self.gate.set()
 
-    def send(self, events: Sequence[ev.BuildEvent], reads: BuildReads) -> Delivery:
+    def send(self, batch: Batch, reads: ExportReads) -> Delivery:
+        events = [event for _, event in batch.events]
+        self.states.append(batch.state)
         self.gate.wait()
         if self.fault:
             raise ReceiverError(self.fault)
         self.sent += [event.event_id for event in events[: self.limit]]
-        return Delivery(min(len(events), self.limit), self.refusals)
+        return Delivery(min(len(events), self.limit), self.refusals, f"state {len(self.sent)}")
 
     def close(self) -> None:
         self.closed = True
@@ -91,6 +96,22 @@ async def test_events_are_sent_in_order_from_the_first_use_on(log: EventLog) -> 
     ids = await received(log, "b3", "b1", "b2")
     assert [follower.step() for _ in range(3)] == [Step.SENT, Step.SENT, Step.CAUGHT_UP]
     assert exporter.sent == ids
+    assert exporter.states == ["", "state 2"]
+
+
+async def test_a_cursor_that_is_moved_sends_again_from_there(log: EventLog) -> None:
+    exporter = FakeExporter()
+    follower = Follower(log, exporter, warn=pytest.fail, liveness=LIVENESS)
+    follower.step()
+    ids = await received(log, "b1", "b2", "b3")
+    assert (follower.step(), follower.handled) == (Step.SENT, 3)
+    position = present(log.reader().first_position("b2"))
+    with contextlib.closing(log.cursors()) as cursors:
+        cursors.move("fake:", position - 1)
+    assert (follower.step(), follower.handled) == (Step.SENT, 5)
+    assert exporter.sent == [*ids, *ids[1:]]
+    assert exporter.states == ["", "state 3"]
+    assert log.reader().first_position("b4") is None
 
 
 async def test_a_receiver_that_fails_gets_the_events_later_and_is_reported_once(log: EventLog) -> None:
@@ -123,7 +144,7 @@ async def test_refused_events_are_left_out_and_counted(log: EventLog) -> None:
     follower.step()
     await received(log, "b1")
     assert (follower.step(), follower.refused) == (Step.SENT, 1)
-    assert said == ["the receiver of fake: refused an event, which is left out: status 404"]
+    assert said == ["the receiver of fake: refused a request, which is left out: status 404"]
 
 
 async def test_one_of_several_processes_sends(log: EventLog) -> None:
@@ -150,7 +171,7 @@ async def test_a_follower_whose_cursor_was_taken_meanwhile_goes_on_behind_it(log
     with contextlib.closing(log.cursors()) as cursors:
         [cursor] = cursors.all()
         cursors.release(cursor.exporter, cursor.holder)
-        assert cursors.take("fake:", "other", 60) == 0
+        assert cursors.take("fake:", "other", 60) is not None
         exporter.gate.set()
         stepping.join()
         assert results == [Step.HELD]
@@ -162,7 +183,7 @@ async def test_an_event_log_that_fails_is_tried_again(log: EventLog) -> None:
         def __init__(self) -> None:
             self.failing = True
 
-        def take(self, _exporter: str, _holder: str, _seconds: float) -> int | None:
+        def take(self, _exporter: str, _holder: str, _seconds: float) -> Checkpoint | None:
             if self.failing:
                 raise EventLogError("the server is away")
             return cursors.take(_exporter, _holder, _seconds)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from databuild.cli.backend.job_environment import SET_FOR_US, job_environment
+from databuild.cli.backend.job_environment import SET_FOR_US, bazel_invocation_id, job_environment
 
 
 def environment(environ: Mapping[str, str], tmp_path: Path, **user_env: str) -> dict[str, str]:
@@ -28,9 +28,24 @@ def test_variables_set_for_the_command_line_are_as_the_user_had_them(name: str, 
     assert environment({name: "ours"}, tmp_path, **{name: ""})[name] == ""
 
 
-@pytest.mark.parametrize("name", ["BUILD_EXECROOT", "BUILD_ID", "BAZEL_PYTHONPATH", "DATABUILD_TOKENS"])
+@pytest.mark.parametrize(
+    "name", ["BUILD_EXECROOT", "BUILD_ID", "BAZEL_PYTHONPATH", "DATABUILD_SCRATCH", "DATABUILD_TOKENS"]
+)
 def test_variables_for_the_command_line_alone_are_removed(name: str, tmp_path: Path) -> None:
     assert name not in environment({name: "x"}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("4bf92f35-77b3-4da6-a3ce-929d0e0e4736", "4bf92f35-77b3-4da6-a3ce-929d0e0e4736"),
+        ("42", ""),  # a build of Jenkins
+        ("", ""),
+    ],
+)
+def test_bazel_may_tell_the_id_of_its_invocation(value: str, expected: str) -> None:
+    assert bazel_invocation_id({"BUILD_ID": value}) == expected
+    assert bazel_invocation_id({}) == ""
 
 
 def test_runfiles_are_those_that_jobs_lie_in(tmp_path: Path) -> None:

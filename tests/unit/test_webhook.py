@@ -13,7 +13,7 @@ import pytest
 
 from databuild.errors import InvalidRequestError
 from databuild.event_log.reads import BuildReads
-from databuild.exporters.exporter import Delivery, ReceiverError
+from databuild.exporters.exporter import Batch, Delivery, ReceiverError
 from databuild.exporters.webhook.exporter import WebhookExporter, webhook_name
 from databuild.exporters.webhook.notifications import OCCASIONS
 from databuild.exporters.webhook.template import NAMES, Template
@@ -24,6 +24,10 @@ from databuild.v1 import partition_pb2 as pt
 from tests.support.receiver import Receiver
 
 GRAPH: Final = "//examples:build_graph"
+
+
+def batch(*events: ev.BuildEvent) -> Batch:
+    return Batch(list(enumerate(events, 1)))
 
 
 @pytest.fixture
@@ -80,7 +84,7 @@ FAILED: Final = end(ev.BUILD_STATUS_FAILED)
 
 def test_a_failed_build_is_a_signed_cloud_event(receiver: Receiver) -> None:
     exporter = WebhookExporter(receiver.url, ["failure"], secret=b"key", clock=lambda: 1795000000.9)
-    assert exporter.send([FAILED], reads()) == Delivery(1, [])
+    assert exporter.send(batch(FAILED), reads()) == Delivery(1, [])
     [(headers, body)] = receiver.requests
     assert json.loads(body) == {
         "specversion": "1.0",
@@ -130,7 +134,7 @@ def test_each_occasion_has_its_events(receiver: Receiver, occasion: str, expecte
     received.build_request.status = ev.BUILD_STATUS_RECEIVED
     ends = [end(ev.BUILD_STATUS_COMPLETED), FAILED, end(ev.BUILD_STATUS_CANCELLED)]
     events = [received, passed, failed_check(), *ends]
-    assert WebhookExporter(receiver.url, [occasion]).send(events, reads("COMPLETED")) == Delivery(6, [])
+    assert WebhookExporter(receiver.url, [occasion]).send(batch(*events), reads("COMPLETED")) == Delivery(6, [])
     assert kinds(receiver) == expected
     assert occasion in OCCASIONS
 
@@ -146,7 +150,7 @@ def test_each_occasion_has_its_events(receiver: Receiver, occasion: str, expecte
     ],
 )
 def test_a_first_failure_follows_a_success(receiver: Receiver, earlier: list[BuildStatus], notified: bool) -> None:
-    WebhookExporter(receiver.url, ["first_failure"]).send([FAILED], reads(*earlier))
+    WebhookExporter(receiver.url, ["first_failure"]).send(batch(FAILED), reads(*earlier))
     assert bool(receiver.requests) is notified
 
 
@@ -154,10 +158,10 @@ def test_a_first_failure_follows_a_success(receiver: Receiver, earlier: list[Bui
 def test_a_request_is_sent_again_if_the_receiver_is_in_trouble(receiver: Receiver, status: int) -> None:
     exporter = WebhookExporter(receiver.url, ["failure", "check"])
     receiver.answers = [204, status, status, 204]
-    assert exporter.send([failed_check(), FAILED], reads()) == Delivery(1, [])
+    assert exporter.send(batch(failed_check(), FAILED), reads()) == Delivery(1, [])
     with pytest.raises(ReceiverError, match=f"status {status}"):
-        exporter.send([FAILED], reads())
-    assert exporter.send([FAILED], reads()) == Delivery(1, [])
+        exporter.send(batch(FAILED), reads())
+    assert exporter.send(batch(FAILED), reads()) == Delivery(1, [])
     assert len({body for _, body in receiver.requests[1:]}) == 1
 
 
@@ -165,7 +169,7 @@ def test_a_request_is_sent_again_if_the_receiver_is_in_trouble(receiver: Receive
 def test_a_refusal_and_a_redirection_are_final(receiver: Receiver, status: int) -> None:
     exporter = WebhookExporter(receiver.url, ["failure"])
     receiver.answers = [status]
-    delivery = exporter.send([FAILED, end(ev.BUILD_STATUS_COMPLETED)], reads())
+    delivery = exporter.send(batch(FAILED, end(ev.BUILD_STATUS_COMPLETED)), reads())
     assert delivery.handled == 2
     [refusal] = delivery.refusals
     assert refusal.startswith(f"status {status} ")
@@ -176,7 +180,7 @@ def test_a_refusal_and_a_redirection_are_final(receiver: Receiver, status: int) 
 def test_a_receiver_that_is_away_is_a_fault_without_the_secret_address(receiver: Receiver) -> None:
     receiver.close()
     with pytest.raises(ReceiverError) as fault:
-        WebhookExporter(receiver.url, ["failure"]).send([FAILED], reads())
+        WebhookExporter(receiver.url, ["failure"]).send(batch(FAILED), reads())
     assert "refused" in str(fault.value)
     assert "secret" not in str(fault.value)
 
@@ -195,7 +199,7 @@ def test_an_address_must_be_of_a_web_server(url: str) -> None:
 
 def test_a_template_makes_the_body_and_attributes_become_headers(receiver: Receiver) -> None:
     template = Template(json.dumps({"text": "$$ ${kind} of ${graph_label}: ${requested}, ${ref}", "n": [1, None]}))
-    WebhookExporter(receiver.url, ["failure"], template=template, secret=b"key").send([FAILED], reads())
+    WebhookExporter(receiver.url, ["failure"], template=template, secret=b"key").send(batch(FAILED), reads())
     [(headers, body)] = receiver.requests
     assert json.loads(body) == {"text": f"$ build.failed of {GRAPH}: daily/1, daily/2, ", "n": [1, None]}
     assert headers["content-type"] == "application/json; charset=utf-8"
@@ -212,8 +216,8 @@ def test_a_template_with_a_mistake_is_refused(text: str, said: str) -> None:
 
 
 def test_templates_may_name_every_fact_and_nothing_else(receiver: Receiver) -> None:
-    WebhookExporter(receiver.url, ["end", "check"]).send([FAILED, failed_check()], reads())
-    facts: set[str] = set()
+    WebhookExporter(receiver.url, ["end", "check"]).send(batch(FAILED, failed_check()), reads())
+    facts = {"waiting_since", "wait_seconds"}  # of `wait`
     for _, body in receiver.requests:
         facts |= set(cast("dict[str, Any]", json.loads(body)["data"]))
     assert facts | {"kind", "id", "time"} == NAMES

@@ -14,6 +14,7 @@ MAX_CONSUMER_PACKAGES = 26
 MAX_PACKAGES_OF_SQL_JOBS = 1
 MAX_PACKAGES_OF_DASK = 19
 MAX_PACKAGES_OF_STORAGE = 50
+MAX_PACKAGES_OF_OTLP = 1
 
 
 def locked(name: str) -> dict[str, str]:
@@ -33,6 +34,7 @@ def wanted(name: str) -> set[str]:
         "requirements_dask_lock.txt",
         "requirements_duckdb_lock.txt",
         "requirements_fsspec_lock.txt",
+        "requirements_otlp_lock.txt",
     ],
 )
 def test_a_package_of_several_locks_has_one_version(name: str) -> None:
@@ -51,6 +53,8 @@ def test_each_lock_has_what_is_asked_for() -> None:
     assert wanted("requirements_buildbox.in") == locked("requirements_buildbox_lock.txt").keys()
     assert wanted("requirements_dask.in") <= locked("requirements_dask_lock.txt").keys()
     assert wanted("requirements_fsspec.in") <= locked("requirements_fsspec_lock.txt").keys()
+    assert wanted("requirements_otlp.in") <= locked("requirements_otlp_lock.txt").keys()
+    assert wanted("requirements_peers.in") <= locked("requirements_peers_lock.txt").keys()
     assert wanted("requirements_dev.in") <= locked("requirements_dev_lock.txt").keys()
 
 
@@ -71,6 +75,12 @@ def test_storage_adds_few_packages_to_those_of_the_core() -> None:
     added = locked("requirements_fsspec_lock.txt").keys() - locked("requirements_lock.txt").keys()
 
     assert len(added) <= MAX_PACKAGES_OF_STORAGE
+
+
+def test_the_exporter_to_opentelemetry_adds_few_packages_to_those_of_the_core() -> None:
+    added = locked("requirements_otlp_lock.txt").keys() - locked("requirements_lock.txt").keys()
+
+    assert len(added) <= MAX_PACKAGES_OF_OTLP
 
 
 def test_sql_jobs_add_few_packages_to_those_of_the_core() -> None:

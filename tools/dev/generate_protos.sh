@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Generates databuild/v1 and the messages of executors into the source tree, which git ignores, for editors and for pytest without Bazel.
+# Generates databuild/v1 and the messages of extensions into the source tree, which git ignores, for editors and for pytest without Bazel.
 #
 # Uses the .venv of tools/dev/venv.sh, or another Python with grpcio-tools: PYTHON=... tools/dev/generate_protos.sh
 set -euo pipefail
@@ -11,3 +11,4 @@ python=${PYTHON:-.venv/bin/python}
 "$python" tools/protoc/protoc.py -Iproto --python_out=. --pyi_out=. proto/databuild/v1/*.proto
 "$python" tools/protoc/protoc.py -Iproto --grpc_python_out=. proto/databuild/v1/service.proto
 "$python" tools/protoc/protoc.py -Iproto --python_out=. --pyi_out=. proto/databuild/executors/reapi/*.proto
+"$python" tools/protoc/protoc.py -Iproto --python_out=. --pyi_out=. proto/databuild/exporters/bes/*.proto

@@ -7,5 +7,6 @@ python3 -m venv .venv
 .venv/bin/pip install --quiet --no-deps --require-hashes \
   -r third_party/python/requirements_lock.txt -r third_party/python/requirements_duckdb_lock.txt \
   -r third_party/python/requirements_buildbox_lock.txt -r third_party/python/requirements_dask_lock.txt \
-  -r third_party/python/requirements_fsspec_lock.txt -r third_party/python/requirements_dev_lock.txt
+  -r third_party/python/requirements_fsspec_lock.txt -r third_party/python/requirements_otlp_lock.txt \
+  -r third_party/python/requirements_dev_lock.txt
 tools/dev/generate_protos.sh

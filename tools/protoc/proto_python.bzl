@@ -1,6 +1,6 @@
 """The rule `proto_python`: Python code of protocol buffers. protoc comes from grpcio-tools, so no C++ is compiled."""
 
-visibility(["//databuild/executors/reapi", "//databuild/v1"])
+visibility(["//databuild/executors/reapi", "//databuild/exporters/bes", "//databuild/v1"])
 
 _DOC = """\
 Generates modules, type stubs and a descriptor set from `.proto` files.

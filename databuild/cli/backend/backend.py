@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from databuild.model.job_graph import Plan
     from databuild.model.pruning import Pruned, PruneOptions
     from databuild.model.records import BuildRecord, JobRunRecord
+    from databuild.model.removal import Cleaning, CleanOptions, Deletion
+    from databuild.model.reproduction import Reproduction
     from databuild.model.store_check import StoreCheck, StoreCheckOptions
+    from databuild.model.trends import Trends
     from databuild.model.views import DeclaredDependents, DownstreamPage, Verification
     from databuild.v1.events_pb2 import BuildEvent
 
@@ -73,6 +76,20 @@ class Adoption(NamedTuple):
     author: str
 
 
+class Forgotten(NamedTuple):
+    """Partitions that were forgotten.
+
+    Attributes:
+        partitions: The partitions.
+        author: The recorded author.
+        operation_ids: The operations that record it.
+    """
+
+    partitions: Sequence[str]
+    author: str
+    operation_ids: Sequence[str]
+
+
 class EventLogQueries(Protocol):
     """Builds and their events. A BUILD text is an id, the unique beginning of one, or `latest`."""
 
@@ -103,6 +120,16 @@ class EventLogQueries(Protocol):
 
     def watch(self, build_request_id: str, after: int) -> Iterator[BuildEvent]:
         """Yields the events after a sequence number, and new ones as they are recorded. Ends with the build."""
+        ...
+
+    def reproduction(self, job_run_id: str) -> Reproduction:
+        """Returns what is needed to run a job run again.
+
+        Raises:
+            JobRunNotFoundError: There is no such job run.
+            BuildPrunedError: The events of its build were pruned.
+            InvalidRequestError: It has never started.
+        """
         ...
 
     def all_events(self, after: int, *, follow: bool) -> Iterator[tuple[int, BuildEvent]]:
@@ -184,6 +211,10 @@ class GraphQueries(Protocol):
         """
         ...
 
+    def trends(self, ref: str) -> Trends:
+        """Returns the numbers and the schema of a partition, compared with those of earlier ones."""
+        ...
+
     def plan_without_records(self, partitions: Sequence[str]) -> Plan:
         """Makes the plan of a build that finds no partition available, and prints its warnings.
 
@@ -246,6 +277,34 @@ class Operations(Protocol):
             author: The author to record; empty for the user.
             after: The ref after which to begin.
         """
+        ...
+
+    def forget(self, partitions: Sequence[str], *, author: str, reason: str) -> Forgotten:
+        """Makes the event log forget the data of partitions.
+
+        Args:
+            partitions: Refs, ranges of refs and partition patterns.
+            author: The author to record; empty for the user.
+            reason: The reason.
+        """
+        ...
+
+    def delete(
+        self, partitions: Sequence[str], *, author: str, reason: str, force: bool, dry_run: bool
+    ) -> Iterator[Deletion]:
+        """Deletes the data of partitions. Yields the result of each part when it is done.
+
+        Args:
+            partitions: Refs, ranges of refs and partition patterns.
+            author: The author to record; empty for the user.
+            reason: The reason.
+            force: True to delete data of any version.
+            dry_run: True to delete nothing.
+        """
+        ...
+
+    def clean(self, options: CleanOptions, *, author: str) -> Cleaning:
+        """Deletes data that is older than the retention of its job, and what job runs left behind."""
         ...
 
     def prune(self, options: PruneOptions, *, dry_run: bool) -> Pruned:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from databuild.cli.backend.build_outcome import BuildOutcome, Stopped
+from databuild.cli.backend.exporting import print_results_url
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.backend.summary import exit_code_of_result, print_summary
 from databuild.cli.display.build_display import BuildDisplay
@@ -23,15 +25,18 @@ def show_build(call: Invocation, run: Callable[[BuildDisplay], BuildOutcome]) ->
         run: Runs the build, with its progress on the display.
     """
     write_reports = _report_writer(call)
-    display = BuildDisplay(call.err, call.environ, call.backend().earlier_runs)
+    display = BuildDisplay(call.err, call.environ, call.backend().earlier_runs, partial(print_results_url, call))
     try:
         outcome = run(display)
     finally:
         display.progress.stop()
     written = write_reports(outcome.build_request_id)
     if isinstance(outcome, Stopped):
-        return _report_error(call, outcome)
+        code = _report_error(call, outcome)
+        print_results_url(call, outcome.build_request_id)
+        return code
     print_summary(call, outcome, display.progress.counts)
+    print_results_url(call, outcome.build_request_id)
     complete = written and (outcome.exported or call.flags["exporter_failure"] == "warn")
     return exit_code_of_result(outcome.result) or (BUILT if complete else OUR_FAILURE)
 

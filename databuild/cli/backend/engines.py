@@ -12,6 +12,7 @@ from databuild.model.executor_uri import LOCAL
 
 if TYPE_CHECKING:
     from databuild.executors.registry import ExecutorOptions
+    from databuild.model.client_tls import ClientTls
 
 
 def chosen_executor(call: Invocation) -> str:
@@ -38,7 +39,7 @@ def engines(call: Invocation) -> Engines:
     """
     executor = chosen_executor(call)
     if not executor:
-        _headers(call)  # reports a fault in the flag
+        headers_of(call, "remote_header")  # reports a fault in the flag
         return no_engines()
     from databuild.executors.registry import open_executor
 
@@ -48,29 +49,46 @@ def engines(call: Invocation) -> Engines:
 
 
 def _options(call: Invocation) -> ExecutorOptions:
-    from databuild.executors.registry import ClientTls, ExecutorOptions
+    from databuild.executors.registry import ExecutorOptions
 
     flags = call.flags
     return ExecutorOptions(
-        headers=_headers(call),
-        credential_helper=_path(call, "credential_helper"),
-        tls=ClientTls(
-            authority=_path(call, "tls_certificate"),
-            certificate=_path(call, "tls_client_certificate"),
-            key=_path(call, "tls_client_key"),
-        ),
+        headers=headers_of(call, "remote_header"),
+        credential_helper=credential_helper(call),
+        tls=client_tls(call),
         environ=call.environ,
         cache_directory=f"{call.state_dir}/executors",
         grace_seconds=flags["grace_period"],
     )
 
 
-def _headers(call: Invocation) -> Mapping[str, str]:
+def credential_helper(call: Invocation) -> str:
+    """Returns the path of the credential helper that a flag names; empty for none."""
+    return _path(call, "credential_helper")
+
+
+def client_tls(call: Invocation) -> ClientTls:
+    """Returns the files for TLS that flags name."""
+    from databuild.model.client_tls import ClientTls
+
+    return ClientTls(
+        authority=_path(call, "tls_certificate"),
+        certificate=_path(call, "tls_client_certificate"),
+        key=_path(call, "tls_client_key"),
+    )
+
+
+def headers_of(call: Invocation, flag: str) -> Mapping[str, str]:
+    """Returns the headers that a repeated flag names.
+
+    Raises:
+        UsageError: A value is not NAME=VALUE.
+    """
     headers: dict[str, str] = {}
-    for text in call.flags["remote_header"]:
+    for text in call.flags[flag]:
         name, separator, value = text.partition("=")
         if not (name and separator):
-            raise UsageError(f"--remote_header={text} must be NAME=VALUE", call.command)
+            raise UsageError(f"--{flag}={text} must be NAME=VALUE", call.command)
         headers[name.lower()] = value
     return headers
 

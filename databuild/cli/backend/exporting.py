@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from databuild.cli.backend.engines import client_tls, credential_helper, headers_of
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.backend.job_environment import SIGNING_VARIABLE
+from databuild.cli.flags.exit_codes import exit_code_of
 from databuild.cli.flags.usage_error import UsageError
 
 if TYPE_CHECKING:
     from databuild.event_log.log import EventLog
     from databuild.exporters.export_set import ExportSet
+    from databuild.exporters.exporter import Exporter
     from databuild.exporters.webhook.template import Template
+    from databuild.model.records import JobRunRecord
+    from databuild.orchestration.logs.stored_logs import LogReader
 
+_BES = "bes:"
 _DEFAULT_OCCASIONS = ("failure", "check")
 
 
@@ -21,24 +27,110 @@ def start_exports(call: Invocation, event_log: EventLog) -> ExportSet | None:
     """Begins to export the events of an event log; returns None if neither flags nor the graph want that.
 
     Raises:
-        InvalidRequestError: An address or a template cannot be used.
+        InvalidRequestError: An address, a template, or a variable of the environment cannot be used.
         UsageError: A flag is invalid.
         EventLogError: The event log failed.
     """
-    urls: Sequence[str] = call.flags["notify"] or call.catalog().notify
-    if not urls:
+    if not (exporters := open_exporters(call)):
         return None
+    exports = export_set(call, event_log, exporters)
+    exports.start()
+    return exports
+
+
+def export_set(call: Invocation, event_log: EventLog, exporters: Sequence[Exporter]) -> ExportSet:
+    """Returns exporters over an event log, which have not begun yet."""
     from databuild.event_log import liveness
     from databuild.exporters.export_set import ExportSet
+
+    return ExportSet(event_log, exporters, warn=lambda text: call.err.line(f"databuild: {text}"), liveness=liveness)
+
+
+def open_exporters(call: Invocation) -> Sequence[Exporter]:
+    """Returns the exporters that flags or the graph name.
+
+    Those that only the graph names are left out if the environment does not say where they send to.
+
+    Raises:
+        InvalidRequestError: An address, a template, or a variable of the environment cannot be used.
+        UsageError: A flag is invalid.
+    """
+    return [*_webhooks(call), *_extensions(call)]
+
+
+def _webhooks(call: Invocation) -> Sequence[Exporter]:
+    urls: Sequence[str] = call.flags["notify"] or call.catalog().notify
+    if not urls:
+        return []
     from databuild.exporters.webhook.exporter import WebhookExporter
 
     occasions = _occasions(call)
     secret = call.environ.get(SIGNING_VARIABLE, "").encode()
+    wait_seconds: float = call.flags["notify_wait_seconds"]
+    if not wait_seconds > 0:
+        raise UsageError(f"--notify_wait_seconds={wait_seconds:g} must be greater than 0", call.command)
     template = _template(call)
-    exporters = [WebhookExporter(url, occasions, secret=secret, template=template) for url in urls]
-    exports = ExportSet(event_log, exporters, warn=lambda text: call.err.line(f"databuild: {text}"), liveness=liveness)
-    exports.start()
-    return exports
+    return [
+        WebhookExporter(url, occasions, secret=secret, template=template, wait_seconds=wait_seconds) for url in urls
+    ]
+
+
+def _extensions(call: Invocation) -> Sequence[Exporter]:
+    catalog = call.catalog()
+    uris: Sequence[str] = call.flags["exporter"] or catalog.exporters
+    if call.flags.get("bes_results_url") and not any(uri.startswith(_BES) for uri in uris):
+        raise UsageError(f"--bes_results_url needs --exporter={_BES}grpc://HOST:PORT", call.command)
+    if not uris:
+        return []
+    from databuild.exporters.registry import ExporterOptions, check_exporter, has_endpoint, open_exporter
+
+    for uri in uris:
+        check_exporter(uri, catalog.extensions)
+    if not call.flags["exporter"]:
+        uris = [uri for uri in uris if has_endpoint(uri, call.environ)]
+    logs = _LogEnds(call)
+    options = ExporterOptions(
+        environ=call.environ,
+        log_place=logs.place,
+        read_log=logs.read,
+        exit_code_of=exit_code_of,
+        headers=headers_of(call, "bes_header"),
+        credential_helper=credential_helper(call),
+        tls=client_tls(call),
+    )
+    return [open_exporter(uri, options, catalog.extensions) for uri in dict.fromkeys(uris)]
+
+
+def print_results_url(call: Invocation, build_request_id: str) -> None:
+    """Prints the address of the page of a build if a flag says where pages are."""
+    if base := call.flags["bes_results_url"]:
+        from databuild.model.bes_invocation import results_url
+
+        call.err.line(f"databuild: results: {results_url(base, build_request_id)}")
+
+
+class _LogEnds:
+    """Reads the ends of logs, wherever they are."""
+
+    def __init__(self, call: Invocation) -> None:
+        self._call = call
+        self._reader: LogReader | None = None
+
+    def place(self, job_run: JobRunRecord, stream: str) -> str:
+        return self._logs().place(job_run, stream)
+
+    def read(self, job_run: JobRunRecord, stream: str, max_bytes: int) -> bytes:
+        reader = self._logs()
+        size = reader.size(job_run, stream)
+        return reader.read(job_run, stream, max(size - max_bytes, 0), max_bytes)
+
+    def _logs(self) -> LogReader:
+        if self._reader is None:
+            from databuild.cli.backend.log_stores import storages
+            from databuild.orchestration.logs.stored_logs import LogReader
+
+            self._reader = LogReader(self._call.log_dir, storages(self._call))
+        return self._reader
 
 
 def _occasions(call: Invocation) -> Sequence[str]:

@@ -7,9 +7,10 @@ event log and the catalog on first use, since commands that only read must start
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from databuild.cli.display.output import Output
 from databuild.errors import InvalidCatalogError, InvalidRequestError
@@ -36,8 +37,12 @@ _LOCAL_FLAGS = {
     "notify": (),
     "notify_on": (),
     "notify_template": None,
+    "notify_wait_seconds": 600.0,
+    "exporter": (),
     "exporter_seconds": 10.0,
     "exporter_failure": "warn",
+    "run": False,
+    "scratch_dir": None,
 }
 """The flags that are refused together with a service, with their defaults."""
 
@@ -55,6 +60,7 @@ class Invocation:
         user_env: The values that the user had set for variables that the launcher or the Python rules have changed.
         out: Receives the result.
         err: Receives everything else.
+        stdin: The answers of the user; None for the standard input.
         open_backend: Opens the backend, on its first use.
         kept: Receives large objects, such as plans. `main` keeps them until the process ends, since freeing them takes
             time.
@@ -74,6 +80,7 @@ class Invocation:
         user_env: Mapping[str, str] | None = None,
         out: Output,
         err: Output,
+        stdin: TextIO | None = None,
         open_backend: Callable[[Invocation], Backend],
         kept: list[object] | None = None,
         sleep: Callable[[float], None] = time.sleep,
@@ -88,6 +95,7 @@ class Invocation:
         self._user_env = dict(user_env or {})
         self.out = out
         self.err = err
+        self.stdin = stdin or sys.stdin
         self.kept = kept if kept is not None else []
         self.sleep = sleep
         self.clock = clock
@@ -183,6 +191,13 @@ class Invocation:
         """Makes the path in the URI of an event log or a sink absolute, if it has one."""
         scheme, _, path = uri.partition(":")
         return f"{scheme}:{self.path(path)}" if scheme in {"sqlite", "jsonl"} and path else uri
+
+    @property
+    def traceparent(self) -> str:
+        """The trace context of the caller; empty if the environment has none, or an invalid one."""
+        from databuild.model.trace_context import TRACEPARENT_VARIABLE, valid_traceparent
+
+        return valid_traceparent(self.environ.get(TRACEPARENT_VARIABLE, ""))
 
     @property
     def server(self) -> str:

@@ -7,6 +7,7 @@ this process, a job would import its packages. So the launcher passes the values
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 
 SET_FOR_US = ("LC_CTYPE", "PYTHONEXECUTABLE", "PYTHONPATH", "PYTHONSAFEPATH")
@@ -21,6 +22,11 @@ TOKENS_VARIABLE = "DATABUILD_TOKENS"
 SIGNING_VARIABLE = "DATABUILD_NOTIFY_SECRET"
 """The variable with the key that signs notifications."""
 
+_BAZEL_INVOCATION_VARIABLE = "BUILD_ID"
+"""The variable with the id of the invocation of `bazel run`, a UUID. Other programs set one of the same name."""
+
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
 _NOT_FOR_JOBS = frozenset(
     {
         *SET_FOR_US,
@@ -28,12 +34,14 @@ _NOT_FOR_JOBS = frozenset(
         "BAZEL_PYTHONPATH",
         # Set by `bazel run` about the program that it starts.
         "BUILD_EXECROOT",
-        "BUILD_ID",
+        _BAZEL_INVOCATION_VARIABLE,
         # They name the runfiles of another program, and take precedence over RUNFILES_DIR.
         "JAVA_RUNFILES",
         "PYTHON_RUNFILES",
         "RUNFILES_MANIFEST_FILE",
         "RUNFILES_MANIFEST_ONLY",
+        # Set in a reproduction, whose job may start a build.
+        "DATABUILD_SCRATCH",
         # A job must not read the secrets of the service.
         TOKENS_VARIABLE,
         SIGNING_VARIABLE,
@@ -65,6 +73,12 @@ def job_environment(
     if not _is_same_folder(environment.get("PWD", ""), cwd):
         environment["PWD"] = cwd
     return environment
+
+
+def bazel_invocation_id(environ: Mapping[str, str]) -> str:
+    """Returns the id of the invocation of `bazel run` that has started this process; empty if Bazel did not tell it."""
+    value = environ.get(_BAZEL_INVOCATION_VARIABLE, "")
+    return value if _UUID.fullmatch(value) else ""
 
 
 def _is_same_folder(path: str, folder: str) -> bool:

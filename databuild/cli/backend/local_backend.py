@@ -14,7 +14,7 @@ from databuild.model.records import BuildRecord, JobRunRecord
 from databuild.orchestration.logs.log_files import log_path, log_size, read_log
 
 if TYPE_CHECKING:
-    from databuild.cli.backend.backend import Adoption, BuildOrder, Cancellation, Taint
+    from databuild.cli.backend.backend import Adoption, BuildOrder, Cancellation, Forgotten, Taint
     from databuild.cli.backend.build_outcome import BuildOutcome
     from databuild.cli.backend.invocation import Invocation
     from databuild.cli.display.build_display import BuildDisplay
@@ -24,13 +24,17 @@ if TYPE_CHECKING:
     from databuild.model.graph_view import GraphView
     from databuild.model.job_graph import Plan
     from databuild.model.pruning import Pruned, PruneOptions
+    from databuild.model.removal import Cleaning, CleanOptions, Deletion
+    from databuild.model.reproduction import Reproduction
     from databuild.model.store_check import StoreCheck, StoreCheckOptions
+    from databuild.model.trends import Trends
     from databuild.model.views import DeclaredDependents, DownstreamPage, Verification
     from databuild.orchestration.build.downstream_request import Requested
     from databuild.orchestration.logs.stored_logs import LogReader
     from databuild.v1.events_pb2 import BuildEvent
 
 _POLL_SECONDS = 1.0
+_TREND_POINTS = 60
 
 
 class LocalBackend:
@@ -95,6 +99,12 @@ class LocalBackend:
             died = bool(self.dead_build_message(build_request_id))
             if not died:
                 self.records.wait(_POLL_SECONDS)
+
+    def reproduction(self, job_run_id: str) -> Reproduction:
+        from databuild.orchestration.reproduction.recorded_run import describe, read_run
+
+        run = read_run(self.records, job_run_id)
+        return describe(run, self.records, self._call.catalog().jobs.get(run.task.job_label))
 
     def all_events(self, after: int, *, follow: bool) -> Iterator[tuple[int, BuildEvent]]:
         from databuild.model.paging import read_rows
@@ -200,6 +210,11 @@ class LocalBackend:
         refs = self._call.catalog().expand(partitions, produced=False)
         return Dependents(self._call.catalog()).of(refs, transitive=transitive, limit=limit)
 
+    def trends(self, ref: str) -> Trends:
+        from databuild.orchestration.comparisons.trends import partition_trends
+
+        return partition_trends(self.records, self._call.catalog(), ref, _TREND_POINTS)
+
     def plan_without_records(self, partitions: Sequence[str]) -> Plan:
         from databuild.cli.backend.local_plan import plan_for
         from databuild.cli.backend.requested_partitions import requested_partitions
@@ -245,7 +260,12 @@ class LocalBackend:
             plan=plan,
             downstream_of=requested.downstream_of,
             warnings=requested.warnings,
+            traceparent=self._call.traceparent,
         )
+        if self._reader is not None:
+            # A log that did not exist when it was opened reads as empty, also after the build has written it.
+            self._reader.close()
+            self._reader = None
         return local_build.run(self._call, request, display)
 
     def retry(self, build: str, order: BuildOrder, display: BuildDisplay, *, failed_jobs_only: bool) -> BuildOutcome:
@@ -261,6 +281,7 @@ class LocalBackend:
             requested=requested,
             options=local_build.completed_options(self._call, order.options),
             retry_of=old.build_request_id,
+            traceparent=self._call.traceparent,
         )
         return local_build.run(self._call, request, display)
 
@@ -303,7 +324,8 @@ class LocalBackend:
         self, partitions: Sequence[str], options: StoreCheckOptions, *, author: str, after: str
     ) -> Iterator[StoreCheck]:
         from databuild.cli.backend.requested_partitions import expand
-        from databuild.orchestration.stores.verification import Selection, verify_part
+        from databuild.orchestration.stores.selection import Selection
+        from databuild.orchestration.stores.verification import verify_part
         from databuild.user import user_name
 
         author = author or user_name(self._call.environ)
@@ -338,6 +360,23 @@ class LocalBackend:
         from databuild.cli.backend.environments import remove_environment
 
         return remove_environment(self._call, environment, delete_data=delete_data)
+
+    def forget(self, partitions: Sequence[str], *, author: str, reason: str) -> Forgotten:
+        from databuild.cli.backend import local_removals
+
+        return local_removals.forget(self._call, partitions, author=author, reason=reason)
+
+    def delete(
+        self, partitions: Sequence[str], *, author: str, reason: str, force: bool, dry_run: bool
+    ) -> Iterator[Deletion]:
+        from databuild.cli.backend import local_removals
+
+        return local_removals.delete(self._call, partitions, author=author, reason=reason, force=force, dry_run=dry_run)
+
+    def clean(self, options: CleanOptions, *, author: str) -> Cleaning:
+        from databuild.cli.backend import local_removals
+
+        return local_removals.clean(self._call, options, author=author)
 
     def prune(self, options: PruneOptions, *, dry_run: bool) -> Pruned:
         from databuild.cli.backend.log_stores import chosen_log_store, storages

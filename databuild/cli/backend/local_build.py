@@ -13,6 +13,7 @@ from databuild.cli.backend.exporting import start_exports
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.backend.local_plan import settings
 from databuild.cli.backend.log_stores import InvocationUploads, chosen_log_store
+from databuild.cli.backend.origin import with_origin
 from databuild.cli.backend.state_directories import print_hint
 from databuild.cli.display.build_display import BuildDisplay
 from databuild.errors import DataBuildError
@@ -28,8 +29,6 @@ from databuild.orchestration.build.build_context import BuildContext
 from databuild.orchestration.build.continued_builds import ContinuedBuilds
 from databuild.orchestration.build.run_build import run_build
 from databuild.orchestration.build.settings import BuildRequest
-from databuild.orchestration.telemetry.telemetry import Telemetry
-from databuild.orchestration.telemetry.telemetry_setup import telemetry_from_environment
 
 FORCED_GRACE_SECONDS = 0.5
 """The grace period of job processes after a second signal."""
@@ -59,11 +58,6 @@ def completed_options(call: Invocation, options: BuildOptions) -> BuildOptions:
     # An engine says how many jobs it runs at once when the build connects to it.
     jobs = options.jobs if executor else number_of_jobs(call)
     return replace(options, executor=executor, log_store=chosen_log_store(call), jobs=jobs)
-
-
-def telemetry(call: Invocation) -> Telemetry | None:
-    """Returns the telemetry that the `OTEL_*` variables ask for; None for none."""
-    return telemetry_from_environment(call.environ, lambda text: call.err.line(f"databuild: {text}"))
 
 
 def run(call: Invocation, request: BuildRequest, display: BuildDisplay) -> BuildOutcome:
@@ -100,8 +94,7 @@ async def _build(
         catalog=catalog,
         event_log=event_log,
         executor=executor,
-        settings=settings(call),
-        telemetry=telemetry(call),
+        settings=with_origin(settings(call), call),
         engines=used,
         log_uploads=uploads,
         on_event=progress.on_event,

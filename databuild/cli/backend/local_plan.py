@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from databuild.cli.backend.invocation import Invocation
+from databuild.cli.backend.job_environment import bazel_invocation_id
 from databuild.cli.display.progress import TICK_SECONDS, Progress, progress_for
 from databuild.executors.local import LocalExecutor
 from databuild.graph.ports import PartitionRecords
@@ -54,6 +55,7 @@ def settings(call: Invocation) -> Settings:
         log_directory=call.log_dir,
         environment=call.environment,
         gc_while_planning=False,
+        bazel_invocation_id=bazel_invocation_id(call.environ),
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from databuild.cli.backend.backend import TAIL_BYTES, Adoption, BuildOrder, Cancellation, Taint
+from databuild.cli.backend.backend import TAIL_BYTES, Adoption, BuildOrder, Cancellation, Forgotten, Taint
 from databuild.cli.backend.local_plan import print_warnings
 from databuild.cli.backend.requested_partitions import suggest_command
 from databuild.cli.display.task_states import RUNS_PER_JOB
@@ -22,7 +22,10 @@ from databuild.model.graph_view import GraphView
 from databuild.model.job_graph import Plan
 from databuild.model.pruning import Pruned, PruneOptions
 from databuild.model.records import BuildPartitionRecord, BuildRecord, JobRunRecord, PartitionRecord
+from databuild.model.removal import Cleaning, CleanOptions, Deletion
+from databuild.model.reproduction import Reproduction
 from databuild.model.store_check import StoreCheck, StoreCheckOptions
+from databuild.model.trends import Trends
 from databuild.model.views import BuildView, DeclaredDependents, DownstreamPage, Verification
 from databuild.user import user_name
 from databuild.v1.events_pb2 import BuildEvent
@@ -63,6 +66,9 @@ class RemoteBackend:
 
     def watch(self, build_request_id: str, after: int) -> Iterator[BuildEvent]:
         return self._client.watch(build_request_id, after=after)
+
+    def reproduction(self, job_run_id: str) -> Reproduction:
+        return self._client.reproduction(job_run_id)
 
     def all_events(self, after: int, *, follow: bool) -> Iterator[tuple[int, BuildEvent]]:  # noqa: ARG002
         message = "events --all needs the event log itself, which a service does not offer; run it beside the event log"
@@ -123,6 +129,9 @@ class RemoteBackend:
 
     def declared_downstream(self, partitions: Sequence[str], *, transitive: bool, limit: int) -> DeclaredDependents:
         return self._client.declared_downstream(partitions, transitive=transitive, limit=limit)
+
+    def trends(self, ref: str) -> Trends:
+        return self._client.trends(ref=ref)
 
     def plan_without_records(self, partitions: Sequence[str]) -> Plan:
         with suggest_command():
@@ -209,6 +218,27 @@ class RemoteBackend:
     def remove_environment(self, environment: str, *, delete_data: bool) -> RemovedEnvironment:
         return self._client.remove_environment(environment, delete_data=delete_data)
 
+    def forget(self, partitions: Sequence[str], *, author: str, reason: str) -> Forgotten:
+        with suggest_command():
+            forgotten = self._client.forget(partitions, author=author, reason=reason)
+        return Forgotten(*forgotten)
+
+    def delete(
+        self, partitions: Sequence[str], *, author: str, reason: str, force: bool, dry_run: bool
+    ) -> Iterator[Deletion]:
+        after, more = "", True
+        while more:
+            with suggest_command():
+                part = self._client.delete_part(
+                    partitions, author=author, reason=reason, force=force, dry_run=dry_run, after=after
+                )
+            yield part
+            after = part.next_after
+            more = bool(after)
+
+    def clean(self, options: CleanOptions, *, author: str) -> Cleaning:
+        return self._client.clean(**options._asdict(), author=author)
+
     def prune(self, options: PruneOptions, *, dry_run: bool) -> Pruned:
         return self._client.prune(**options._asdict(), dry_run=dry_run)
 
@@ -242,6 +272,7 @@ def _client_settings(call: Invocation) -> dict[str, Any]:
         "graph": call.graph_label,
         "environment": call.environment,
         "tls": tls,
+        "traceparent": call.traceparent,
     }
 
 

@@ -10,9 +10,10 @@ from databuild.cli.backend.engines import chosen_executor, engines
 from databuild.cli.backend.exporting import start_exports
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.backend.job_environment import TOKENS_VARIABLE
-from databuild.cli.backend.local_build import FORCED_GRACE_SECONDS, number_of_jobs, telemetry
+from databuild.cli.backend.local_build import FORCED_GRACE_SECONDS, number_of_jobs
 from databuild.cli.backend.local_plan import settings
 from databuild.cli.backend.log_stores import chosen_log_store, storages
+from databuild.cli.backend.origin import with_origin
 from databuild.cli.backend.state_directories import print_hint
 from databuild.cli.flags.exit_codes import BUILT
 from databuild.cli.flags.usage_error import UsageError
@@ -86,7 +87,7 @@ async def _serve(call: Invocation, options: ServerOptions) -> None:
         catalog=call.catalog(),
         event_log=event_log,
         make_executor=make_executor,
-        settings=settings(call),
+        settings=with_origin(settings(call), call),
         limits=Limits(
             max_builds=call.flags["max_builds"],
             default_jobs=jobs,
@@ -94,12 +95,12 @@ async def _serve(call: Invocation, options: ServerOptions) -> None:
             default_executor=chosen_executor(call),
             default_log_store=chosen_log_store(call),
             max_connections=connections,
+            previews=call.flags["previews"],
         ),
         descriptor_limit=descriptor_limit,
         stop=stop,
         force_stop=force_stop,
         started=lambda addresses: _print_addresses(call, addresses),
-        telemetry=telemetry(call),
         engines=engines(call),
         storages=storages(call),
         environments=call.environment_logs(),

@@ -24,18 +24,27 @@ class BuildDisplay:
         err: Standard error.
         environ: The environment variables, of which those that name the terminal and the user are read.
         earlier_runs: Reads earlier job runs, for the estimate of the remaining time.
+        print_first: Prints what stands before the id of the build, which it gets.
 
     Attributes:
         progress: The progress display, to which the backend passes the events of the build.
     """
 
-    def __init__(self, err: Output, environ: Mapping[str, str], earlier_runs: EarlierRuns | None = None) -> None:
+    def __init__(
+        self,
+        err: Output,
+        environ: Mapping[str, str],
+        earlier_runs: EarlierRuns | None,
+        print_first: Callable[[str], None],
+    ) -> None:
         self.progress = progress_for(err, environ, earlier_runs)
+        self._print_first = print_first
         self._err = err
         self._environ = environ
 
     def announce(self, build_request_id: str, retry_of: str = "") -> None:
         """Prints the id of the build and starts the progress display."""
+        self._print_first(build_request_id)
         self._err.line(f"databuild: build {build_request_id}")
         if retry_of:
             self._err.line(f"databuild: retry of build {retry_of}")

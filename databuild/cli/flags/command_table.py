@@ -73,8 +73,9 @@ COMMANDS = (
     ),
     Command(
         "partitions",
-        "[PREFIX] | adopt REF... | adopt --from=STATE_DIR [PATTERN...] | verify [PATTERN...]",
-        "Lists partitions by ref with the record of each, adopts existing data, or looks for the data in its stores.",
+        "[PREFIX] | adopt REF... | adopt --from=STATE_DIR [PATTERN...] | verify [PATTERN...] | forget PATTERN... | "
+        "delete PATTERN... | clean",
+        "Lists partitions by ref with the record of each, adopts, verifies, forgets or deletes their data.",
         "For the next page, pass the last ref of this page as `--after`. `partitions adopt` makes partitions available "
         "without building them, and records who did so and why. It adopts all of them, or none if one is available or "
         "claimed by a build. Builds use adopted partitions as they are, even if the code of their jobs changes, until "
@@ -83,7 +84,11 @@ COMMANDS = (
         "here. A PATTERN is a ref, a range or a partition pattern; without one, all partitions are meant. "
         "`partitions verify` looks whether data is at the place that its job reported, with the size and version that "
         "are recorded. It records what is missing, so that the next build makes it again. It exits with 1 if something "
-        "is missing, changed or cannot be read. After an interruption, `--after` goes on.",
+        "is missing, changed or cannot be read. After an interruption, `--after` goes on. `partitions forget` is the "
+        "inverse of `adopt`: the data stays in its store, and the next build makes it again. `partitions delete` lists "
+        "the data, asks, and deletes it in its store. It refuses what a build reads or makes, other data than the "
+        "recorded one, and places that other partitions use. What was made from deleted data stays fresh. `partitions "
+        "clean` deletes data that is older than the `retention` of its job, and what killed job runs left behind.",
         "partitions daily_flights/ --status=AVAILABLE",
     ),
     Command(
@@ -133,6 +138,28 @@ COMMANDS = (
         "HTML file with the job graph and the timeline. `build` and `retry` write reports with `--report` and "
         "`--junit_xml`.",
         "report latest --format=html > report.html",
+    ),
+    Command(
+        "reproduce",
+        "JOB_RUN",
+        "Shows what is needed to run a job run again, or runs it again and compares the result.",
+        "A JOB_RUN is the id of a job run, as `status` prints it. It prints the commit, the code digest, the "
+        "arguments, the names of variables, inputs and outputs with their versions and places, and the machine. With "
+        "`--run`, the job runs once more in a scratch folder that has the recorded inputs, and its exit code and the "
+        "contents of its outputs are compared. It exits with 1 if they differ. It refuses with 2 if the program of "
+        "the job or an input is not the recorded one. What is written by relative paths, below the workspace or by "
+        "`databuild.job` goes to the scratch folder. A program that writes elsewhere by itself replaces what is "
+        "there.",
+        "reproduce 20261123T095142Z-7k3f9q.12.1 --run",
+    ),
+    Command(
+        "export",
+        "",
+        "Sends the events of builds that exporters have not sent yet, or sends them again.",
+        "The exporters are those of `--exporter` and `--notify`, else those of the graph. An exporter that is used for "
+        "the first time begins at the end of the event log. With `--since`, it begins with the first event of a build, "
+        "or with the events since a time. It exits with 3 if not everything was sent or taken.",
+        "export --exporter=otlp: --since=2h",
     ),
     Command(
         "graph",

@@ -48,13 +48,14 @@ _READING = (
     "events",
     "logs",
     "report",
+    "reproduce",
     "graph",
     "prune",
     "check",
 )
 _WRITING = ("build", "retry", "cancel", "taint", "serve")
 _WITH_SINKS = (*_WRITING, "partitions")
-_WITH_STATE = (*_READING, *_WRITING, "plan", "environments")
+_WITH_STATE = (*_READING, *_WRITING, "plan", "environments", "export")
 _SERVE = ("serve",)
 _WITH_SERVER = (
     *_WRITING[:-1],
@@ -67,6 +68,7 @@ _WITH_SERVER = (
     "events",
     "logs",
     "report",
+    "reproduce",
     "graph",
     "prune",
     "environments",
@@ -75,6 +77,7 @@ _WITH_ENVIRONMENT = tuple(name for name in _WITH_STATE if name not in {"check", 
 _BUILDING = ("build", "retry")
 _PLANNING = ("build", "plan")
 _EXECUTING = (*_BUILDING, *_SERVE)
+_EXPORTING = (*_EXECUTING, "export")
 
 FLAGS = (
     Flag("state_dir", STRING, None, "The folder of the event log and of the job logs. Default: `.databuild/<graph>` in "
@@ -131,24 +134,37 @@ FLAGS = (
          "graph.", _EXECUTING, value_name="URI"),
     Flag("remote_header", STRINGS, (), "A header for all requests to the engine. May be repeated.", _EXECUTING,
          value_name="NAME=VALUE"),
-    Flag("credential_helper", STRING, None, "A program that prints headers for requests to the engine, by the "
-         "protocol of Bazel's flag of that name.", _EXECUTING, value_name="FILE"),
-    Flag("tls_certificate", STRING, None, "The root certificate for the certificate of the engine, in PEM. Default: "
-         "the public roots.", _EXECUTING, value_name="FILE"),
-    Flag("tls_client_certificate", STRING, None, "The client certificate to present to the engine, in PEM.", _EXECUTING,
+    Flag("credential_helper", STRING, None, "A program that prints headers for requests to the engine, and to a Build "
+         "Event Service, by the protocol of Bazel's flag of that name.", _EXPORTING, value_name="FILE"),
+    Flag("tls_certificate", STRING, None, "The root certificate for their certificates, in PEM. Default: the public "
+         "roots.", _EXPORTING, value_name="FILE"),
+    Flag("tls_client_certificate", STRING, None, "The client certificate to present to them, in PEM.", _EXPORTING,
          value_name="FILE"),
-    Flag("tls_client_key", STRING, None, "The key of that certificate, in PEM.", _EXECUTING, value_name="FILE"),
+    Flag("tls_client_key", STRING, None, "The key of that certificate, in PEM.", _EXPORTING, value_name="FILE"),
     Flag("notify", STRINGS, (), "A URL that gets notifications of builds and failed checks as CloudEvents. May be "
-         "repeated. Default: those of the graph.", _EXECUTING, value_name="URL"),
+         "repeated. Default: those of the graph.", _EXPORTING, value_name="URL"),
     Flag("notify_on", STRINGS, (), "An occasion of notifications: `end` of a build, `failure`, `first_failure` after a "
-         "success, or `check` that did not pass. May be repeated. Default: those of the graph, else `failure` and "
-         "`check`.", _EXECUTING, value_name="OCCASION"),
+         "success, `check` that did not pass, or `wait` of a build that makes no progress. May be repeated. Default: "
+         "those of the graph, else `failure` and `check`.", _EXPORTING, value_name="OCCASION"),
     Flag("notify_template", STRING, None, "A JSON file that makes the bodies of notifications, with `${name}` for "
-         "facts.", _EXECUTING, value_name="FILE"),
+         "facts.", _EXPORTING, value_name="FILE"),
+    Flag("notify_wait_seconds", FLOAT, 600.0, "The time without progress, and without a running job, after which "
+         "`--notify_on=wait` notifies of a build.", _EXPORTING, value_name="SECONDS"),
+    Flag("exporter", STRINGS, (), "An exporter of events: `otlp:` for OpenTelemetry, which the standard `OTEL_*` "
+         "variables configure, or `bes:grpc://HOST:PORT` for a Build Event Service, `bes:grpcs://` with TLS. May be "
+         "repeated. Default: those of the graph that have an address.", _EXPORTING, value_name="URI"),
+    Flag("bes_header", STRINGS, (), "A header for all requests to a Build Event Service. May be repeated.", _EXPORTING,
+         value_name="NAME=VALUE"),
+    Flag("bes_results_url", STRING, None, "The beginning of the addresses of builds in the user interface of the Build "
+         "Event Service. The address of the build is printed first and last.", _BUILDING, value_name="URL"),
     Flag("exporter_seconds", FLOAT, 10.0, "The time after a build, or at the end of a service, to send what is left of "
-         "notifications. The next build or service sends the rest.", _EXECUTING, value_name="SECONDS"),
-    Flag("exporter_failure", ENUM, "warn", "How to handle notifications that could not be sent in time, or that were "
-         "refused: warn, or end with exit code 3.", _BUILDING, values=("warn", "fail")),
+         "events and notifications. The next build or service sends the rest.", _EXECUTING, value_name="SECONDS"),
+    Flag("exporter_seconds", FLOAT, 10.0, "The time without progress after which it gives up.", ("export",),
+         value_name="SECONDS"),
+    Flag("exporter_failure", ENUM, "warn", "How to handle events and notifications that could not be sent in time, or "
+         "that were refused: warn, or end with exit code 3.", _BUILDING, values=("warn", "fail")),
+    Flag("since", STRING, None, "Send again from there: a build, a time such as `2013-01-01T08:00:00Z`, or a duration "
+         "such as `2h`. Default: send what was not sent yet.", ("export",), value_name="TIME|BUILD"),
     Flag("log_store", STRING, None, "The place of the logs of jobs: a folder that machines share, or "
          "`s3://BUCKET/PATH`, `gs://...` or `az://...`. Default: that of the graph, else the state directory.",
          _EXECUTING, value_name="URI"),
@@ -185,14 +201,19 @@ FLAGS = (
          "`.html`, `.json` or `.xml` for JUnit. May be repeated.", _BUILDING, value_name="FILE"),
     Flag("junit_xml", STRING, None, "Write a report as JUnit's XML to this file when the build has ended.", _BUILDING,
          value_name="FILE"),
+    Flag("run", BOOL, False, "Also run it again in a scratch folder, and compare exit code and content. Works on this "
+         "machine only, and records nothing.", ("reproduce",)),
+    Flag("scratch_dir", STRING, None, "The scratch folder, which must be empty or not exist. It is kept. Default: a "
+         "new one among the temporary files.", ("reproduce",), value_name="DIR"),
     Flag("reason", STRING, "", "Why the taint is set or removed. Recorded.", ("taint",), value_name="TEXT"),
-    Flag("reason", STRING, "", "Why the data is adopted, and where it comes from. Recorded, and required by "
-         "`adopt REF...`.", ("partitions",), value_name="TEXT"),
+    Flag("reason", STRING, "", "Why the data is adopted, and where it comes from, or why it is removed. Recorded, and "
+         "required by `adopt REF...`, `forget` and `delete`.", ("partitions",), value_name="TEXT"),
     Flag("from", STRING, None, "The state directory to adopt from, with versions, metadata and inputs, so that nothing "
          "is built again.", ("partitions",), value_name="STATE_DIR"),
-    Flag("author", STRING, "", "The person who adopts. Recorded. Default: the user at the command line. A service "
-         "with tokens records the name of the token instead.", ("partitions",), value_name="NAME"),
-    Flag("force", BOOL, False, "Also adopt partitions that are available or claimed by a build. Removes their taints.",
+    Flag("author", STRING, "", "The person who adopts or removes. Recorded. Default: the user at the command line. A "
+         "service with tokens records the name of the token instead.", ("partitions",), value_name="NAME"),
+    Flag("force", BOOL, False, "For `adopt`: also partitions that are available or claimed by a build; removes their "
+         "taints. For `delete`: also data whose version in its store is not the recorded one, or is not recorded.",
          ("partitions",)),
     Flag("content", BOOL, False, "For `verify`: compare the content of data whose version is a digest that "
          "`databuild.job` has computed.", ("partitions",)),
@@ -205,6 +226,11 @@ FLAGS = (
          "line.", ("environments",), value_name="NAME"),
     Flag("delete_data", BOOL, False, "For `remove`: also delete the files that were made in the environment, except "
          "those that the base or another environment uses.", ("environments",)),
+    Flag("dry_run", BOOL, False, "For `verify`: record nothing. For `delete` and `clean`: only list what would be "
+         "deleted.", ("partitions",), short="n"),
+    Flag("yes", BOOL, False, "For `delete`: do not ask.", ("partitions",), short="y"),
+    Flag("delete_inputs", BOOL, False, "For `clean`: also delete data from which available partitions were made.",
+         ("partitions",)),
     Flag("untaint", BOOL, False, "Remove the taint.", ("taint",)),
     Flag("host", STRING, "127.0.0.1", "The address to listen on.", _SERVE, value_name="ADDRESS"),
     Flag("port", INT, 7420, "The HTTP port; 0 for any free port.", _SERVE),
@@ -220,6 +246,8 @@ FLAGS = (
          "reaches the machine may then build, cancel and read everything.", _SERVE),
     Flag("allowed_host", STRINGS, (), "A further host name under which the service may be reached over HTTP. May be "
          "repeated.", _SERVE, value_name="NAME"),
+    Flag("previews", BOOL, True, "Show the first rows of data, texts and pictures at the locations that jobs reported. "
+         "`--nopreviews` shows none.", _SERVE),
     Flag("drain_seconds", FLOAT, 30.0, "The time that running builds get to end when the service stops.", _SERVE,
          value_name="SECONDS"),
     Flag("on_shutdown", ENUM, "cancel", "How to handle builds that have not ended by then: cancel them, or leave them "

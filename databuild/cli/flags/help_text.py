@@ -15,7 +15,7 @@ _WIDTH: Final = 100
 GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "Event log and logs of jobs": ("state_dir", "event_log", "event_sink", "log_store"),
     "Service": ("server", "tls_ca", "tls_cert", "tls_key"),
-    "Engine that runs the jobs": (
+    "Engine that runs the jobs, and connections": (
         "executor",
         "remote_header",
         "credential_helper",
@@ -23,12 +23,15 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
         "tls_client_certificate",
         "tls_client_key",
     ),
-    "Reports and notifications": (
+    "Reports, notifications and exporters": (
         "report",
         "junit_xml",
         "notify",
         "notify_on",
         "notify_template",
+        "exporter",
+        "bes_header",
+        "bes_results_url",
         "exporter_seconds",
         "exporter_failure",
     ),

@@ -21,6 +21,9 @@ from databuild.event_log.projection import (
     NewRun,
     PartitionData,
     PlacedRun,
+    RunCheck,
+    RunMetric,
+    RunSchema,
     StartedRun,
     refs_of,
 )
@@ -44,6 +47,8 @@ _TYPES: Final = {
     "queued_seconds": "float8",
     "stdout_bytes": "bigint",
     "stderr_bytes": "bigint",
+    "value": "float8",
+    "passed": "boolean",
 }
 
 
@@ -79,6 +84,20 @@ _PLACED_RUN: Final = ManyRows(
       worker_id = coalesce(nullif(excluded.worker_id, ''), old.worker_id),
       worker_request = coalesce(nullif(excluded.worker_request, 0), old.worker_request)""",
 )
+
+
+def _replace(table: str, names: Sequence[str], key: Sequence[str]) -> ManyRows:
+    sets = ", ".join(f"{name} = excluded.{name}" for name in names if name not in key)
+    return ManyRows(
+        _columns(names),
+        f"INSERT INTO {table} ({', '.join(names)}) SELECT * FROM {{new}} "
+        f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {sets}",
+    )
+
+
+_METRIC: Final = _replace("job_run_metrics", RunMetric._fields, ("job_run_id", "name", "ref"))
+_CHECK: Final = _replace("job_run_checks", RunCheck._fields, ("job_run_id", "name", "ref"))
+_SCHEMA: Final = _replace("job_run_schemas", RunSchema._fields, ("job_run_id", "ref"))
 _BUILD_PARTITION: Final = ManyRows(
     _columns(("build_request_id", "ref", *BuildPartition._fields)),
     f"""INSERT INTO build_partitions AS old (build_request_id, ref, {", ".join(BuildPartition._fields)})
@@ -114,6 +133,7 @@ _PARTITION: Final = ManyRows(
       location = coalesce(new.location, old.location),
       tainted = old.tainted AND new.version IS NULL,
       taint_reason = CASE WHEN new.version IS NULL THEN old.taint_reason ELSE '' END,
+      removal = CASE WHEN new.version IS NULL THEN old.removal ELSE '' END,
       failure_category = CASE WHEN new.version IS NULL THEN coalesce(new.failure_category, old.failure_category)
         ELSE new.failure_category END,
       failure_message = CASE WHEN new.version IS NULL THEN coalesce(new.failure_message, old.failure_message)
@@ -125,6 +145,25 @@ _MISSING: Final = ManyRows(
     """UPDATE partitions AS old SET
       status = 'MISSING', available = FALSE, build_request_id = new.build_request_id, time = new.time
     FROM {new} WHERE old.ref = new.ref AND old.version = new.version AND old.available""",
+)
+_REMOVED: Final = ManyRows(
+    {
+        "ref": "text",
+        "build_request_id": "text",
+        "version": "text",
+        "status": "text",
+        "time": "float8",
+        "removal": "text",
+    },
+    """UPDATE partitions AS old SET
+      status = new.status, available = FALSE, removal = new.removal, build_request_id = new.build_request_id,
+      time = new.time, tainted = FALSE, taint_reason = ''
+    FROM {new} WHERE old.ref = new.ref AND old.version = new.version AND old.status <> ''""",
+)
+_GONE: Final = ManyRows(
+    {"ref": "text", "version": "text"},
+    """UPDATE partitions AS old SET location = '' FROM {new}
+    WHERE old.ref = new.ref AND old.version = new.version AND NOT old.available AND old.removal <> ''""",
 )
 _DELEGATED: Final = ManyRows(
     {"ref": "text", "build_request_id": "text"},
@@ -221,7 +260,7 @@ class LockedPartitions:
                 if change.data is not None:
                     self._produced.add(ref)
                     self._new_runs.add(change.data[1])
-            existing.update(changes.delegated, changes.taints, changes.missing)
+            existing.update(changes.delegated, changes.taints, changes.missing, changes.removed, changes.gone)
         self._refs = as_json(sorted(created | existing))
         self._locked: psycopg.Cursor[tuple[str, str, bool, str]] | None = None
         if created:
@@ -267,6 +306,9 @@ def write(connection: psycopg.Connection[Any], steps: Sequence[Step], *, index_u
     _STARTED_RUN.execute(connection, [run for step in builds for run in step.changes.started_runs])
     _ENDED_RUN.execute(connection, [run for step in builds for run in step.changes.ended_runs])
     _PLACED_RUN.execute(connection, [run for step in builds for run in step.changes.placed_runs.values()])
+    _METRIC.execute(connection, [row for step in builds for row in step.changes.metrics.values()])
+    _CHECK.execute(connection, [row for step in builds for row in step.changes.checks.values()])
+    _SCHEMA.execute(connection, [row for step in builds for row in step.changes.schemas.values()])
     _BUILD_PARTITION.execute(
         connection,
         [(s.build_request_id, ref, *row) for s in builds for ref, row in s.changes.build_partitions.items()],
@@ -276,6 +318,10 @@ def write(connection: psycopg.Connection[Any], steps: Sequence[Step], *, index_u
         _execute(connection, "new_uses_of_runs", keys=as_json(runs))
     lost = [(ref, s.build_request_id, time, v) for s in steps for ref, (v, time) in s.changes.missing.items()]
     _MISSING.execute(connection, lost)
+    _REMOVED.execute(
+        connection, [(ref, s.build_request_id, *one) for s in steps for ref, one in s.changes.removed.items()]
+    )
+    _GONE.execute(connection, [item for step in steps for item in step.changes.gone.items()])
     _PARTITION.execute(connection, [row for step in steps for row in _partition_rows(step)])
     if data:
         _execute(connection, "remove_uses_of_outputs", keys=as_json(sorted(data)))

@@ -19,7 +19,7 @@ import psycopg
 from databuild.errors import InvalidStateTransitionError
 from databuild.event_log.group_commit import Append, Operation, RenewLease
 from databuild.event_log.postgresql import read_models, snapshots
-from databuild.event_log.postgresql.claims import Claims, adoption_refusals
+from databuild.event_log.postgresql.claims import Claims, operation_refusals
 from databuild.event_log.postgresql.connection import (
     CHANNEL,
     MAINTENANCE,
@@ -211,7 +211,7 @@ class PostgresqlWriter:
         statuses = {build: status for build, (status, _) in stored.items()}
         statuses |= {step.build_request_id: status for steps in groups for step in steps if (status := step.status)}
         claims.check_leases(statuses, results)
-        if refused := adoption_refusals(connection, accepted, groups):
+        if refused := operation_refusals(connection, accepted, groups):
             for number, events in appends:
                 results[number] = refused.get(events[0].build_request_id, results[number])
             accepted = {build: events for build, events in accepted.items() if build not in refused}

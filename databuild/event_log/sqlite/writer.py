@@ -23,6 +23,9 @@ from databuild.event_log.projection import (
     NewRun,
     PartitionChange,
     PlacedRun,
+    RunCheck,
+    RunMetric,
+    RunSchema,
     StartedRun,
 )
 from databuild.event_log.sqlite import claims, snapshots
@@ -78,6 +81,15 @@ _PLACED_RUN = ManyRows(
       worker_id = iif(excluded.worker_request, excluded.worker_id, worker_id),
       worker_request = iif(excluded.worker_request, excluded.worker_request, worker_request)""",
 )
+
+
+def _replace(table: str, columns: Sequence[str]) -> ManyRows:
+    return ManyRows(f"INSERT OR REPLACE INTO {table} ({', '.join(columns)})", len(columns))
+
+
+_METRIC = _replace("job_run_metrics", RunMetric._fields)
+_CHECK = _replace("job_run_checks", RunCheck._fields)
+_SCHEMA = _replace("job_run_schemas", RunSchema._fields)
 _STATUS = "status = excluded.status, build_request_id = excluded.build_request_id, time = excluded.time"
 _INTO_PARTITIONS = (
     "INSERT INTO partitions "
@@ -90,12 +102,20 @@ _PARTITION_WITH_DATA = ManyRows(
     10,
     f"""ON CONFLICT DO UPDATE SET {_STATUS}, available = excluded.available, version = excluded.version,
       job_run_id = excluded.job_run_id, metadata = excluded.metadata, adoption = excluded.adoption,
-      location = excluded.location, tainted = 0, taint_reason = '', failure_category = NULL, failure_message = NULL""",
+      location = excluded.location, tainted = 0, taint_reason = '', removal = '', failure_category = NULL,
+      failure_message = NULL""",
 )
 _PARTITION_MISSING = """
 UPDATE partitions SET status = 'MISSING', available = 0, build_request_id = ?, time = ?
 WHERE ref = ? AND version = ? AND available
 """
+_PARTITION_REMOVED = """
+UPDATE partitions SET status = ?, available = 0, removal = ?, build_request_id = ?, time = ?, tainted = 0,
+  taint_reason = '' WHERE ref = ? AND version = ?
+"""
+_PARTITION_GONE = (
+    "UPDATE partitions SET location = '' WHERE ref = ? AND version = ? AND NOT available AND removal <> ''"
+)
 _NO_DATA = (
     0,
     "",
@@ -167,7 +187,7 @@ class SqliteWriter:
                 results[number] = self._check(operation.events, accepted)
         # The appends of a build are written together: one row update and few statements for many events.
         for build, events in accepted.items():
-            refusal = claims.adoption_refusal(self._connection, events[0])
+            refusal = claims.operation_refusal(self._connection, events[0])
             if refusal is not None:
                 results[_number_of(events[0], operations)] = refusal
                 continue
@@ -317,6 +337,9 @@ class SqliteWriter:
         _STARTED_RUN.execute(connection, changes.started_runs)
         _ENDED_RUN.execute(connection, changes.ended_runs)
         _PLACED_RUN.execute(connection, list(changes.placed_runs.values()))
+        _METRIC.execute(connection, list(changes.metrics.values()))
+        _CHECK.execute(connection, list(changes.checks.values()))
+        _SCHEMA.execute(connection, list(changes.schemas.values()))
         rows = [(build, ref, *row) for ref, row in changes.build_partitions.items()]
         _BUILD_PARTITION.execute(connection, rows)
         self._write_missing(build, changes)
@@ -363,6 +386,9 @@ class SqliteWriter:
 
     def _apply_operation(self, build: str, changes: Changes, *, index_uses: bool) -> None:
         self._write_missing(build, changes)
+        removed = [(one.status, one.values, build, one.time, ref, one.version) for ref, one in changes.removed.items()]
+        self._connection.executemany(_PARTITION_REMOVED, removed)
+        self._connection.executemany(_PARTITION_GONE, list(changes.gone.items()))
         self._write_partitions(build, changes.partitions, index_uses=index_uses)
         self._write_taints(changes)
         self._connection.executemany(

@@ -16,7 +16,7 @@ from distributed._version import __version__
 from databuild.errors import ExecutorError, InvalidRequestError
 from databuild.executors.dask.preflight import SECONDS, cluster_fault, connection_fault, tls_context, version_fault
 from databuild.executors.dask.shipping import Shipment
-from databuild.executors.registry import ClientTls
+from databuild.model.client_tls import ClientTls
 
 DEFAULT_PORT: Final = 8786
 

@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Mapping
 from typing import Any, Final
 
-from databuild.executors.registry import ClientTls
+from databuild.model.client_tls import ClientTls
 
 SECONDS: Final = 10.0
 """The maximum time for a connection."""

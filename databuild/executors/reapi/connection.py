@@ -7,20 +7,18 @@ connection, and a request that waited behind them could not cancel any.
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar
 
 import grpc
 from google.protobuf.message import Message
 
-from databuild.errors import InvalidRequestError
-from databuild.executors.reapi.address import Address
+from databuild.channels.address import Address
+from databuild.channels.channel_options import credentials_of, options_of
+from databuild.channels.request_headers import RequestHeaders
 from databuild.executors.reapi.limits import TRANSIENT, Limits, Outage
 from databuild.executors.reapi.methods import Method
-from databuild.executors.reapi.request_headers import RequestHeaders
-from databuild.executors.registry import ClientTls
+from databuild.model.client_tls import ClientTls
 
 _Request = TypeVar("_Request", bound=Message)
 _Response = TypeVar("_Response", bound=Message)
@@ -28,22 +26,6 @@ _Response = TypeVar("_Response", bound=Message)
 Call: TypeAlias = "grpc.aio.UnaryStreamCall[Any, _Response]"
 
 _STREAMS_PER_CONNECTION: Final = 100
-_UNLIMITED: Final = -1
-
-_OPTIONS: Final = (
-    # Reconnect soon after a restart of the engine; the default pauses for up to 2 minutes.
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 5_000),
-    ("grpc.max_reconnect_backoff_ms", 2_000),
-    ("grpc.max_receive_message_length", _UNLIMITED),
-    ("grpc.max_send_message_length", _UNLIMITED),
-    # Servers of gRPC close connections that are pinged more often than every 5 minutes, unless they are configured
-    # otherwise.
-    ("grpc.keepalive_time_ms", 310_000),
-    ("grpc.http2.max_pings_without_data", 0),
-    # Otherwise all channels to an engine share one connection.
-    ("grpc.use_local_subchannel_pool", 1),
-)
 
 
 class _Streams:
@@ -75,7 +57,7 @@ class Connection:
         self.limits = limits
         self.leaves_runs = False
         self._headers = headers
-        self._credentials = _credentials(tls) if address.tls else None
+        self._credentials = credentials_of(tls) if address.tls else None
         self._channel: grpc.aio.Channel | None = None
         self._streams: list[_Streams] = []
 
@@ -201,8 +183,7 @@ class Connection:
 
     def _new_channel(self) -> grpc.aio.Channel:
         target = self.address.target
-        # gRPC would send even connections to this machine through the proxy that `http_proxy` names.
-        options = [*_OPTIONS, ("grpc.enable_http_proxy", 0 if _is_loopback(target) else 1)]
+        options = options_of(target)
         if self._credentials is None:
             return grpc.aio.insecure_channel(target, options)
         return grpc.aio.secure_channel(target, self._credentials, options)
@@ -210,25 +191,3 @@ class Connection:
 
 def _serialize(message: Message) -> bytes:
     return message.SerializeToString()
-
-
-def _is_loopback(target: str) -> bool:
-    host = target.rpartition(":")[0].strip("[]")
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _credentials(tls: ClientTls) -> grpc.ChannelCredentials:
-    if bool(tls.certificate) != bool(tls.key):
-        raise InvalidRequestError("a client certificate needs both the certificate and its key; one is missing")
-    authority, key, certificate = (_content(path) for path in (tls.authority, tls.key, tls.certificate))
-    return grpc.ssl_channel_credentials(authority, key, certificate)
-
-
-def _content(path: str) -> bytes | None:
-    try:
-        return Path(path).read_bytes() if path else None
-    except OSError as error:
-        raise InvalidRequestError(f"the file {path} for TLS cannot be read: {error.strerror}") from error

@@ -10,12 +10,13 @@ from typing import Final
 
 import grpc
 
+from databuild.channels.address import parse_address
+from databuild.channels.request_headers import CredentialHelperError, RequestHeaders
 from databuild.errors import ExecutorError, InvalidRequestError
 from databuild.executors.command_size import CommandSize
 from databuild.executors.executor import Capabilities, Capacity, Placement, ProcessResult, ProcessSpec
 from databuild.executors.reapi import remote_execution_pb2 as api
 from databuild.executors.reapi.actions import Actions
-from databuild.executors.reapi.address import parse_address
 from databuild.executors.reapi.blob_store import BlobStore
 from databuild.executors.reapi.code_store import CodeStore
 from databuild.executors.reapi.code_tree import CodeTrees
@@ -24,7 +25,6 @@ from databuild.executors.reapi.handshake import check_capabilities, connection_f
 from databuild.executors.reapi.limits import Limits
 from databuild.executors.reapi.methods import GET_CAPABILITIES
 from databuild.executors.reapi.remote_run import LostError, RefusedError, RemoteRun, TimedOutError, operation_of
-from databuild.executors.reapi.request_headers import CredentialHelperError, RequestHeaders
 from databuild.executors.reapi.results import ReportLostError, Results
 from databuild.executors.reapi.times import duration_seconds
 from databuild.executors.registry import ExecutorOptions
@@ -52,7 +52,7 @@ class ReapiExecutor:
         Raises:
             InvalidRequestError: The address is invalid, or a file for TLS cannot be read.
         """
-        address = parse_address(uri)
+        address = parse_address(uri, tls_scheme="reapis", system="an engine")
         if not address.tls and any((options.tls.authority, options.tls.certificate, options.tls.key)):
             raise InvalidRequestError(f"certificates need TLS: write reapis:// instead of reapi:// in {address.uri!r}")
         headers = RequestHeaders(options.headers, options.credential_helper, options.environ, address.url)

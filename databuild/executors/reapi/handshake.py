@@ -6,7 +6,8 @@ from typing import Final
 
 import grpc
 
-from databuild.executors.reapi.address import Address
+from databuild.channels.address import Address
+from databuild.channels.channel_faults import tls_fault
 from databuild.executors.reapi.limits import explain
 from databuild.executors.reapi.remote_execution_pb2 import DigestFunction, SemVer, ServerCapabilities
 
@@ -42,7 +43,7 @@ def connection_fault(error: grpc.aio.AioRpcError, address: Address) -> str:
     details = error.details() or ""
     explained = _BY_CODE.get(error.code(), "")
     if error.code() is grpc.StatusCode.UNAVAILABLE:
-        explained = next((fault for text, fault in _BY_TEXT if text in details), "")
+        explained = tls_fault(details, plain="reapi://", secure="reapis://")
         if not explained:
             explained = "it cannot be reached; check the address, and that the engine runs"
             if not address.tls:
@@ -51,18 +52,6 @@ def connection_fault(error: grpc.aio.AioRpcError, address: Address) -> str:
                 explained += ". If it wants a client certificate, pass one with its key"
     return f"{explained or 'it does not answer as an engine does; check the address'} ({explain(error)})"
 
-
-_BY_TEXT: Final = (
-    (
-        "CERTIFICATE_VERIFY_FAILED",
-        "its certificate is not trusted; pass the certificate of the authority that signed it",
-    ),
-    ("Hostname Verification", "its certificate is for another host name; use the name in the certificate"),
-    ("Peer name", "its certificate is for another host name; use the name in the certificate"),
-    ("CERTIFICATE_REQUIRED", "it wants a client certificate; pass one with its key"),
-    ("WRONG_VERSION_NUMBER", "it does not use TLS; write reapi:// instead of reapis://, or configure TLS there"),
-)
-"""Parts of messages of gRPC and BoringSSL, and what they mean."""
 
 _BY_CODE: Final = {
     grpc.StatusCode.UNAUTHENTICATED: "it does not accept the credentials; check the headers and the credential helper",

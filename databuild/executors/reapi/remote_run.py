@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias
 
 import grpc
 
+from databuild.channels.request_headers import CredentialHelperError
 from databuild.executors.executor import Placement, ProcessSpec, UnconfirmedCancellationError
 from databuild.executors.reapi import remote_execution_pb2 as api
 from databuild.executors.reapi.actions import REPORT, Actions
@@ -19,7 +20,6 @@ from databuild.executors.reapi.connection import Connection
 from databuild.executors.reapi.limits import Outage, OutageError, explain
 from databuild.executors.reapi.methods import CANCEL_OPERATION, EXECUTE, WAIT_EXECUTION
 from databuild.executors.reapi.outcomes import Outcome, code_of, of_operation, of_request
-from databuild.executors.reapi.request_headers import CredentialHelperError
 from databuild.executors.reapi.times import queued_seconds, worker_seconds
 from databuild.executors.uncancellable import ignoring_cancellation, uncancellable
 

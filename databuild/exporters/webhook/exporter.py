@@ -20,26 +20,32 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from databuild.errors import InvalidRequestError
-from databuild.exporters.exporter import Delivery, ReceiverError
-from databuild.exporters.webhook.notifications import Notification, notification_of
+from databuild.exporters.exporter import Batch, Delivery, ReceiverError
+from databuild.exporters.http_requests import fault_of, opener
+from databuild.exporters.webhook.notifications import WAIT, Notification, notification_of
 from databuild.exporters.webhook.template import Template
+from databuild.exporters.webhook.waits import waiting_builds
 
 if TYPE_CHECKING:
     from databuild.event_log.reads import BuildReads
-    from databuild.v1.events_pb2 import BuildEvent
 
 _REQUEST_SECONDS: Final = 10.0
 _SEND_SECONDS: Final = 10.0
 """The time after which `send` returns between two requests."""
 
+_MIN_POLL: Final = 0.2
+_MAX_POLL: Final = 10.0
 _TYPE_PREFIX: Final = "databuild."
-_MAX_REASON: Final = 200
 _TRY_AGAIN: Final = frozenset({408, 425, 429})
 """Statuses below 500 with which a receiver asks for the same request later."""
 
 
 class WebhookExporter:
-    """An `Exporter` that sends one request for each notification."""
+    """A `TimedExporter` that sends one request for each notification.
+
+    Attributes:
+        poll_seconds: The interval at which waiting builds are looked for; 0 if they are not worth a notification.
+    """
 
     def __init__(
         self,
@@ -48,6 +54,7 @@ class WebhookExporter:
         *,
         secret: bytes = b"",
         template: Template | None = None,
+        wait_seconds: float = 600.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Sends nothing yet.
@@ -57,6 +64,7 @@ class WebhookExporter:
             occasions: The occasions, of `notifications.OCCASIONS`.
             secret: The key of signatures; empty for none.
             template: Makes the body of a request; None for a CloudEvent as JSON.
+            wait_seconds: The time after which a build without progress is worth a notification.
             clock: Returns the time in seconds since the epoch.
 
         Raises:
@@ -67,13 +75,15 @@ class WebhookExporter:
         self._occasions = frozenset(occasions)
         self._secret = secret
         self._template = template
+        self._wait_seconds = wait_seconds
+        self.poll_seconds = min(max(wait_seconds / 4, _MIN_POLL), _MAX_POLL) if WAIT in self._occasions else 0.0
         self._clock = clock
-        self._opener = _opener()
+        self._opener = opener()
 
-    def send(self, events: Sequence[BuildEvent], reads: BuildReads) -> Delivery:
+    def send(self, batch: Batch, reads: BuildReads) -> Delivery:
         refusals: list[str] = []
         deadline = time.monotonic() + _SEND_SECONDS
-        for number, event in enumerate(events):
+        for number, (_, event) in enumerate(batch.events):
             if time.monotonic() > deadline:
                 return Delivery(number, refusals)
             notification = notification_of(event, self._occasions, reads)
@@ -86,7 +96,11 @@ class WebhookExporter:
                 if not number:
                     raise
                 return Delivery(number, refusals)  # the next call begins with this event, and reports the fault
-        return Delivery(len(events), refusals)
+        return Delivery(len(batch.events), refusals)
+
+    def send_due(self, after: float, until: float, reads: BuildReads) -> Sequence[str]:
+        waits = waiting_builds(reads, after=after, until=until, limit_seconds=self._wait_seconds)
+        return [refusal for wait in waits if (refusal := self._send(wait))]
 
     def close(self) -> None:
         pass
@@ -117,9 +131,7 @@ class WebhookExporter:
                 return f"{reason}, for {notification.kind} of build {notification.build_request_id}"
             raise ReceiverError(reason) from error
         except (OSError, http.client.HTTPException) as error:
-            cause = error.reason if isinstance(error, urllib.error.URLError) else error
-            text = cause.strerror if isinstance(cause, OSError) and cause.strerror else str(cause)
-            raise ReceiverError((text or type(cause).__name__)[:_MAX_REASON]) from error
+            raise ReceiverError(fault_of(error)) from error
 
     def _signature(self, notification_id: str, body: bytes) -> Mapping[str, str]:
         """Returns the headers of Standard Webhooks; only the id without a secret."""
@@ -158,17 +170,3 @@ def _attributes(notification: Notification) -> dict[str, str]:
         "subject": notification.build_request_id,
         "time": notification.time,
     }
-
-
-def _opener() -> urllib.request.OpenerDirector:
-    """Returns an opener that follows no redirections: requests go only to the address that was configured."""
-    opener = urllib.request.OpenerDirector()
-    for handler in (
-        urllib.request.ProxyHandler(),
-        urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(),
-        urllib.request.HTTPErrorProcessor(),
-        urllib.request.HTTPDefaultErrorHandler(),
-    ):
-        opener.add_handler(handler)
-    return opener

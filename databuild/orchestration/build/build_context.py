@@ -16,7 +16,6 @@ from databuild.graph.catalog import JobCatalog
 from databuild.graph.ports import PlanningObserver
 from databuild.orchestration.build.admission import Admission, ImmediateAdmission
 from databuild.orchestration.build.settings import Settings
-from databuild.orchestration.telemetry.telemetry import Telemetry
 from databuild.v1 import events_pb2 as ev
 
 if TYPE_CHECKING:
@@ -34,7 +33,6 @@ class BuildContext:
         settings: The folders and intervals of job processes.
         clock: Returns the time in seconds since the epoch.
         liveness: Tells which processes have died.
-        telemetry: Receives traces and metrics; None for none.
         admission: Decides when the build may start.
         engines: The engines that builds may use.
         log_uploads: Returns the object that copies the logs of builds with a log store; None if builds have none.
@@ -50,7 +48,6 @@ class BuildContext:
     settings: Settings
     clock: Callable[[], float] = time.time
     liveness: Liveness = processes
-    telemetry: Telemetry | None = None
     admission: Admission = field(default_factory=ImmediateAdmission)
     engines: Engines = field(default_factory=no_engines)
     log_uploads: Callable[[], LogUploads] | None = None

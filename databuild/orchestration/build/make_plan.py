@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final
 
 from databuild.executors.executor import Executor
 from databuild.graph.analysis import analyze
@@ -16,6 +17,9 @@ from databuild.orchestration.build.settings import Settings
 from databuild.orchestration.jobs.config_process import ConfigProcess
 from databuild.orchestration.jobs.lookup_process import lookup_for
 from databuild.orchestration.jobs.past_configs import BuildEvents, LoggedConfigs
+from databuild.v1.events_pb2 import ConfigCall
+
+_NO_VARIABLES: Final[Mapping[str, str]] = {}
 
 
 async def make_plan(
@@ -26,7 +30,8 @@ async def make_plan(
     executor: Executor,
     settings: Settings,
     options: PlanOptions = PlanOptions(),
-    build_request_id: str = "",
+    env: Mapping[str, str] = _NO_VARIABLES,
+    on_config_call: Callable[[ConfigCall], None] | None = None,
     observer: PlanningObserver | None = None,
     past: BuildEvents | None = None,
     digests: bool = True,
@@ -40,7 +45,8 @@ async def make_plan(
         executor: Runs `config` of jobs and the lookup.
         settings: The working directory and the limit of concurrent calls.
         options: The options of the plan.
-        build_request_id: The build that the plan is for; empty for a plan without a build.
+        env: Variables for `config`, besides those of the jobs.
+        on_config_call: Called with each call of `config` that has ended.
         observer: Notified of progress and warnings.
         past: Reads the events of past builds, which explain changed configurations.
         digests: False for a plan that is neither executed nor saved, whose tasks have no configuration digest.
@@ -51,8 +57,7 @@ async def make_plan(
         LookupFaultError: The graph's lookup failed.
         EventLogError: The records of partitions could not be read.
     """
-    env = {"DATABUILD_BUILD_REQUEST_ID": build_request_id} if build_request_id else {}
-    configure = ConfigProcess(executor, working_directory=settings.working_directory, env=env)
+    configure = ConfigProcess(executor, working_directory=settings.working_directory, env=env, on_call=on_config_call)
     with contextlib.nullcontext() if settings.gc_while_planning else _without_gc():
         return await analyze(
             requested,

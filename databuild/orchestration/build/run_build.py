@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
@@ -28,6 +27,7 @@ from databuild.model.build_request_id import check_build_request_id
 from databuild.model.job_graph import Plan
 from databuild.model.lifecycle import MAY_BE_LOST, NOTHING, BuildState
 from databuild.model.results import BuildResult, Cancelled, Failed, FailFast, Success
+from databuild.model.trace_context import TRACEPARENT_VARIABLE, span_of_planning, trace_of_build
 from databuild.orchestration.build.build_context import BuildContext
 from databuild.orchestration.build.cancellation import Cancellation, run_to_end
 from databuild.orchestration.build.make_plan import make_plan
@@ -39,6 +39,7 @@ from databuild.orchestration.coordination.versions import Versions
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.orchestration.events.payloads import partition_missing
 from databuild.orchestration.events.plan_events import emit_plan
+from databuild.orchestration.jobs.config_process import ConfigCalls
 from databuild.orchestration.jobs.resources import Resources
 from databuild.orchestration.logs.build_logs import BuildLogs, LogsInStateDirectory, LogsInStore
 from databuild.orchestration.logs.log_files import has_unstored
@@ -121,9 +122,14 @@ class _Build:
             request.requested,
             clock=context.clock,
             on_event=context.on_event,
-            telemetry=context.telemetry,
             state=state,
         )
+        self._trace = trace_of_build(request.build_request_id, request.traceparent)
+        self._config_calls = ConfigCalls()
+        self._config_env = {
+            "DATABUILD_BUILD_REQUEST_ID": request.build_request_id,
+            TRACEPARENT_VARIABLE: self._trace.traceparent(span_of_planning(request.build_request_id)),
+        }
         self._coordination = Coordination(
             context.event_log,
             self._reader,
@@ -157,22 +163,21 @@ class _Build:
         )
 
     async def run(self) -> BuildResult:
-        with self._orchestrator.with_tracing_span("databuild.build", graph=self._context.catalog.graph_label):
-            try:
-                return await self._run()
-            except (CoordinationError, InvalidStateTransitionError):
-                await self._orchestrator.settled()
-                await raise_if_overtaken(
-                    self._context.event_log,
-                    self._request.build_request_id,
-                    self._orchestrator.refused_events,
-                    self._context.clock(),
-                )
-                # After an event that could not be written, later events are refused as out of order, and that error may
-                # arrive first. `emit` raises the error of the first event, which is the cause.
-                if self._orchestrator.refused_events:
-                    self._orchestrator.emit()
-                raise
+        try:
+            return await self._run()
+        except (CoordinationError, InvalidStateTransitionError):
+            await self._orchestrator.settled()
+            await raise_if_overtaken(
+                self._context.event_log,
+                self._request.build_request_id,
+                self._orchestrator.refused_events,
+                self._context.clock(),
+            )
+            # After an event that could not be written, later events are refused as out of order, and that error may
+            # arrive first. `emit` raises the error of the first event, which is the cause.
+            if self._orchestrator.refused_events:
+                self._orchestrator.emit()
+            raise
 
     async def _run(self) -> BuildResult:
         result: BuildResult
@@ -219,8 +224,7 @@ class _Build:
         await self._coordination.end_dead_builds()
         if self._context.log_uploads is not None and has_unstored(self._context.settings.log_directory):
             self._context.log_uploads().take_over(self._reader)
-        with self._orchestrator.with_tracing_span("databuild.planning"):
-            plan = await self._plan()
+        plan = await self._plan()
         result = await self._execute(plan)
         self._warn_of_absent_inputs(plan)
         return result
@@ -249,6 +253,9 @@ class _Build:
             downstream_of=request.downstream_of,
             warnings=request.warnings,
             environment=self._context.settings.environment,
+            origin=self._context.settings.origin,
+            traceparent=request.traceparent,
+            bazel_invocation_id=self._context.settings.bazel_invocation_id,
         )
 
     async def _end(self, result: BuildResult) -> None:
@@ -258,7 +265,8 @@ class _Build:
             if self._logs.log_store:
                 async with self._coordination.renewing_lease():
                     self._warnings += await self._logs.finish()
-            await self._orchestrator.complete_build(result, warnings=self._warnings)
+            calls = self._config_calls.take()
+            await self._orchestrator.complete_build(result, warnings=self._warnings, config_calls=calls)
 
         await run_to_end(write(), name="end-of-build")
 
@@ -272,7 +280,7 @@ class _Build:
         if request.plan is not None and (differences := changes_since(request.plan, plan)):
             raise PlanChangedError(differences)
         await emit_plan(self._orchestrator, plan)
-        await self._orchestrator.complete_planning(plan.warnings)
+        await self._orchestrator.complete_planning(plan.warnings, self._config_calls.take())
         return plan
 
     async def _record_losses(self, versions: Mapping[str, str]) -> None:
@@ -293,7 +301,8 @@ class _Build:
             executor=self._context.executor,
             settings=self._context.settings,
             options=options,
-            build_request_id=self._request.build_request_id,
+            env=self._config_env,
+            on_config_call=self._config_calls.add,
             observer=self._context.planning,
             past=self._reader,
         )
@@ -305,11 +314,10 @@ class _Build:
         else:
             await self._orchestrator.start_execution()
             self._versions.start(plan)
-        with (
-            self._orchestrator.with_tracing_span("databuild.execution", tasks=len(plan.tasks)),
-            self._context.executor.guarded(self._request.build_request_id) if plan.tasks else contextlib.nullcontext(),
-        ):
-            return await self._execute_tasks(plan) if plan.tasks else Success(jobs_completed=0)
+        if not plan.tasks:
+            return Success(jobs_completed=0)
+        with self._context.executor.guarded(self._request.build_request_id):
+            return await self._execute_tasks(plan)
 
     async def _execute_tasks(self, plan: Plan) -> BuildResult:
         from databuild.orchestration.jobs.task_access import TaskAccess
@@ -363,6 +371,7 @@ class _Build:
             running=recorder.running,
             goes_on=lambda: self._coordination.lost or self._orchestrator.failed,
             orchestrator=self._orchestrator,
+            trace=self._trace,
         )
         local_jobs = self._context.executor.capacity.processes
         if self._engine is None:

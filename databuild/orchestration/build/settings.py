@@ -21,6 +21,7 @@ class BuildRequest:
         retry_of: The id of the build that this one retries; empty for none.
         downstream_of: The partitions that the requested ones were made from, if the request named those instead.
         warnings: Warnings about the request, one sentence each.
+        traceparent: The trace context of the caller (W3C Trace Context), which the build continues; empty for none.
     """
 
     build_request_id: str
@@ -30,6 +31,7 @@ class BuildRequest:
     retry_of: str = ""
     downstream_of: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    traceparent: str = ""
 
     @classmethod
     def from_event(cls, build_request_id: str, received: ev.BuildRequestEvent) -> BuildRequest:
@@ -41,6 +43,7 @@ class BuildRequest:
             retry_of=received.retry_of_build_request_id,
             downstream_of=tuple(ref.str for ref in received.downstream_of),
             warnings=tuple(received.warnings),
+            traceparent=received.traceparent,
         )
 
 
@@ -50,6 +53,7 @@ class Settings:
 
     Attributes:
         working_directory: The working directory of jobs.
+        origin: The source of builds and the machine of the process, which each build records; None if unknown.
         log_directory: The folder with one folder of job logs for each build.
         environment: The environment of the builds, whose event log it is; empty for the base.
         base_log_directory: In an environment, the folder of the job logs of the base; else empty.
@@ -62,12 +66,14 @@ class Settings:
         engine_outage_seconds: The time for which a build that is continued waits for an engine that cannot be reached.
         input_check_seconds: The time after which the inputs of a task that is about to start are looked for again.
         engine_retry_seconds: The time before the second attempt to reach it. It doubles with each further attempt.
+        bazel_invocation_id: The id of the invocation of `bazel run` that has started the process; empty if unknown.
     """
 
     working_directory: str
     log_directory: str
     environment: str = ""
     base_log_directory: str = ""
+    origin: ev.BuildOrigin | None = None
     config_calls: int = 2
     gc_while_planning: bool = True
     lease_seconds: float = 30.0
@@ -75,6 +81,8 @@ class Settings:
     claim_poll_seconds: float = 0.1
     engine_outage_seconds: float = 300.0
     engine_retry_seconds: float = 1.0
+    input_check_seconds: float = 60.0
+    bazel_invocation_id: str = ""
 
     def environment_folder(self, environment: str) -> str:
         """Returns the folder of an environment, beside the folder of the job logs of the base."""
@@ -84,5 +92,3 @@ class Settings:
         """Returns the settings of the builds of an environment, given those of the base."""
         folder = f"{self.environment_folder(environment)}/logs"
         return replace(self, environment=environment, log_directory=folder, base_log_directory=self.log_directory)
-
-    input_check_seconds: float = 60.0

@@ -38,7 +38,7 @@ from databuild.orchestration.events.payloads import (
     unfinished_category,
     unfinished_message,
 )
-from databuild.orchestration.telemetry.telemetry import NoTelemetry, Telemetry
+from databuild.orchestration.events.telemetry import NoTelemetry, Telemetry
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from databuild.v1 import plan_pb2
@@ -145,10 +145,6 @@ class BuildOrchestrator:
         """Returns a context manager for a span of the build's trace; it does nothing without telemetry."""
         return self._telemetry.span(name, {"databuild.build_request_id": self.build_request_id, **attributes})
 
-    def traceparent(self) -> str:
-        """Returns the current span as a `traceparent` (W3C Trace Context); empty without telemetry."""
-        return self._telemetry.traceparent()
-
     def start_build(
         self,
         *,
@@ -158,6 +154,9 @@ class BuildOrchestrator:
         downstream_of: Sequence[str] = (),
         warnings: Sequence[str] = (),
         environment: str = "",
+        origin: ev.BuildOrigin | None = None,
+        traceparent: str = "",
+        bazel_invocation_id: str = "",
     ) -> Awaitable[None]:
         """Emits RECEIVED, and REQUESTED for each requested partition.
 
@@ -168,6 +167,9 @@ class BuildOrchestrator:
             downstream_of: The partitions that the requested ones were made from, if the request named those instead.
             warnings: Warnings about the request, one sentence each.
             environment: The environment of the build; empty for the base.
+            origin: The source of the build and the machine of this process; None if they are unknown.
+            traceparent: The trace context of the caller; empty for none.
+            bazel_invocation_id: The invocation of Bazel that has started this process; empty if it is unknown.
         """
         received = build_received(
             self.requested_partitions,
@@ -177,6 +179,9 @@ class BuildOrchestrator:
             downstream_of=downstream_of,
             warnings=warnings,
             environment=environment,
+            origin=origin,
+            traceparent=traceparent,
+            bazel_invocation_id=bazel_invocation_id,
         )
         return self.emit(received, *map(partition_requested, dict.fromkeys(self.requested_partitions)))
 
@@ -184,16 +189,23 @@ class BuildOrchestrator:
         """Emits PLANNING."""
         return self.emit(build_status(ev.BUILD_STATUS_PLANNING))
 
-    def complete_planning(self, warnings: Sequence[str] = ()) -> Awaitable[None]:
+    def complete_planning(
+        self, warnings: Sequence[str] = (), config_calls: Sequence[ev.ConfigCall] = ()
+    ) -> Awaitable[None]:
         """Emits ANALYSIS_COMPLETED; the job graph must have been emitted before."""
-        return self.emit(build_status(ev.BUILD_STATUS_ANALYSIS_COMPLETED, warnings))
+        return self.emit(build_status(ev.BUILD_STATUS_ANALYSIS_COMPLETED, warnings, config_calls))
 
     def start_execution(self) -> Awaitable[None]:
         """Emits EXECUTING."""
         return self.emit(build_status(ev.BUILD_STATUS_EXECUTING))
 
     def complete_build(
-        self, result: BuildResult, in_doubt: Mapping[str, str] = _NOTHING, *, warnings: Sequence[str] = ()
+        self,
+        result: BuildResult,
+        in_doubt: Mapping[str, str] = _NOTHING,
+        *,
+        warnings: Sequence[str] = (),
+        config_calls: Sequence[ev.ConfigCall] = (),
     ) -> Awaitable[None]:
         """Emits the terminal event of the build, after the ends of all open job runs and partitions.
 
@@ -201,12 +213,14 @@ class BuildOrchestrator:
             result: The result of the build.
             in_doubt: Partitions that a job run may have changed although no event says so: its id, by ref.
             warnings: Warnings about the request or its plan, one sentence each.
+            config_calls: The calls of `config` that no event has yet.
 
         Raises:
             InvalidStateTransitionError: The result is a success, but a job run or a partition is open or has failed.
         """
         terminal = terminal_event(result)
         terminal.warnings.extend(warnings)
+        terminal.config_calls.extend(config_calls)
         closing: list[Payload] = []
         if not isinstance(result, Success):
             failure = pt.Failure(category=unfinished_category(result), message=unfinished_message(result))

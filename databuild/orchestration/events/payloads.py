@@ -32,6 +32,9 @@ def build_received(
     downstream_of: Sequence[str],
     warnings: Sequence[str],
     environment: str,
+    origin: ev.BuildOrigin | None,
+    traceparent: str,
+    bazel_invocation_id: str,
 ) -> Payload:
     """Returns the first event of a build, RECEIVED."""
     received = ev.BuildRequestEvent(
@@ -43,13 +46,18 @@ def build_received(
         warnings=warnings,
         downstream_of=[pt.PartitionRef(str=ref) for ref in downstream_of],
         environment=environment,
+        origin=origin,
+        traceparent=traceparent,
+        bazel_invocation_id=bazel_invocation_id,
     )
     return ("build_request", received)
 
 
-def build_status(status: ev.BuildStatus, warnings: Sequence[str] = ()) -> Payload:
+def build_status(
+    status: ev.BuildStatus, warnings: Sequence[str] = (), config_calls: Sequence[ev.ConfigCall] = ()
+) -> Payload:
     """Returns the event that a build has reached a status that is not terminal."""
-    return ("build_request", ev.BuildRequestEvent(status=status, warnings=warnings))
+    return ("build_request", ev.BuildRequestEvent(status=status, warnings=warnings, config_calls=config_calls))
 
 
 def partition_requested(ref: str) -> Payload:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from databuild.errors import JobConfigurationError
+from databuild.errors import DataBuildError, JobConfigurationError
 from databuild.executors.executor import Executor, ProcessSpec
 from databuild.graph.batches import batches_that_fit
 from databuild.graph.catalog import Job
@@ -15,26 +16,62 @@ from databuild.graph.job_protocol import configs_of_response, parse_configure_re
 from databuild.model.job_graph import JobConfig
 from databuild.orchestration.jobs.process_faults import end_of_output, process_fault
 from databuild.orchestration.jobs.worker_spec import worker_spec
+from databuild.v1.events_pb2 import ConfigCall
 from databuild.v1.job_pb2 import JobConfigureResponse
+
+MAX_CALLS: Final = 1000
+"""The maximum number of calls that the events of a build record. A chain of partitions has a call for each."""
+
+_MAX_FAULT: Final = 300
 
 _MAX_EVENT_LOOP_BYTES: Final = 4 * 1024 * 1024
 """Maximum size of an answer that is parsed on the event loop. Larger answers are parsed in a thread."""
 
 
+class ConfigCalls:
+    """Collects the calls of `config` of a build that its next event records, until there are `MAX_CALLS`."""
+
+    def __init__(self) -> None:
+        self._left = MAX_CALLS
+        self._calls: list[ConfigCall] = []
+
+    def add(self, call: ConfigCall) -> None:
+        if self._left:
+            self._left -= 1
+            self._calls.append(call)
+
+    def take(self) -> Sequence[ConfigCall]:
+        """Returns the calls since the last time, by job label and time: concurrent calls end in any order."""
+        calls, self._calls = self._calls, []
+        return sorted(calls, key=lambda call: (call.job_label, call.time.ToNanoseconds()))
+
+
 class ConfigProcess:
     """Implements `graph.ports.Configure`. A call runs more than one process if its refs do not fit."""
 
-    def __init__(self, executor: Executor, *, working_directory: str, env: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        executor: Executor,
+        *,
+        working_directory: str,
+        env: Mapping[str, str],
+        on_call: Callable[[ConfigCall], None] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         """Runs nothing yet.
 
         Args:
             executor: Runs the processes.
             working_directory: The working directory of the processes.
             env: Environment variables of all processes, besides those of their jobs.
+            on_call: Called with each call that has ended.
+            clock: Returns the time in seconds since the epoch.
         """
         self._executor = executor
         self._working_directory = working_directory
         self._env = dict(env)
+        self._on_call = on_call
+        self._clock = clock
 
     async def __call__(self, job: Job, refs: Sequence[str]) -> Sequence[JobConfig]:
         env = {**job.environment, **self._env, "DATABUILD_JOB_LABEL": job.label}
@@ -55,6 +92,22 @@ class ConfigProcess:
         return configs
 
     async def _ask(self, job: Job, refs: Sequence[str], env: Mapping[str, str]) -> Sequence[JobConfig]:
+        if self._on_call is None:
+            return await self._call(job, refs, env)
+        began, fault = self._clock(), ""
+        try:
+            return await self._call(job, refs, env)
+        except DataBuildError as error:
+            fault = str(error).partition("\n")[0][:_MAX_FAULT]
+            raise
+        finally:
+            call = ConfigCall(
+                job_label=job.label, duration_seconds=max(self._clock() - began, 0.0), refs=len(refs), fault=fault
+            )
+            call.time.FromNanoseconds(int(began * 1e9))
+            self._on_call(call)
+
+    async def _call(self, job: Job, refs: Sequence[str], env: Mapping[str, str]) -> Sequence[JobConfig]:
         spec = ProcessSpec(
             argv=(job.executable, "config", *refs),
             env=env,

@@ -48,6 +48,9 @@ def parse_report(line: bytes, outputs: Collection[str], inputs: Collection[str] 
     if kind == "partition" and report.partition.ref not in outputs:
         message = f"the report names {_shown(report.partition.ref)}, which is not an output of this job run"
         raise ReportFaultError(message)
+    if kind == "metric" and report.metric.ref and report.metric.ref not in outputs:
+        message = f"the report measures {_shown(report.metric.ref)}, which is not an output of this job run"
+        raise ReportFaultError(message)
     if kind == "missing" and (not report.missing.ref or report.missing.ref in outputs):
         message = f"the report says that {_shown(report.missing.ref)} is missing, which is not an input of this job run"
         raise ReportFaultError(message)

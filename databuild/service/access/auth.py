@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from databuild.errors import InvalidRequestError, PermissionDeniedError, UnauthenticatedError
+from databuild.model.trace_context import valid_traceparent
 
 READ: Final = "read"
 WRITE: Final = "write"
@@ -27,16 +28,23 @@ class Caller:
     Attributes:
         name: The author recorded for changes. Queued builds of different names take turns.
         role: `read`, or `write`, which includes `read`.
+        traceparent: The trace context of the request (W3C Trace Context); empty for none.
     """
 
     name: str
     role: str = WRITE
+    traceparent: str = ""
 
     @classmethod
     def unverified(cls, name: str) -> Caller:
         """Returns a caller with the role `write`; `anonymous` if the name is empty, too long or not printable."""
         name = name.strip()
         return cls(name=name if name and name.isprintable() and len(name) <= _MAX_NAME_CHARACTERS else ANONYMOUS)
+
+    def within(self, traceparent: str) -> Caller:
+        """Returns the caller of a request with a trace context, which is ignored if it is invalid."""
+        valid = valid_traceparent(traceparent)
+        return replace(self, traceparent=valid) if valid else self
 
     def check(self, role: str) -> None:
         """Checks that the caller has a role.

@@ -21,12 +21,17 @@ from databuild.model.environment_messages import (
     promotion_to_message,
     removal_to_message,
 )
+from databuild.model.environments import refuse_removal
 from databuild.model.graph_messages import dependents_to_message, graph_to_message
 from databuild.model.plan_messages import plan_from_message, plan_to_message
 from databuild.model.pruning import PruneOptions
 from databuild.model.record_messages import build_partition_to_message, job_run_to_message, partition_to_message
+from databuild.model.removal import CleanOptions
+from databuild.model.removal_messages import cleaning_to_message, deletion_to_message
+from databuild.model.reproduction_messages import reproduction_to_message
 from databuild.model.statuses import StatusEnum
 from databuild.model.store_check_messages import check_to_message, options_from_message
+from databuild.model.trend_messages import check_result_to_message, trends_to_message
 from databuild.model.view_messages import (
     build_to_message,
     downstream_to_message,
@@ -48,6 +53,7 @@ from databuild.service.graph.environments import Environments
 from databuild.service.graph.graph_service import GraphService
 from databuild.service.job_runs.jobs import definition
 from databuild.service.job_runs.logs import MAX_CHUNK_BYTES
+from databuild.service.partitions.previews import preview_to_message
 from databuild.v1 import plan_pb2
 from databuild.v1 import service_pb2 as sv
 
@@ -68,6 +74,8 @@ ROLES: Final[Mapping[str, str]] = {
     "GetPartition": READ,
     "ExplainPartition": READ,
     "GetLineage": READ,
+    "GetTrends": READ,
+    "PreviewPartition": READ,
     "ListDownstream": READ,
     "GetDeclaredDownstream": READ,
     "TaintPartitions": WRITE,
@@ -77,9 +85,13 @@ ROLES: Final[Mapping[str, str]] = {
     "CompareEnvironment": READ,
     "PromoteEnvironment": WRITE,
     "RemoveEnvironment": WRITE,
+    "ForgetPartitions": WRITE,
+    "DeletePartitions": WRITE,
+    "CleanPartitions": WRITE,
     "ListJobs": READ,
     "GetJob": READ,
     "GetJobRun": READ,
+    "GetReproduction": READ,
     "GetStorage": READ,
     "PruneBuilds": WRITE,
     "VerifyEvents": WRITE,
@@ -93,6 +105,8 @@ _PLANS: Final = frozenset({"PlanBuild", "ExplainPartition"})
 _ABOUT_ENVIRONMENTS: Final = frozenset(
     {"ListEnvironments", "CompareEnvironment", "PromoteEnvironment", "RemoveEnvironment"}
 )
+
+_REMOVALS: Final = frozenset({"ForgetPartitions", "DeletePartitions", "CleanPartitions"})
 
 _DEFAULT_BUILDS: Final = 20
 _DEFAULT_ROWS: Final = 100
@@ -149,11 +163,13 @@ class Api:
             rpc: The name of the RPC that follows.
 
         Raises:
-            InvalidRequestError: The name is invalid, or this service has no environments.
+            InvalidRequestError: The name is invalid, this service has no environments, or the RPC is for the base only.
             EnvironmentNotFoundError: There is no such environment.
         """
         if not environment or rpc in _ABOUT_ENVIRONMENTS:
             return self
+        if rpc in _REMOVALS:
+            refuse_removal(environment)
         environments = self._known_environments()
         plans = rpc in _PLANS and not await asyncio.to_thread(environments.exists, environment)
         return self if plans else Api(await environments.service(environment, create=rpc in _MAKES_ENVIRONMENT))
@@ -206,7 +222,7 @@ class Api:
             plan=plan_from_message(request.plan) if request.HasField("plan") else None,
             downstream=request.downstream,
         )
-        view = await self._builds.submit(submission, submitter=caller.name)
+        view = await self._builds.submit(submission, submitter=caller.name, traceparent=caller.traceparent)
         return sv.SubmitBuildResponse(build_request_id=view.build.build_request_id, build=build_to_message(view))
 
     async def get_build(self, request: sv.GetBuildRequest, _caller: Caller) -> sv.BuildSummary:
@@ -238,6 +254,7 @@ class Api:
             ),
             failed_jobs_only=request.failed_jobs_only,
             submitter=caller.name,
+            traceparent=caller.traceparent,
         )
         return sv.SubmitBuildResponse(build_request_id=view.build.build_request_id, build=build_to_message(view))
 
@@ -272,6 +289,9 @@ class Api:
 
     async def get_job_run(self, request: sv.GetJobRunRequest, _caller: Caller) -> sv.JobRun:
         return job_run_to_message(await self._builds.job_run(request.job_run_id))
+
+    async def get_reproduction(self, request: sv.GetReproductionRequest, _caller: Caller) -> sv.Reproduction:
+        return reproduction_to_message(await self._service.jobs.reproduction(request.job_run_id))
 
     async def get_graph(self, request: sv.GetGraphRequest, _caller: Caller) -> sv.Graph:
         return graph_to_message(await self._service.graph.view(records=request.include_records))
@@ -315,6 +335,14 @@ class Api:
         query = self._partitions.downstream if down else self._partitions.upstream
         lineage = await query(request.ref, depth=request.depth or 1, limit=request.max_edges or _DEFAULT_EDGES)
         return lineage_to_message(lineage)
+
+    async def get_trends(self, request: sv.GetTrendsRequest, _caller: Caller) -> sv.Trends:
+        return trends_to_message(
+            await self._service.trends.get(request.ref, request.job_label, max_points=request.max_points)
+        )
+
+    async def preview_partition(self, request: sv.PreviewPartitionRequest, _caller: Caller) -> sv.Preview:
+        return preview_to_message(await self._service.previews.make(request.ref, request.image))
 
     async def list_downstream(self, request: sv.ListDownstreamRequest, _caller: Caller) -> sv.ListDownstreamResponse:
         page = await self._partitions.list_downstream(
@@ -362,15 +390,44 @@ class Api:
         )
         return check_to_message(check)
 
+    async def forget_partitions(
+        self, request: sv.ForgetPartitionsRequest, caller: Caller
+    ) -> sv.ForgetPartitionsResponse:
+        forgotten = await self._service.removals.forget(
+            tuple(request.partitions), author=caller.name, reason=request.reason.strip()
+        )
+        return sv.ForgetPartitionsResponse(
+            partitions=forgotten.partitions, author=caller.name, operation_ids=forgotten.operations
+        )
+
+    async def delete_partitions(
+        self, request: sv.DeletePartitionsRequest, caller: Caller
+    ) -> sv.DeletePartitionsResponse:
+        deletion = await self._service.removals.delete(
+            tuple(request.partitions),
+            author=caller.name,
+            reason=request.reason.strip(),
+            force=request.force,
+            dry_run=request.dry_run,
+            after=request.page_token,
+        )
+        return deletion_to_message(deletion)
+
+    async def clean_partitions(self, request: sv.CleanPartitionsRequest, caller: Caller) -> sv.CleanPartitionsResponse:
+        options = CleanOptions(delete_inputs=request.delete_inputs, dry_run=request.dry_run)
+        return cleaning_to_message(await self._service.removals.clean(options, author=caller.name))
+
     async def list_jobs(self, _request: sv.ListJobsRequest, _caller: Caller) -> sv.ListJobsResponse:
         return sv.ListJobsResponse(jobs=map(job_to_message, await self._service.jobs.list_jobs()))
 
     async def get_job(self, request: sv.GetJobRequest, _caller: Caller) -> sv.JobDetail:
         job, runs = await self._service.jobs.get(request.job_label, limit=request.max_job_runs or _DEFAULT_ROWS)
+        checks = await self._service.jobs.checks(runs)
         return sv.JobDetail(
             job=job_to_message(job),
             job_runs=map(job_run_to_message, runs),
             definition=definition(self._service.catalog.jobs[job.job_label]),
+            checks=map(check_result_to_message, checks),
         )
 
     async def read_log(self, request: sv.ReadLogRequest, _caller: Caller) -> sv.LogChunk:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
 from databuild.errors import (
@@ -92,7 +93,7 @@ class BuildService:
         self._clock = clock
         self._liveness = liveness
 
-    async def submit(self, submission: Submission, *, submitter: str = "") -> BuildView:
+    async def submit(self, submission: Submission, *, submitter: str = "", traceparent: str = "") -> BuildView:
         """Starts a build, and returns when its request is recorded.
 
         Repeating a request with the same id starts nothing, and returns the build as it is now.
@@ -100,6 +101,7 @@ class BuildService:
         Args:
             submission: The request.
             submitter: The name of the caller. Submitters take turns in the queue.
+            traceparent: The trace context of the caller; empty for none.
 
         Raises:
             InvalidRequestError: The request is not valid, or nothing is downstream. No build is recorded.
@@ -116,10 +118,16 @@ class BuildService:
         else:
             refs = await asyncio.to_thread(requested_partitions, self._catalog, submission.partitions, self._limits)
             requested = Requested(refs)
-        return await self._submit(submission, requested, submitter)
+        return await self._submit(submission, requested, submitter, traceparent=traceparent)
 
     async def retry(
-        self, selector: str, submission: Submission, *, failed_jobs_only: bool = False, submitter: str = ""
+        self,
+        selector: str,
+        submission: Submission,
+        *,
+        failed_jobs_only: bool = False,
+        submitter: str = "",
+        traceparent: str = "",
     ) -> BuildView:
         """Starts a build of the partitions that another build was requested to build and did not finish.
 
@@ -128,6 +136,7 @@ class BuildService:
             submission: The id and options of the new build. Its partitions are ignored.
             failed_jobs_only: Request only the outputs of failed jobs.
             submitter: The name of the caller.
+            traceparent: The trace context of the caller; empty for none.
 
         Raises:
             BuildNotFoundError: The build does not exist.
@@ -142,7 +151,7 @@ class BuildService:
             return old, partitions_to_retry(reader, old, failed_jobs_only=failed_jobs_only)
 
         old, requested = await self._readers.read(partitions)
-        return await self._submit(submission, Requested(requested), submitter, retry_of=old)
+        return await self._submit(submission, Requested(requested), submitter, retry_of=old, traceparent=traceparent)
 
     async def get(self, selector: str = LATEST) -> BuildView:
         """Returns a build as it is now.
@@ -293,9 +302,9 @@ class BuildService:
         return await self._readers.read(lambda reader: recorded_request(reader, build_request_id))
 
     async def _submit(
-        self, submission: Submission, requested: Requested, submitter: str, *, retry_of: str = ""
+        self, submission: Submission, requested: Requested, submitter: str, *, retry_of: str = "", traceparent: str
     ) -> BuildView:
-        request = build_request(submission, requested, self._limits, retry_of)
+        request = replace(build_request(submission, requested, self._limits, retry_of), traceparent=traceparent)
         build_request_id = request.build_request_id
         # A client repeats a request whose response was lost. The build may be in the log, or not yet recorded.
         if submission.build_request_id and self._running.get(build_request_id) is None:

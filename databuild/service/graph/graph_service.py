@@ -22,11 +22,11 @@ from databuild.orchestration.coordination.dead_builds import find_dead_builds
 from databuild.orchestration.logs.log_folders import log_folders
 from databuild.orchestration.logs.log_uploads import LogUploads
 from databuild.orchestration.logs.stored_logs import LogReader
-from databuild.orchestration.telemetry.telemetry import Telemetry
 from databuild.service.builds.abandoned_builds import find_abandoned_builds
 from databuild.service.builds.builds import BuildService
 from databuild.service.builds.event_feeds import EventFeeds
 from databuild.service.builds.plans import Planner
+from databuild.service.builds.reports import Reports
 from databuild.service.builds.running_builds import RunningBuilds
 from databuild.service.graph.graph_records import GraphRecords
 from databuild.service.graph.maintenance import Maintenance
@@ -34,7 +34,10 @@ from databuild.service.job_runs.jobs import Jobs
 from databuild.service.job_runs.logs import Logs
 from databuild.service.partitions.adoptions import Adoptions
 from databuild.service.partitions.partitions import Partitions
+from databuild.service.partitions.previews import Previews
+from databuild.service.partitions.removals import ServiceRemovals
 from databuild.service.partitions.store_verification import StoreVerification
+from databuild.service.partitions.trends import PartitionTrends
 from databuild.service.resources.limits import Limits
 from databuild.service.resources.reader_pool import ReaderPool
 from databuild.storage.storages import Storages
@@ -55,9 +58,13 @@ class GraphService:
         partitions: Operations on partitions, and plans.
         adoptions: Adoption of existing data.
         stores: Verification of the stores of data.
+        trends: The numbers of partitions over time.
+        previews: Previews of data.
         jobs: Queries about jobs.
         graph: The graph by job.
         logs: The logs of job runs.
+        removals: Forgetting and deleting of data.
+        reports: Reports about builds.
         maintenance: Pruning and verification of the event log.
         running: The builds of this process.
         event_feeds: The streams of events.
@@ -72,7 +79,6 @@ class GraphService:
         settings: Settings,
         limits: Limits | None = None,
         on_event: Callable[[BuildEvent], None] | None = None,
-        telemetry: Telemetry | None = None,
         clock: Callable[[], float] = time.time,
         liveness: Liveness = processes,
         engines: Engines | None = None,
@@ -88,7 +94,6 @@ class GraphService:
             settings: The directories of job processes, and the timing of builds.
             limits: The limits; None for the defaults.
             on_event: Called with each event when it is passed to the event log.
-            telemetry: Receives traces and metrics of builds; None for none.
             clock: Returns the time in seconds since the epoch.
             liveness: Tells which processes have died.
             engines: The engines that builds may use; None for none.
@@ -121,7 +126,6 @@ class GraphService:
             settings=settings,
             clock=clock,
             liveness=liveness,
-            telemetry=telemetry,
             on_event=on_event,
             engines=self._engines,
             log_uploads=lambda: self._log_uploads,
@@ -154,10 +158,22 @@ class GraphService:
             clock=clock,
         )
         self.stores = StoreVerification(catalog=catalog, event_log=self._event_log, limits=limits, clock=clock)
+        self.removals = ServiceRemovals(
+            catalog=catalog,
+            event_log=self._event_log,
+            executor=self._executor,
+            settings=settings,
+            storages=storages,
+            limits=limits,
+            clock=clock,
+        )
+        self.trends = PartitionTrends(catalog, self._readers)
+        self.previews = Previews(catalog, self._readers, enabled=limits.previews)
         self.jobs = Jobs(catalog, limits, self._readers)
         self.graph = GraphRecords(catalog, limits, self._readers)
         log_reader = LogReader(settings.log_directory, storages, base_log_directory=settings.base_log_directory)
         self.logs = Logs(settings.log_directory, self._readers, log_reader)
+        self.reports = Reports(self.builds, log_reader)
         self.maintenance = Maintenance(
             event_log,
             log_folders(settings.log_directory, storages, limits.default_log_store),

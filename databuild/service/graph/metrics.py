@@ -13,7 +13,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
-from databuild.orchestration.telemetry.telemetry import count_ends
+from databuild.model.end_counts import count_ends
 from databuild.service.builds.event_feeds import EventFeeds
 from databuild.service.builds.running_builds import RunningBuilds
 from databuild.service.resources.loop_lag import LoopLag

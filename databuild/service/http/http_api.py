@@ -148,7 +148,7 @@ class _Endpoints:
             headers.get("authorization", ""), headers.get("databuild-author", ""), certificate_name
         )
         caller.check(role)
-        return caller
+        return caller.within(headers.get("traceparent", ""))
 
     async def _stream(self, api: Api, route: Route, request: Request, message: Any, caller: Caller) -> Response:
         last_event_id = request.headers.get("last-event-id", "")

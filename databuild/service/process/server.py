@@ -23,7 +23,6 @@ from databuild.executors.engines import Engines
 from databuild.executors.executor import ProcessExecutor
 from databuild.graph.catalog import JobCatalog
 from databuild.orchestration.build.settings import Settings
-from databuild.orchestration.telemetry.telemetry import Telemetry
 from databuild.remedies import Remedy
 from databuild.service.api.errors import detail_of
 from databuild.service.api.json_codec import to_json
@@ -79,7 +78,6 @@ async def serve(
     stop: asyncio.Event,
     force_stop: asyncio.Event | None = None,
     descriptor_limit: DescriptorLimit | None = None,
-    telemetry: Telemetry | None = None,
     engines: Engines | None = None,
     storages: Storages | None = None,
     environments: EnvironmentLogs | None = None,
@@ -97,7 +95,6 @@ async def serve(
         stop: Set to stop. Running builds then get `options.drain_seconds` to finish.
         force_stop: Set to end that time early; None for never.
         descriptor_limit: The limit on open files, which connections and processes share; None for a new one.
-        telemetry: Receives traces and metrics of builds; None for none.
         engines: The engines that builds may use; None for none. They are closed at the end.
         storages: The stores of logs; None for none but folders.
         environments: The logs of the environments; None for none.
@@ -118,7 +115,6 @@ async def serve(
         settings=settings,
         limits=limits,
         on_event=metrics.observe,
-        telemetry=telemetry,
         engines=engines,
         storages=storages,
     )
@@ -134,7 +130,6 @@ async def serve(
                 settings=settings.in_environment(name),
                 limits=limits,
                 on_event=metrics.observe,
-                telemetry=telemetry,
                 engines=engines,
                 owns_engines=False,
                 storages=storages,
@@ -155,7 +150,7 @@ async def serve(
         if beside is not None:
             await beside.start()
         api = Api(service, beside)
-        pages = dashboard_routes(api, graph_label=catalog.graph_label, tokens=options.tokens)
+        pages = dashboard_routes(api, service.reports, graph_label=catalog.graph_label, tokens=options.tokens)
         app = http_app(api, service, metrics=metrics, tokens=options.tokens, hosts=options.hosts, extra_routes=pages)
         async with (
             lag.measure(),

@@ -199,7 +199,7 @@ def _authenticate(
     expected_graph = headers.get("databuild-graph", "")
     if expected_graph and graph_label and stable_label(expected_graph) != graph_label:
         raise InvalidRequestError(f"this service serves the graph {graph_label}, not {expected_graph}")
-    return caller
+    return caller.within(headers.get("traceparent", ""))
 
 
 def _headers(metadata: Any) -> dict[str, str]:

@@ -285,6 +285,18 @@ def test_data_outside_of_the_place_of_an_environment_is_never_deleted(graph: Wor
     assert (outside / "1").read_text() == "precious"
 
 
+@pytest.mark.parametrize("action", ["forget", "delete", "clean"])
+def test_data_of_single_partitions_is_not_removed_in_an_environment(graph: Workspace, action: str) -> None:
+    graph("build", "number/1")
+    partitions = () if action == "clean" else ("number/1", "--reason=x")
+    yes = ("--yes",) if action == "delete" else ()
+
+    code, _, err = graph("partitions", action, *partitions, *yes, "--environment=pr-1")
+
+    assert (code, "`environments remove pr-1 --delete_data` removes all data" in err) == (2, True), err
+    assert graph.data() == {"number/1": "11"}
+
+
 @pytest.mark.parametrize("name", ["../x", "Main", "", ".hidden", "a/b", "x" * 41])
 def test_invalid_names_are_refused(graph: Workspace, name: str) -> None:
     code, _, err = graph("environments", "diff", name)

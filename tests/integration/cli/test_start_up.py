@@ -21,7 +21,7 @@ IMPORTED_BY_BUILD = {
     "databuild.cli": "main",
     "databuild.cli.backend": (
         "backend build_flags build_outcome build_session engines exporting invocation job_environment "
-        "local_backend local_build local_plan log_stores records requested_partitions state_directories summary"
+        "local_backend local_build local_plan log_stores origin records requested_partitions state_directories summary"
     ),
     "databuild.cli.commands": "build",
     "databuild.cli.display": "build_display error_text formats notices output progress",
@@ -42,21 +42,20 @@ IMPORTED_BY_BUILD = {
     ),
     "databuild.model": (
         "build_counts build_options build_request_id enum_names executor_uri job_graph job_run_id lifecycle "
-        "metadata pacing paging plan_messages planning records results statuses"
+        "metadata pacing paging plan_messages planning records results statuses trace_context"
     ),
     "databuild.orchestration.build": (
         "admission build_context cancellation continued_builds downstream_request make_plan recording "
         "run_build settings"
     ),
     "databuild.orchestration.coordination": "build_ids claim_batch coordination dead_builds late_results versions",
-    "databuild.orchestration.events": "mock_event_log orchestrator payloads plan_events",
+    "databuild.orchestration.events": "mock_event_log orchestrator payloads plan_events telemetry",
     "databuild.orchestration.jobs": (
         "config_process job_runner lookup_process past_configs process_faults reports resources task_access "
         "task_server worker_spec"
     ),
     "databuild.orchestration.logs": "build_logs log_files",
     "databuild.orchestration.stores": "used_data",
-    "databuild.orchestration.telemetry": "telemetry telemetry_setup",
     "databuild.v1": "events_pb2 job_pb2 partition_pb2 plan_pb2",
 }
 """The modules of a build that finds everything available, by package. Others are imported when something needs them."""

@@ -11,7 +11,8 @@ import pytest
 
 from databuild.errors import ExecutorError
 from databuild.executors.dask.dask_executor import DaskExecutor
-from databuild.executors.registry import ClientTls, ExecutorOptions
+from databuild.executors.registry import ExecutorOptions
+from databuild.model.client_tls import ClientTls
 from tests.engines.cluster import Cluster
 from tests.integration.dask.conftest import Open
 from tests.support.executors import Runs

@@ -16,7 +16,8 @@ from databuild.errors import ExecutorError, InvalidRequestError
 from databuild.executors.reapi import remote_execution_pb2 as api
 from databuild.executors.reapi.extension import ReapiExecutor
 from databuild.executors.reapi.limits import Limits
-from databuild.executors.registry import ClientTls, ExecutorOptions
+from databuild.executors.registry import ExecutorOptions
+from databuild.model.client_tls import ClientTls
 from tests.engines.certificates import Certificate, make_certificate
 from tests.engines.fake_engine import QUICK, FakeEngine
 from tests.support.executors import Runs

@@ -101,6 +101,14 @@ async def test_environments_are_compared_promoted_and_removed_by_the_client(serv
     assert present(record.adoption)[1:3] == ("ann", "merged")
 
 
+@pytest.mark.parametrize("path", ["forgettings", "deletions", "cleanings"])
+async def test_data_of_single_partitions_is_not_removed_in_an_environment(served: Served, path: str) -> None:
+    await built_in(served, "pr-1", "clean/1")
+    body = {} if path == "cleanings" else {"partitions": ["clean/1"], "reason": "x"}
+
+    assert error_of(await served.post(f"/{path}", body, PR)) == (400, "INVALID_REQUEST")
+
+
 async def test_comparisons_are_paged(served: Served) -> None:
     await built_in(served, "pr-1", "raw/1", "raw/2", "raw/3")
 

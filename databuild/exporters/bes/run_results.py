@@ -1,0 +1,152 @@
+"""Results of job runs and of checks as results of tests."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from databuild.errors import StorageError
+from databuild.exporters.bes import build_event_stream_pb2 as bep
+from databuild.model.enum_names import severity_name
+from databuild.model.records import JobRunRecord
+from databuild.model.statuses import JOB
+from databuild.v1 import events_pb2 as ev
+from databuild.v1 import partition_pb2 as pt
+
+_STREAMS: Final = ("stdout", "stderr")
+_MAX_BYTES: Final = 4096
+_MAX_LINES: Final = 12
+"""The size of the end of a log that a failed job run shows."""
+
+
+class RunLogs:
+    """The logs of job runs, which may be files of this machine or objects in a store."""
+
+    def __init__(
+        self, place: Callable[[JobRunRecord, str], str], read: Callable[[JobRunRecord, str, int], bytes]
+    ) -> None:
+        """Reads nothing yet.
+
+        Args:
+            place: Returns the path or the URI of a log.
+            read: Returns the end of a log, up to a number of bytes. It may raise OSError and StorageError.
+        """
+        self._place = place
+        self._read = read
+
+    def files(self, job_run: JobRunRecord) -> Sequence[bep.File]:
+        """Returns the logs of a job run that are not empty."""
+        return [file for stream in _STREAMS for file in self._files(job_run, stream)]
+
+    def end(self, job_run: JobRunRecord) -> Sequence[str]:
+        """Returns the last lines of the errors of a job run, or of its output; empty if they cannot be read."""
+        for stream in reversed(_STREAMS):
+            try:
+                text = self._read(job_run, stream, _MAX_BYTES).decode(errors="replace")
+            except (OSError, StorageError):
+                text = ""
+            if text.strip():
+                return text.splitlines()[-_MAX_LINES:]
+        return ()
+
+    def _files(self, job_run: JobRunRecord, stream: str) -> Iterator[bep.File]:
+        place = self._place(job_run, stream)
+        size = job_run.stdout_bytes if stream == "stdout" else job_run.stderr_bytes
+        if "://" not in place:
+            with contextlib.suppress(OSError):  # job runs without output have no file
+                yield bep.File(name=stream, uri=Path(place).absolute().as_uri(), length=Path(place).stat().st_size)
+        elif size != 0:
+            yield bep.File(name=stream, uri=place, length=size or 0)
+
+
+def run_of(event: ev.BuildEvent, log_store: str) -> JobRunRecord:
+    """Returns the part of the record of a job run that its logs need, from the event of its end."""
+    job = event.job
+    return JobRunRecord(
+        job_run_id=job.job_run_id,
+        build_request_id=event.build_request_id,
+        number=0,
+        task_id=job.task_id,
+        job_label=job.job_label,
+        attempt=job.attempt,
+        status=JOB.name(job.status),
+        log_store=log_store,
+        stdout_bytes=job.stdout_bytes if job.HasField("stdout_bytes") else None,
+        stderr_bytes=job.stderr_bytes if job.HasField("stderr_bytes") else None,
+    )
+
+
+def started_of(event: ev.BuildEvent) -> Timestamp:
+    """Returns the time at which a job run started whose end is an event."""
+    started = Timestamp()
+    started.FromNanoseconds(event.time.ToNanoseconds() - int(event.job.duration_seconds * 1e9))
+    return started
+
+
+def has_run(job: ev.JobEvent) -> bool:
+    """Returns True for the end of a job run whose process was started, or could not be."""
+    return job.status in {ev.JOB_STATUS_COMPLETED, ev.JOB_STATUS_FAILED} or job.duration_seconds > 0
+
+
+def status_of(job: ev.JobEvent, *, remote: bool) -> bep.TestStatus:
+    """Returns the status of a job run that has run."""
+    if job.status == ev.JOB_STATUS_COMPLETED:
+        return bep.PASSED
+    if job.status != ev.JOB_STATUS_FAILED:
+        return bep.INCOMPLETE
+    if job.failure.category == pt.FAILURE_CATEGORY_TIMEOUT:
+        return bep.TIMEOUT
+    infrastructure = job.failure.category in {pt.FAILURE_CATEGORY_INFRASTRUCTURE, pt.FAILURE_CATEGORY_LOST}
+    return bep.REMOTE_FAILURE if infrastructure and remote else bep.FAILED
+
+
+def result_of(event: ev.BuildEvent, status: bep.TestStatus, placement: ev.PlacementEvent | None) -> bep.TestResult:
+    """Returns the result of a job run that has run.
+
+    Args:
+        event: Its end.
+        status: Its status.
+        placement: Where an engine has run it; None for this machine.
+    """
+    job = event.job
+    strategy = "worker" if job.worker_id else "local"
+    started = started_of(event)
+    result = bep.TestResult(
+        status=status,
+        status_details=job.failure.message,
+        test_attempt_start=started,
+        test_attempt_start_millis_epoch=started.ToMilliseconds(),
+        test_attempt_duration_millis=int(job.duration_seconds * 1000),
+        execution_info=bep.TestResult.ExecutionInfo(
+            strategy="remote" if placement else strategy,
+            hostname=placement.machine if placement else "",
+            exit_code=job.exit_code,
+        ),
+    )
+    result.test_attempt_duration.FromNanoseconds(int(job.duration_seconds * 1e9))
+    return result
+
+
+def abortion_of(job: ev.JobEvent) -> bep.Aborted:
+    """Returns the reason why a job run never ran."""
+    reason = bep.Aborted.SKIPPED
+    if job.status == ev.JOB_STATUS_CANCELLED:
+        interrupted = job.failure.category == pt.FAILURE_CATEGORY_CANCELLED
+        reason = bep.Aborted.USER_INTERRUPTED if interrupted else bep.Aborted.INCOMPLETE
+    return bep.Aborted(reason=reason, description=job.failure.message)
+
+
+def result_of_check(event: ev.BuildEvent) -> bep.TestResult:
+    """Returns the result of a check."""
+    check = event.check.result
+    words = [severity_name(check.severity) if check.severity and not check.passed else "", check.ref, check.message]
+    return bep.TestResult(
+        status=bep.PASSED if check.passed else bep.FAILED,
+        status_details=": ".join(word for word in words if word),
+        test_attempt_start=event.time,
+        test_attempt_start_millis_epoch=event.time.ToMilliseconds(),
+    )

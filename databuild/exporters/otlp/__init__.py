@@ -1,0 +1,1 @@
+"""Traces, metrics and logs for OpenTelemetry, from the events of builds."""

@@ -1,0 +1,378 @@
+"""The trace of one build, computed from its events one after the other.
+
+Each span follows from the events up to one of them, and so do its ids and times. After a crash, another process reads
+the events of the build again, and sends the same spans.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+
+from databuild.exporters.otlp.attributes import Attributes, key_values, nanoseconds
+from databuild.model import statuses
+from databuild.model.enum_names import category_name, severity_name
+from databuild.model.lifecycle import BUILD_ENDS, JOB_ENDS
+from databuild.model.trace_context import (
+    TraceContext,
+    span_of_build,
+    span_of_config_call,
+    span_of_job_run,
+    span_of_planning,
+    trace_of_build,
+)
+from databuild.v1 import events_pb2 as ev
+from databuild.v1 import partition_pb2 as pt
+
+_NO_PRODUCERS: Final[Mapping[tuple[str, str], str]] = {}
+
+_REPORTED: Final = frozenset({pt.PARTITION_STATUS_AVAILABLE, pt.PARTITION_STATUS_FAILED, pt.PARTITION_STATUS_MISSING})
+"""The statuses of partitions that are events of spans. The others follow from the spans, and are many."""
+
+_SAMPLED_WITH_KNOWN_PARENT: Final = 0x101
+_PARENT_IS_REMOTE: Final = 0x200
+
+
+class Links(NamedTuple):
+    """Finds the spans of other builds.
+
+    Attributes:
+        producers: Returns the job runs that produced inputs, by ref and version; those that are unknown are absent.
+        trace_of: Returns the trace of the build of a job run; None if it is unknown.
+        max_links: The maximum number of links of a span.
+    """
+
+    producers: Callable[[Sequence[pt.InputVersion]], Mapping[tuple[str, str], str]]
+    trace_of: Callable[[str], TraceContext | None]
+    max_links: int
+
+
+class EndedRun(NamedTuple):
+    """A job run whose span is complete.
+
+    Attributes:
+        job_run_id: The job run.
+        job_label: Its job.
+        time: The time of its end, in nanoseconds since the epoch.
+    """
+
+    job_run_id: str
+    job_label: str
+    time: int
+
+
+@dataclass(slots=True)
+class _SpanEvents:
+    limit: int
+    events: list[Span.Event] = field(default_factory=list)
+    dropped: int = 0
+
+    def add(self, time: int, name: str, attributes: Attributes) -> None:
+        if len(self.events) == self.limit:
+            self.dropped += 1
+        else:
+            self.events.append(Span.Event(time_unix_nano=time, name=name, attributes=key_values(attributes)))
+
+
+@dataclass(slots=True)
+class _Run:
+    job_run_id: str
+    job_label: str
+    scheduled: int
+    events: _SpanEvents
+    started: int = 0
+    links: Sequence[Span.Link] = ()
+    dropped_links: int = 0
+    end: ev.JobEvent | None = None
+    ended: int = 0
+
+
+class BuildTrace:
+    """The spans of a build.
+
+    Attributes:
+        last_sequence: The sequence number of the last event.
+        trace: The ids of the trace; None before the first event, and if the events are no build.
+        ended_runs: The job runs whose spans the last event has completed.
+    """
+
+    def __init__(self, build_request_id: str, links: Links, max_span_events: int) -> None:
+        self.last_sequence = 0
+        self.trace: TraceContext | None = None
+        self.ended_runs: list[EndedRun] = []
+        self._build = build_request_id
+        self._links = links
+        self._max_span_events = max_span_events
+        self._events = _SpanEvents(max_span_events)
+        self._request = ev.BuildRequestEvent()
+        self._received = 0
+        self._planning = 0
+        self._config_calls = 0
+        self._runs: dict[str, _Run] = {}
+        self._closing: _Run | None = None
+
+    def advance(self, event: ev.BuildEvent) -> list[Span]:
+        """Advances by the next event, and returns the spans that it completes."""
+        self.last_sequence = event.sequence
+        self.ended_runs = []
+        kind = event.WhichOneof("event")
+        if kind == "partition" and event.partition.status not in _REPORTED and self._closing is None:
+            return []
+        spans: list[Span] = []
+        time = nanoseconds(event.time)
+        if event.sequence == 1 and kind == "build_request":
+            self._receive(event.build_request, time)
+        if self.trace is None:
+            return spans
+        # The events about the outputs of a job run follow its end.
+        if self._closing is not None and not (
+            kind == "partition" and event.partition.job_run_id == self._closing.job_run_id
+        ):
+            self._close_run(self._closing, spans)
+        if kind == "build_request":
+            self._on_build(event.build_request, time, spans)
+        elif kind == "job":
+            self._on_job(event.job, time)
+        elif kind == "partition":
+            self._on_partition(event.partition, time)
+        elif kind == "check":
+            self._on_check(event.check, time)
+        elif kind == "placement":
+            self._on_placement(event.placement, time)
+        elif kind == "delegation":
+            attributes: Attributes = {
+                "databuild.build_request_id": event.delegation.delegated_to_build_request_id,
+                "databuild.job": event.delegation.job_label,
+                "databuild.partitions": len(event.delegation.partitions),
+            }
+            self._events.add(time, "databuild.delegation", attributes)
+        return spans if self.trace.sampled else []
+
+    def _receive(self, received: ev.BuildRequestEvent, time: int) -> None:
+        self.trace = trace_of_build(self._build, received.traceparent)
+        self._received = time
+        # The refs may be many; only their number is needed.
+        self._request = ev.BuildRequestEvent(
+            graph_label=received.graph_label,
+            retry_of_build_request_id=received.retry_of_build_request_id,
+            jobs_completed=len(received.requested),
+        )
+
+    def _on_build(self, event: ev.BuildRequestEvent, time: int, spans: list[Span]) -> None:
+        name = statuses.BUILD.name(event.status)
+        ended = event.status in BUILD_ENDS
+        status = _status(event.failure.message or event.error.message) if name == "FAILED" else Status()
+        if not ended:
+            self._events.add(time, f"databuild.build.{name.lower()}", {})
+        if event.status == ev.BUILD_STATUS_PLANNING:
+            self._planning = time
+        planned = event.status == ev.BUILD_STATUS_ANALYSIS_COMPLETED
+        planning = self._planning
+        if planning and (planned or ended):
+            spans.append(self._span(span_of_planning(self._build), "planning", planning, time, status=status))
+            self._planning = 0
+        parent = span_of_planning(self._build) if planning else span_of_build(self._build)
+        spans += [self._config_span(call, parent) for call in event.config_calls]
+        for warning in event.warnings if ended else ():
+            self._events.add(time, "databuild.warning", {"databuild.message": warning})
+        if ended:
+            spans.append(self._build_span(event, name, time, status))
+
+    def _build_span(self, event: ev.BuildRequestEvent, name: str, time: int, status: Status) -> Span:
+        assert self.trace is not None
+        request = self._request
+        span = self._span(
+            span_of_build(self._build),
+            f"build {request.graph_label}",
+            self._received,
+            time,
+            attributes={
+                "databuild.graph": request.graph_label,
+                "databuild.status": name,
+                "databuild.requested": request.jobs_completed,
+                "databuild.retry_of": request.retry_of_build_request_id,
+                "databuild.jobs_completed": event.jobs_completed,
+                "databuild.jobs_failed": event.jobs_failed,
+                "databuild.failure_category": _category(event),
+                "databuild.cancelled_by": event.cancelled_by,
+            },
+            status=status,
+            events=self._events,
+            parent="",
+        )
+        span.parent_span_id = bytes.fromhex(self.trace.parent_span_id)
+        span.flags |= _PARENT_IS_REMOTE if span.parent_span_id else 0
+        return span
+
+    def _config_span(self, call: ev.ConfigCall, parent: str) -> Span:
+        self._config_calls += 1
+        began = nanoseconds(call.time)
+        return self._span(
+            span_of_config_call(self._build, self._config_calls),
+            f"config {call.job_label}",
+            began,
+            began + int(call.duration_seconds * 1e9),
+            attributes={"databuild.job": call.job_label, "databuild.refs": call.refs},
+            status=_status(call.fault) if call.fault else Status(),
+            parent=parent,
+        )
+
+    def _on_job(self, event: ev.JobEvent, time: int) -> None:
+        run = self._runs.get(event.job_run_id)
+        if event.status == ev.JOB_STATUS_SCHEDULED:
+            events = _SpanEvents(self._max_span_events)
+            self._runs[event.job_run_id] = _Run(event.job_run_id, event.job_label, time, events)
+        elif event.status == ev.JOB_STATUS_RUNNING and run is not None:
+            run.started = time
+            self._link(run, event.manifest.inputs)
+        elif event.status in JOB_ENDS:
+            if run is not None and (run.started or event.status == ev.JOB_STATUS_FAILED):
+                run.end, run.ended = event, time
+                self._closing = run
+            else:
+                attributes: Attributes = {
+                    "databuild.job": event.job_label or (run.job_label if run else ""),
+                    "databuild.job_run_id": event.job_run_id,
+                    "databuild.message": event.failure.message,
+                }
+                name = statuses.JOB.name(event.status).lower()
+                self._events.add(time, f"databuild.job_run.{name}", attributes)
+                self._runs.pop(event.job_run_id, None)
+
+    def _link(self, run: _Run, inputs: Sequence[pt.InputVersion]) -> None:
+        with_data = [used for used in inputs if used.version]
+        wanted = with_data[: self._links.max_links]
+        run.dropped_links = len(with_data) - len(wanted)
+        producers = self._links.producers(wanted) if wanted else _NO_PRODUCERS
+        refs: dict[str, list[str]] = {}
+        for used in wanted:
+            if producer := producers.get((used.ref, used.version)):
+                refs.setdefault(producer, []).append(used.ref)
+        links = []
+        for producer, made in refs.items():
+            build = producer.rsplit(".", 2)[0]
+            trace = self.trace if build == self._build else self._links.trace_of(build)
+            if trace is not None:
+                attributes: Attributes = {"databuild.job_run_id": producer, "databuild.partitions": len(made)}
+                links.append(
+                    Span.Link(
+                        trace_id=bytes.fromhex(trace.trace_id),
+                        span_id=bytes.fromhex(span_of_job_run(producer)),
+                        attributes=key_values({**attributes, "databuild.partition": made[0]}),
+                    )
+                )
+        run.links = links
+
+    def _on_partition(self, event: ev.PartitionEvent, time: int) -> None:
+        if event.status not in _REPORTED:
+            return
+        run = self._runs.get(event.job_run_id or event.cause)
+        name = f"databuild.partition.{statuses.PARTITION.name(event.status).lower()}"
+        attributes: Attributes = {"databuild.partition": event.ref, "databuild.message": event.failure.message}
+        if run is not None:
+            # By default, the version is the job run.
+            version = event.version if event.version != run.job_run_id else ""
+            run.events.add(time, name, {**attributes, "databuild.version": version})
+        elif event.status == pt.PARTITION_STATUS_MISSING:
+            self._events.add(time, name, attributes)
+
+    def _on_check(self, event: ev.CheckEvent, time: int) -> None:
+        if run := self._runs.get(event.job_run_id):
+            result = event.result
+            attributes: Attributes = {
+                "databuild.check": result.name,
+                "databuild.passed": result.passed,
+                "databuild.severity": severity_name(result.severity),
+                "databuild.partition": result.ref,
+                "databuild.message": result.message,
+            }
+            run.events.add(time, "databuild.check", attributes)
+
+    def _on_placement(self, event: ev.PlacementEvent, time: int) -> None:
+        if run := self._runs.get(event.job_run_id):
+            name = "databuild.machine" if event.started else "databuild.executor"
+            attributes: Attributes = {
+                name: event.machine if event.started else event.executor,
+                "databuild.queued_seconds": event.queued_seconds,
+            }
+            run.events.add(time, f"databuild.{'started' if event.started else 'accepted'}", attributes)
+
+    def _close_run(self, run: _Run, spans: list[Span]) -> None:
+        self._closing = None
+        del self._runs[run.job_run_id]
+        end = run.end
+        assert end is not None
+        if run.started:
+            self.ended_runs.append(EndedRun(run.job_run_id, run.job_label, run.ended))
+        attributes: dict[str, str | bool | int | float] = {
+            "databuild.job": run.job_label,
+            "databuild.job_run_id": run.job_run_id,
+            "databuild.task_id": end.task_id,
+            "databuild.attempt": end.attempt,
+            "databuild.status": statuses.JOB.name(end.status),
+            "databuild.exit_code": end.exit_code,
+            "databuild.cpu_seconds": end.cpu_seconds,
+            "databuild.peak_memory_bytes": end.peak_memory_bytes,
+            "databuild.waited_seconds": ((run.started or run.ended) - run.scheduled) / 1e9,
+            "databuild.worker_id": end.worker_id,
+            "databuild.failure_category": _category(end),
+        }
+        attributes |= {f"databuild.metric.{metric.name}": metric.value for metric in end.metrics}
+        failed = end.status == ev.JOB_STATUS_FAILED
+        span = self._span(
+            span_of_job_run(run.job_run_id),
+            f"run {run.job_label}",
+            run.started or run.scheduled,
+            run.ended,
+            attributes=attributes,
+            status=_status(end.failure.message) if failed else Status(),
+            events=run.events,
+            parent=span_of_build(self._build),
+            links=run.links,
+            dropped_links=run.dropped_links,
+        )
+        spans.append(span)
+
+    def _span(
+        self,
+        span_id: str,
+        name: str,
+        start: int,
+        end: int,
+        *,
+        attributes: Attributes | None = None,
+        status: Status,
+        events: _SpanEvents | None = None,
+        parent: str | None = None,
+        links: Sequence[Span.Link] = (),
+        dropped_links: int = 0,
+    ) -> Span:
+        assert self.trace is not None
+        parent = span_of_build(self._build) if parent is None else parent
+        return Span(
+            trace_id=bytes.fromhex(self.trace.trace_id),
+            span_id=bytes.fromhex(span_id),
+            parent_span_id=bytes.fromhex(parent),
+            name=name,
+            kind=Span.SPAN_KIND_INTERNAL,
+            start_time_unix_nano=start,
+            end_time_unix_nano=max(start, end),
+            attributes=key_values({"databuild.build_request_id": self._build, **(attributes or {})}),
+            events=events.events if events is not None else (),
+            dropped_events_count=events.dropped if events is not None else 0,
+            links=links,
+            dropped_links_count=dropped_links,
+            status=status,
+            flags=_SAMPLED_WITH_KNOWN_PARENT,
+        )
+
+
+def _category(event: ev.BuildRequestEvent | ev.JobEvent) -> str:
+    return category_name(event.failure.category) if event.HasField("failure") else ""
+
+
+def _status(message: str) -> Status:
+    return Status(code=Status.STATUS_CODE_ERROR, message=message)

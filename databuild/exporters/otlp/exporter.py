@@ -1,0 +1,272 @@
+"""Sends events as traces, metrics and logs over OTLP."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
+
+from google.protobuf.message import Message
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
+
+from databuild.errors import StorageError
+from databuild.exporters.exporter import Batch, Delivery, ReceiverError
+from databuild.exporters.otlp.attributes import SCOPE, resource_of
+from databuild.exporters.otlp.build_trace import BuildTrace, EndedRun, Links
+from databuild.exporters.otlp.log_records import MAX_LOG_BYTES, log_records, log_request
+from databuild.exporters.otlp.senders import Sender
+from databuild.exporters.otlp.settings import LOGS, METRICS, TRACES, Settings
+from databuild.exporters.otlp.totals import Totals
+from databuild.model.lifecycle import BUILD_ENDS
+from databuild.model.trace_context import TraceContext, trace_of_build
+from databuild.v1 import events_pb2 as ev
+from databuild.v1 import partition_pb2 as pt
+
+if TYPE_CHECKING:
+    from databuild.event_log.reads import ExportReads
+    from databuild.model.records import JobRunRecord
+
+_SEND_SECONDS: Final = 18.0
+"""The time after which `send` gives up, although requests are left."""
+
+_MIN_REQUEST_SECONDS: Final = 1.0
+_MAX_REQUEST_BYTES: Final = 2 * 1024 * 1024
+"""Half of the size that servers of gRPC accept by default."""
+
+_MAX_CACHED: Final = 20_000
+_PAGE: Final = 1000
+_STREAMS: Final = ("stdout", "stderr")
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
+
+
+class _Sized(Protocol):
+    def ByteSize(self) -> int: ...  # noqa: N802 (its name in protobuf)
+
+
+_Message = TypeVar("_Message", bound=_Sized)
+
+
+class _Cache(Generic[_Key, _Value]):
+    """A dict that forgets its oldest entries."""
+
+    def __init__(self) -> None:
+        self._values: dict[_Key, _Value] = {}
+
+    def get(self, key: _Key) -> _Value | None:
+        return self._values.get(key)
+
+    def __contains__(self, key: _Key) -> bool:
+        return key in self._values
+
+    def set(self, key: _Key, value: _Value) -> None:
+        self._values[key] = value
+        if len(self._values) > _MAX_CACHED:
+            del self._values[next(iter(self._values))]
+
+
+class _Prepared:
+    """The requests of a batch that have not been sent yet.
+
+    Attributes:
+        first: The position of the first event.
+        handled: The number of events.
+        state: The state after them.
+        requests: The requests, each with its signal.
+        refusals: The reasons for those that were refused.
+    """
+
+    def __init__(self, batch: Batch, state: str, requests: Sequence[tuple[str, Message]]) -> None:
+        self.first = batch.events[0][0]
+        self.handled = len(batch.events)
+        self.state = state
+        self.requests = deque(requests)
+        self.refusals: list[str] = []
+
+
+class OtlpExporter:
+    """An `Exporter` for OpenTelemetry."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        senders: Mapping[str, Sender],
+        *,
+        read_log: Callable[[JobRunRecord, str, int], bytes],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Sends nothing yet.
+
+        Args:
+            name: The name of the cursor.
+            settings: The settings.
+            senders: The sender of each signal that is sent.
+            read_log: Reads the end of a log of a job run, as in `ExporterOptions`.
+            clock: Returns a time in seconds that never goes back.
+        """
+        self.name = name
+        self._settings = settings
+        self._senders = senders
+        self._read_log = read_log
+        self._clock = clock
+        self._metrics_due = clock() + settings.metric_seconds
+        self._prepared: _Prepared | None = None
+        self._builds: dict[str, BuildTrace] = {}
+        self._traces: _Cache[str, TraceContext | None] = _Cache()
+        self._producers: _Cache[tuple[str, str], str] = _Cache()
+
+    def send(self, batch: Batch, reads: ExportReads) -> Delivery:
+        deadline = self._clock() + _SEND_SECONDS
+        prepared = self._prepared
+        # After a fault the same events come again, perhaps with further ones. Requests that were answered are done.
+        if prepared is None or prepared.first != batch.events[0][0]:
+            prepared = self._prepared = self._prepare(batch, reads)
+        while prepared.requests:
+            signal, request = prepared.requests[0]
+            left = deadline - self._clock()
+            if left < _MIN_REQUEST_SECONDS:
+                raise ReceiverError("the receiver answers too slowly")
+            if refusal := self._senders[signal].send(request, min(self._settings.endpoints[signal].seconds, left)):
+                prepared.refusals.append(refusal)
+            prepared.requests.popleft()
+        self._prepared = None
+        return Delivery(prepared.handled, prepared.refusals, prepared.state)
+
+    def close(self) -> None:
+        for sender in self._senders.values():
+            sender.close()
+
+    def _prepare(self, batch: Batch, reads: ExportReads) -> _Prepared:
+        spans: list[Span] = []
+        requests: list[tuple[str, Message]] = []
+        totals = Totals(batch.state)
+        build_ended = False
+        for position, event in batch.events:
+            totals.count(position, event)
+            build_ended = build_ended or _ends_build(event)
+            if TRACES in self._senders or LOGS in self._senders:
+                completed, logs = self._advance(event, reads)
+                spans += completed
+                requests += logs
+        resource = self._settings.resource
+        if TRACES in self._senders:
+            requests = [(TRACES, _trace_request(part, resource)) for part in _parts(spans)] + requests
+        if METRICS in self._senders and (build_ended or self._clock() >= self._metrics_due):
+            self._metrics_due = self._clock() + self._settings.metric_seconds
+            requests.append((METRICS, totals.request(resource)))
+        return _Prepared(batch, totals.text(), requests)
+
+    def _advance(self, event: ev.BuildEvent, reads: ExportReads) -> tuple[list[Span], list[tuple[str, Message]]]:
+        """Returns the spans that an event completes, and the requests with the logs of their job runs."""
+        build_id = event.build_request_id
+        build = self._builds.get(build_id)
+        if build is None or build.last_sequence != event.sequence - 1:
+            build = self._builds[build_id] = self._replay(event, reads)
+        spans = self._take(build, event)
+        requests: list[tuple[str, Message]] = []
+        if LOGS in self._senders and build.trace is not None:
+            for run in build.ended_runs:
+                requests += self._log_requests(run, build.trace, build_id, reads)
+        if _ends_build(event) or build.trace is None:  # an operation such as a taint is no build
+            del self._builds[build_id]
+        return spans, requests
+
+    def _replay(self, event: ev.BuildEvent, reads: ExportReads) -> BuildTrace:
+        """Returns the trace of a build before an event: earlier events are read again, as after a crash."""
+        links = Links(
+            producers=lambda inputs: self._producers_of(inputs, reads),
+            trace_of=lambda build: self._trace_of(build, reads),
+            max_links=self._settings.max_links,
+        )
+        build = BuildTrace(event.build_request_id, links, self._settings.max_span_events)
+        while build.last_sequence < event.sequence - 1:
+            limit = min(event.sequence - 1 - build.last_sequence, _PAGE)
+            page = reads.events(event.build_request_id, after_sequence=build.last_sequence, limit=limit)
+            if not page:  # pruned meanwhile
+                break
+            for earlier in page:
+                self._take(build, earlier)
+        return build
+
+    def _take(self, build: BuildTrace, event: ev.BuildEvent) -> list[Span]:
+        if event.HasField("partition"):
+            partition = event.partition
+            # By default, the version of a partition is its job run.
+            if partition.status == pt.PARTITION_STATUS_AVAILABLE and partition.version != partition.job_run_id:
+                self._producers.set((partition.ref, partition.version), partition.job_run_id)
+        return build.advance(event)
+
+    def _producers_of(self, inputs: Sequence[pt.InputVersion], reads: ExportReads) -> Mapping[tuple[str, str], str]:
+        found: dict[tuple[str, str], str] = {}
+        unknown = []
+        for used in inputs:
+            key = used.ref, used.version
+            if _is_job_run(used.version):
+                found[key] = used.version
+            elif producer := self._producers.get(key):
+                found[key] = producer
+            else:
+                unknown.append(used.ref)
+        for ref, record in (reads.partition_records(unknown) if unknown else {}).items():
+            if record.job_run_id:
+                found[ref, record.version] = record.job_run_id
+                self._producers.set((ref, record.version), record.job_run_id)
+        return found
+
+    def _trace_of(self, build_request_id: str, reads: ExportReads) -> TraceContext | None:
+        if build_request_id not in self._traces:
+            events = reads.events(build_request_id, limit=1)
+            known = bool(events) and events[0].sequence == 1
+            trace = trace_of_build(build_request_id, events[0].build_request.traceparent) if known else None
+            self._traces.set(build_request_id, trace)
+        return self._traces.get(build_request_id)
+
+    def _log_requests(
+        self, run: EndedRun, trace: TraceContext, build_request_id: str, reads: ExportReads
+    ) -> list[tuple[str, Message]]:
+        record = reads.job_run(run.job_run_id)
+        if record is None:
+            return []
+        records = []
+        for stream in _STREAMS:
+            try:
+                log = self._read_log(record, stream, MAX_LOG_BYTES)
+            except (OSError, StorageError):  # it is on another machine, or it was pruned
+                continue
+            records += log_records(run, trace, build_request_id, stream, log)
+        return [(LOGS, log_request(part, self._settings.resource)) for part in _parts(records)]
+
+
+def _ends_build(event: ev.BuildEvent) -> bool:
+    return event.HasField("build_request") and event.build_request.status in BUILD_ENDS
+
+
+def _is_job_run(version: str) -> bool:
+    build, _, rest = version.partition(".")
+    task, _, attempt = rest.partition(".")
+    return bool(build) and task.isdecimal() and attempt.isdecimal()
+
+
+def _parts(messages: Sequence[_Message]) -> list[list[_Message]]:
+    """Splits messages into parts that a request can hold."""
+    parts: list[list[_Message]] = []
+    size = _MAX_REQUEST_BYTES
+    for message in messages:
+        bytes_of_message = message.ByteSize()
+        size += bytes_of_message
+        if size > _MAX_REQUEST_BYTES:
+            parts.append([])
+            size = bytes_of_message
+        parts[-1].append(message)
+    return parts
+
+
+def _trace_request(spans: Sequence[Span], resource: Mapping[str, str]) -> ExportTraceServiceRequest:
+    scope = ScopeSpans(scope=SCOPE, spans=spans)
+    return ExportTraceServiceRequest(
+        resource_spans=[ResourceSpans(resource=resource_of(resource), scope_spans=[scope])]
+    )
