@@ -157,7 +157,9 @@ class GraphService:
             limits=limits,
             clock=clock,
         )
-        self.stores = StoreVerification(catalog=catalog, event_log=self._event_log, limits=limits, clock=clock)
+        self.stores = StoreVerification(
+            catalog=catalog, event_log=self._event_log, limits=limits, storages=storages, clock=clock
+        )
         self.removals = ServiceRemovals(
             catalog=catalog,
             event_log=self._event_log,

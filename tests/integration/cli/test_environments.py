@@ -13,7 +13,7 @@ from tests.support.script_graph import ScriptGraph, ServedGraph
 
 ROOT = Path(__file__).parents[3]
 
-NUMBER = f"""#!{sys.executable}
+NUMBER = f"""#!{sys.executable} -I
 import os, pathlib, sys
 sys.path.insert(0, {str(ROOT)!r})
 from databuild.job import Config, Run, main
@@ -35,7 +35,7 @@ def run(run: Run) -> None:
 main(config, run)
 """
 
-SUM = f"""#!{sys.executable}
+SUM = f"""#!{sys.executable} -I
 import pathlib, sys
 sys.path.insert(0, {str(ROOT)!r})
 from databuild.job import Config, Run, main
@@ -293,7 +293,7 @@ def test_data_of_single_partitions_is_not_removed_in_an_environment(graph: Works
 
     code, _, err = graph("partitions", action, *partitions, *yes, "--environment=pr-1")
 
-    assert (code, "`environments remove pr-1 --delete_data` removes all data" in err) == (2, True), err
+    assert (code, "`environments remove pr-1` removes it" in err) == (2, True), err
     assert graph.data() == {"number/1": "11"}
 
 
