@@ -13,6 +13,9 @@
     │   ├── BuildNotFoundError            no build has the given id
     │   ├── BuildPrunedError              the requested part of a build was pruned
     │   ├── AdoptionRefusedError          data cannot be adopted: it exists, or a build claims it
+    │   ├── PromotionRefusedError         data of an environment cannot be promoted to the base
+    │   ├── EnvironmentNotFoundError      no such environment
+    │   ├── EnvironmentInUseError         an environment cannot be removed: builds run there
     │   ├── JobRunNotFoundError           no job run has the given id
     │   ├── JobNotFoundError              the graph has no job with the given label
     │   ├── BuildConflictError            the id of a request belongs to a different request
@@ -309,6 +312,66 @@ class AdoptionRefusedError(InvalidRequestError):
         more = f", nor can {len(conflicts) - 1} more" if len(conflicts) > 1 else ""
         super().__init__(f"the partition {ref!r} cannot be adopted, since {fault}{more}; nothing was adopted")
         self.remedy = "ADOPT_WITH_FORCE"
+
+
+class PromotionRefusedError(InvalidRequestError):
+    """Partitions of an environment cannot be promoted to the base; nothing was promoted.
+
+    Args:
+        faults: The reason for each partition, by ref.
+    """
+
+    def __init__(self, faults: Mapping[str, str]) -> None:
+        self.faults = dict(faults)
+        ref, fault = next(iter(self.faults.items()))
+        more = f", nor can {len(faults) - 1} more" if len(faults) > 1 else ""
+        super().__init__(f"the partition {ref!r} cannot be promoted: {fault}{more}; nothing was promoted")
+
+
+class EnvironmentNotFoundError(InvalidRequestError):
+    """There is no such environment.
+
+    Args:
+        environment: The name.
+        known: The names of those that exist.
+    """
+
+    def __init__(self, environment: str, *, known: Sequence[str] = ()) -> None:
+        self.environment = environment
+        self.known = tuple(known)
+        there = f"there are {', '.join(known)}" if known else "there are none; `build --environment=NAME` makes one"
+        super().__init__(f"there is no environment {environment!r}; {there}")
+
+
+class EnvironmentInUseError(InvalidRequestError):
+    """An environment cannot be removed while builds run there.
+
+    Args:
+        environment: The environment.
+        builds: The builds.
+    """
+
+    def __init__(self, environment: str, builds: Sequence[str]) -> None:
+        self.environment = environment
+        self.builds = tuple(builds)
+        super().__init__(
+            f"the environment {environment!r} cannot be removed while builds run there: {', '.join(builds)}; cancel "
+            "them, or wait for their end"
+        )
+
+
+class RemovalRefusedError(InvalidRequestError):
+    """Data cannot be forgotten or deleted; nothing was removed.
+
+    Args:
+        faults: The fault of each partition, in words, by ref.
+    """
+
+    def __init__(self, faults: Mapping[str, str]) -> None:
+        self.faults = dict(faults)
+        ref, fault = next(iter(self.faults.items()))
+        more = f", nor can {len(faults) - 1} more" if len(faults) > 1 else ""
+        super().__init__(f"the partition {ref!r} cannot be removed, since {fault}{more}; nothing was removed")
 
 
 class JobConfigurationError(DataBuildError):

@@ -27,6 +27,7 @@ class AsyncDatabuildClient(Calls):
         token: str | None = None,
         author: str | None = None,
         graph: str = "",
+        environment: str = "",
         tls: Tls | None = None,
         retry_timeout: float = DEFAULT_RETRY_TIMEOUT,
         traceparent: str | None = None,
@@ -41,6 +42,7 @@ class AsyncDatabuildClient(Calls):
                 tls=tls,
                 retry_timeout=retry_timeout,
                 traceparent=traceparent,
+                environment=environment,
             )
         )
 

@@ -14,10 +14,14 @@ from databuild.client.results import check_success, result_of, result_of_pruned
 from databuild.model import statuses
 from databuild.model.build_options import BuildKeywords, BuildOptions
 from databuild.model.build_request_id import new_build_request_id
+from databuild.model.environment_messages import promotion_from_message, removal_from_message
+from databuild.model.environment_views import Promotion, RemovedEnvironment
 from databuild.model.job_graph import Plan
 from databuild.model.lifecycle import BUILD_ENDS
 from databuild.model.plan_messages import plan_to_message
 from databuild.model.pruning import Pruned
+from databuild.model.removal import Cleaning, Deletion
+from databuild.model.removal_messages import cleaning_from_message, deletion_from_message
 from databuild.model.results import BuildResult
 from databuild.model.store_check import REPORT, StoreCheck, StoreCheckOptions
 from databuild.model.store_check_messages import check_from_message, store_check_to_message
@@ -50,6 +54,20 @@ class Adoption(NamedTuple):
     version: str
     author: str
     operation_id: str
+
+
+class Forgotten(NamedTuple):
+    """Partitions that were forgotten.
+
+    Attributes:
+        partitions: The partitions.
+        author: The recorded author.
+        operation_ids: The operations that record it.
+    """
+
+    partitions: tuple[str, ...]
+    author: str
+    operation_ids: tuple[str, ...]
 
 
 class Calls(Reads):
@@ -246,6 +264,32 @@ class Calls(Reads):
         answer = await self._connection.ask("AdoptPartitions", request, author=author)
         return Adoption(tuple(answer.partitions), answer.version, answer.author, answer.operation_id)
 
+    async def promote_environment(
+        self, environment: str, partitions: Sequence[str] = (), *, reason: str = "", author: str = ""
+    ) -> Promotion:
+        """Makes partitions of an environment available in the base without building them again.
+
+        Args:
+            environment: The environment.
+            partitions: Refs or ranges of refs, all of which are promoted or none; none for all that can be promoted.
+            reason: The reason; recorded.
+            author: The author to record; empty for the user of the client. A service with tokens records the name of
+                the token instead.
+        """
+        request = sv.PromoteEnvironmentRequest(environment=environment, partitions=partitions, reason=reason)
+        answer = await self._connection.ask("PromoteEnvironment", request, author=author)
+        return promotion_from_message(environment, answer)
+
+    async def remove_environment(self, environment: str, *, delete_data: bool = False) -> RemovedEnvironment:
+        """Removes an environment: its records, its job logs and, if asked for, its files.
+
+        Args:
+            environment: The environment.
+            delete_data: True to delete also the files that were made in it and that nobody else uses.
+        """
+        request = sv.RemoveEnvironmentRequest(environment=environment, delete_data=delete_data)
+        return removal_from_message(environment, await self._connection.ask("RemoveEnvironment", request))
+
     async def verify_partitions(
         self,
         partitions: Sequence[str] = (),
@@ -284,6 +328,87 @@ class Calls(Reads):
         """
         request = store_check_to_message(partitions, options, after)
         return check_from_message(await self._connection.ask("VerifyPartitions", request, author=author))
+
+    async def forget(self, partitions: Sequence[str], *, reason: str, author: str = "") -> Forgotten:
+        """Makes the service forget the data of partitions, which stays in its store. The next build makes it again.
+
+        Args:
+            partitions: Refs, ranges of refs and partition patterns. Those without a record are left out.
+            reason: The reason to record.
+            author: The author to record; empty for the user of the client.
+        """
+        request = sv.ForgetPartitionsRequest(partitions=partitions, reason=reason)
+        answer = await self._connection.ask("ForgetPartitions", request, author=author)
+        return Forgotten(tuple(answer.partitions), answer.author, tuple(answer.operation_ids))
+
+    async def delete(
+        self,
+        partitions: Sequence[str],
+        *,
+        reason: str = "",
+        force: bool = False,
+        dry_run: bool = False,
+        author: str = "",
+    ) -> Deletion:
+        """Deletes the data of partitions in its stores. What cannot be deleted is left as it is, with a fault.
+
+        Args:
+            partitions: Refs, ranges of refs and partition patterns. Those without data are left out.
+            reason: The reason to record; required unless `dry_run` is set.
+            force: True to delete also data whose version in its store is not the recorded one, or is not recorded.
+            dry_run: True to delete nothing, and return what would be deleted.
+            author: The author to record; empty for the user of the client.
+        """
+        total = Deletion(next_after="")
+        more = True
+        while more:
+            total = total.plus(
+                await self.delete_part(
+                    partitions, reason=reason, force=force, dry_run=dry_run, author=author, after=total.next_after
+                )
+            )
+            more = bool(total.next_after)
+        return total
+
+    async def delete_part(
+        self,
+        partitions: Sequence[str],
+        *,
+        reason: str = "",
+        force: bool = False,
+        dry_run: bool = False,
+        author: str = "",
+        after: str = "",
+    ) -> Deletion:
+        """Deletes the data of a part of partitions, as `delete` does for all of them.
+
+        Args:
+            partitions: The partitions.
+            reason: The reason to record.
+            force: True to delete data of any version.
+            dry_run: True to delete nothing.
+            author: The author to record; empty for that of the client.
+            after: `next_after` of the part before; empty for the first part.
+        """
+        request = sv.DeletePartitionsRequest(
+            partitions=partitions, reason=reason, force=force, dry_run=dry_run, page_token=after
+        )
+        return deletion_from_message(await self._connection.ask("DeletePartitions", request, author=author))
+
+    async def clean(self, *, keep_inputs: bool = True, dry_run: bool = False, author: str = "") -> Cleaning:
+        """Deletes data that is older than the retention of its job, and what killed job runs left behind.
+
+        Args:
+            keep_inputs: False to delete also data from which available partitions were made.
+            dry_run: True to delete nothing, and return what would be deleted.
+            author: The author to record; empty for the user of the client.
+        """
+        request = sv.CleanPartitionsRequest(delete_inputs=not keep_inputs, dry_run=dry_run)
+        total = Cleaning(more=True)
+        while total.more:
+            answer = await self._connection.ask("CleanPartitions", request, author=author)
+            total = total.plus(cleaning_from_message(answer))
+        return total
 
     async def prune(
         self,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Sequence
 from types import TracebackType
 from typing import Any, Self, Unpack
 
-from databuild.client.calls import Adoption, Calls, Taint
+from databuild.client.calls import Adoption, Calls, Forgotten, Taint
 from databuild.client.connection import DEFAULT_RETRY_TIMEOUT, connect
 from databuild.client.endpoint import Tls
 from databuild.client.remote_build import RemoteBuild
@@ -14,10 +14,12 @@ from databuild.client.sync_bridge import iterate_sync, run_sync
 from databuild.client.transport import BlockingTransport
 from databuild.model.build_options import BuildKeywords, PlanKeywords
 from databuild.model.build_request_id import new_build_request_id
+from databuild.model.environment_views import EnvironmentView, PartitionComparison, Promotion, RemovedEnvironment
 from databuild.model.graph_view import GraphView
 from databuild.model.job_graph import Plan
 from databuild.model.pruning import Pruned
 from databuild.model.records import BuildPartitionRecord, JobRunRecord, PartitionRecord
+from databuild.model.removal import Cleaning, Deletion
 from databuild.model.results import BuildResult
 from databuild.model.store_check import REPORT, StoreCheck, StoreCheckOptions
 from databuild.model.views import (
@@ -45,13 +47,15 @@ class DatabuildClient:
         token: The token to send; None for that of the environment variable `DATABUILD_TOKEN`.
         author: The author to record, if the service has no tokens; None for the user of this process.
         graph: The label of the graph that the service must have; empty for any.
+        environment: The environment that all requests are about; empty for the base.
         tls: The files of TLS; None for the public roots.
         retry_timeout: The time for which requests are repeated after the service has become unreachable, in seconds.
         traceparent: The trace context (W3C Trace Context) that builds continue; None for that of the environment
             variable `TRACEPARENT`.
 
     Raises:
-        InvalidRequestError: The endpoint is not an address of a service, or a file cannot be read.
+        InvalidRequestError: The endpoint is not an address of a service, a file cannot be read, or the name of the
+            environment is invalid.
     """
 
     def __init__(
@@ -61,6 +65,7 @@ class DatabuildClient:
         token: str | None = None,
         author: str | None = None,
         graph: str = "",
+        environment: str = "",
         tls: Tls | None = None,
         retry_timeout: float = DEFAULT_RETRY_TIMEOUT,
         traceparent: str | None = None,
@@ -72,6 +77,7 @@ class DatabuildClient:
                 token=token,
                 author=author,
                 graph=graph,
+                environment=environment,
                 tls=tls,
                 retry_timeout=retry_timeout,
                 traceparent=traceparent,
@@ -271,6 +277,59 @@ class DatabuildClient:
     ) -> StoreCheck:
         """Looks for the data of a part of partitions, as `verify_partitions` does for all of them."""
         return run_sync(self._calls.verify_part(partitions, options, author=author, after=after))
+
+    def environments(self) -> list[EnvironmentView]:
+        """Returns the environments, in order of their names."""
+        return run_sync(self._calls.environments())
+
+    def compare_environment(self, environment: str, partitions: Sequence[str] = ()) -> Generator[PartitionComparison]:
+        """Yields a comparison with the base of each partition of which an environment has data of its own, by ref."""
+        return iterate_sync(self._calls.compare_environment(environment, partitions))
+
+    def promote_environment(
+        self, environment: str, partitions: Sequence[str] = (), *, reason: str = "", author: str = ""
+    ) -> Promotion:
+        """Makes partitions of an environment available in the base without building them again."""
+        return run_sync(self._calls.promote_environment(environment, partitions, reason=reason, author=author))
+
+    def remove_environment(self, environment: str, *, delete_data: bool = False) -> RemovedEnvironment:
+        """Removes an environment: its records, its job logs and, if asked for, its files."""
+        return run_sync(self._calls.remove_environment(environment, delete_data=delete_data))
+
+    def forget(self, partitions: Sequence[str], *, reason: str, author: str = "") -> Forgotten:
+        """Makes the service forget the data of partitions, which stays in its store. The next build makes it again."""
+        return run_sync(self._calls.forget(partitions, reason=reason, author=author))
+
+    def delete(
+        self,
+        partitions: Sequence[str],
+        *,
+        reason: str = "",
+        force: bool = False,
+        dry_run: bool = False,
+        author: str = "",
+    ) -> Deletion:
+        """Deletes the data of partitions in its stores. What cannot be deleted is left as it is, with a fault."""
+        return run_sync(self._calls.delete(partitions, reason=reason, force=force, dry_run=dry_run, author=author))
+
+    def delete_part(
+        self,
+        partitions: Sequence[str],
+        *,
+        reason: str = "",
+        force: bool = False,
+        dry_run: bool = False,
+        author: str = "",
+        after: str = "",
+    ) -> Deletion:
+        """Deletes the data of a part of partitions, as `delete` does for all of them."""
+        return run_sync(
+            self._calls.delete_part(partitions, reason=reason, force=force, dry_run=dry_run, author=author, after=after)
+        )
+
+    def clean(self, *, keep_inputs: bool = True, dry_run: bool = False, author: str = "") -> Cleaning:
+        """Deletes data that is older than the retention of its job, and what killed job runs left behind."""
+        return run_sync(self._calls.clean(keep_inputs=keep_inputs, dry_run=dry_run, author=author))
 
     def prune(
         self,

@@ -19,6 +19,7 @@ from databuild.client.endpoint import Endpoint, Tls, parse_endpoint
 from databuild.client.grpc_errors import error_of
 from databuild.client.transport import Metadata, Transport
 from databuild.errors import ServiceUnreachableError
+from databuild.model.environments import check_environment
 from databuild.model.trace_context import TRACEPARENT_VARIABLE
 from databuild.user import user_name
 
@@ -165,6 +166,7 @@ def connect(
     token: str | None,
     author: str | None,
     graph: str,
+    environment: str,
     tls: Tls | None,
     retry_timeout: float,
     traceparent: str | None,
@@ -172,8 +174,11 @@ def connect(
     """Returns a connection with the given transport. The other arguments are those of `DatabuildClient`.
 
     Raises:
-        InvalidRequestError: The endpoint is not an address of a service, or a file cannot be read.
+        InvalidRequestError: The endpoint is not an address of a service, a file cannot be read, or the name of the
+            environment is invalid.
     """
+    if environment:
+        check_environment(environment)
     tls = tls or Tls()
     address = parse_endpoint(endpoint)
     if tls:
@@ -182,19 +187,21 @@ def connect(
         token = os.environ.get(TOKEN_VARIABLE, "")
     if traceparent is None:
         traceparent = os.environ.get(TRACEPARENT_VARIABLE, "")
-    metadata = metadata_of(token.strip(), user_name(os.environ) if author is None else author, graph, traceparent)
+    author = user_name(os.environ) if author is None else author
+    metadata = metadata_of(token.strip(), author, graph, environment, traceparent)
     return Connection(
         make_transport(address, tls), endpoint=str(address), metadata=metadata, retry_timeout=retry_timeout
     )
 
 
-def metadata_of(token: str, author: str, graph: str = "", traceparent: str = "") -> Metadata:
-    """Returns the metadata of requests. A value that metadata cannot carry is left out, but not a token.
+def metadata_of(token: str, author: str, graph: str = "", environment: str = "", traceparent: str = "") -> Metadata:
+    """Returns the metadata of requests. An author, a graph or a trace that metadata cannot carry is left out.
 
     Args:
         token: The token of the caller; empty for none.
         author: The author, whom a service without tokens records.
         graph: The label of the graph that the service must have; empty for any.
+        environment: The environment that requests are about; empty for the base.
         traceparent: The trace context of the caller; empty for none.
     """
     metadata = [("authorization", f"Bearer {token}")] if token else []
@@ -202,6 +209,8 @@ def metadata_of(token: str, author: str, graph: str = "", traceparent: str = "")
         metadata.append((_AUTHOR, author))
     if _is_sendable(graph):
         metadata.append(("databuild-graph", graph))
+    if environment:
+        metadata.append(("databuild-environment", environment))
     if _is_sendable(traceparent):
         metadata.append(("traceparent", traceparent))
     return tuple(metadata)

@@ -5,13 +5,15 @@ This module does not know how requests reach the service.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Any, Final, TypeVar, Unpack
 
 from databuild.client.connection import Connection
 from databuild.errors import InvalidRequestError
 from databuild.model import statuses
 from databuild.model.build_options import PlanKeywords, PlanOptions
+from databuild.model.environment_messages import comparison_from_message, environment_from_message
+from databuild.model.environment_views import EnvironmentView, PartitionComparison
 from databuild.model.graph_messages import dependents_from_message, graph_from_message
 from databuild.model.graph_view import GraphView
 from databuild.model.job_graph import Plan
@@ -256,6 +258,29 @@ class Reads:
             partitions=partitions, transitive=transitive, max_dependents=min(limit, _PAGE)
         )
         return dependents_from_message(await self._connection.ask("GetDeclaredDownstream", request))
+
+    async def environments(self) -> list[EnvironmentView]:
+        """Returns the environments, in order of their names."""
+        answer = await self._connection.ask("ListEnvironments", sv.ListEnvironmentsRequest())
+        return [environment_from_message(environment) for environment in answer.environments]
+
+    async def compare_environment(
+        self, environment: str, partitions: Sequence[str] = ()
+    ) -> AsyncGenerator[PartitionComparison]:
+        """Yields a comparison with the base of each partition of which an environment has data of its own, by ref.
+
+        Args:
+            environment: The environment.
+            partitions: Refs or ranges of refs; none for all.
+        """
+        request = sv.CompareEnvironmentRequest(environment=environment, partitions=partitions, page_size=_PAGE)
+        while True:
+            answer = await self._connection.ask("CompareEnvironment", request)
+            for comparison in answer.comparisons:
+                yield comparison_from_message(comparison)
+            if not answer.next_page_token:
+                return
+            request.page_token = answer.next_page_token
 
     async def explain(self, ref: str) -> Explanation:
         """Returns the record of a partition, and what a build would do with it and why."""

@@ -6,13 +6,16 @@ Reading, deciding and writing happen in one transaction, in which no other proce
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
-from databuild.errors import CoordinationError
+from databuild.errors import CoordinationError, PromotionRefusedError, RemovalRefusedError
 from databuild.event_log.coordination import LEASE_TAKEN_OVER, Claim, ClaimRequest, LeaseOwner
 from databuild.event_log.fair_shares import FairShares, Sharer
 from databuild.model import statuses
+
+if TYPE_CHECKING:
+    from databuild.v1 import events_pb2 as ev
 
 
 class ClaimRow(NamedTuple):
@@ -85,6 +88,38 @@ def claims_refusal(requests: Sequence[ClaimRequest], alive: Iterable[str]) -> Co
     """Returns an error if a build that requests claims has no lease; `alive` are the builds that have one."""
     dead = sorted({request.build_request_id for request in requests}.difference(alive))
     return CoordinationError(dead[0], "its lease has ended") if dead else None
+
+
+def promotion_refusal(
+    adoption: ev.AdoptionEvent, candidates: Iterable[tuple[str, str | None, str | None]], changed: Collection[str] = ()
+) -> PromotionRefusedError | None:
+    """Returns an error if a promotion relies on data that has changed or that a build claims.
+
+    Args:
+        adoption: The promotion.
+        candidates: The partitions on which it relies, each with the build that claims it, if any, and the version of
+            its data.
+        changed: Further partitions that have changed.
+    """
+    expected = {used.ref: used.version for used in adoption.expected}
+    faults: dict[str, str] = {}
+    for ref, holder, version in candidates:
+        if holder is not None:
+            faults[ref] = f"build {holder} claims it in the base"
+        elif ref in changed or (version or "") != expected[ref]:
+            faults[ref] = "it has changed in the base meanwhile"
+    return PromotionRefusedError(faults) if faults else None
+
+
+def removal_refusal(claimed: Mapping[str, str]) -> RemovalRefusedError | None:
+    """Returns an error if a build claims data that is to be removed.
+
+    Args:
+        claimed: The build that claims a partition, by ref.
+    """
+    if not claimed:
+        return None
+    return RemovalRefusedError({ref: f"build {build} is making it" for ref, build in sorted(claimed.items())})
 
 
 def lease_refusal(

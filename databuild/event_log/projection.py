@@ -11,7 +11,14 @@ from typing import Any, Final, NamedTuple
 
 from databuild.errors import EventLogError
 from databuild.model.enum_names import category_name, reason_name
-from databuild.model.lifecycle import BUILD_ENDS, JOB_ENDS, build_status_name, job_status_name, partition_status_name
+from databuild.model.lifecycle import (
+    BUILD_ENDS,
+    JOB_ENDS,
+    OPERATIONS,
+    build_status_name,
+    job_status_name,
+    partition_status_name,
+)
 from databuild.model.metadata import metadata_json
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
@@ -30,8 +37,6 @@ _KINDS_WITHOUT_PARTITIONS: Final = frozenset(
     {"build_request", "job_graph", "job", "delegation", "cancel_request", "late_result", "placement"}
 )
 """Kinds of events that change no partition record."""
-_KINDS_WITHOUT_ROWS: Final = frozenset({"delegation", "late_result"})
-"""Kinds of events that change no row."""
 
 
 class NewRun(NamedTuple):
@@ -125,6 +130,15 @@ class PartitionChange(NamedTuple):
     failure: tuple[str, str] | None = None
 
 
+class Removal(NamedTuple):
+    """The removal of data: its version, the new status of the partition, the time, and a RemovalRecord (JSON)."""
+
+    version: str
+    status: str
+    time: float
+    values: str
+
+
 class Changes:
     """The rows that events of one build add or change, with at most one row of a kind for each key.
 
@@ -142,6 +156,8 @@ class Changes:
         released_runs: Job runs whose claims the build releases.
         delegated: Refs that the build leaves to another build; applied after `partitions`. A dict as an ordered set.
         missing: The version and the time of data that was lost, by ref; applied before `partitions`.
+        removed: The removals of data, by ref.
+        gone: The version of removed data that is no longer in its store, by ref.
         taints: The reason of the taint, or None to remove a taint, by ref.
         cancelled: The author of the request to cancel, by build.
     """
@@ -167,6 +183,8 @@ class Changes:
         self.released_runs: list[str] = []
         self.delegated: dict[str, None] = {}
         self.missing: dict[str, tuple[str, float]] = {}
+        self.removed: dict[str, Removal] = {}
+        self.gone: dict[str, str] = {}
         self.taints: dict[str, str | None] = {}
         self.cancelled: dict[str, str] = {}
         # The most frequent kinds come first: this loop runs for every event that is written.
@@ -183,25 +201,31 @@ class Changes:
                 self.build["total_tasks"] = event.job_graph.total_tasks
             elif kind == "placement":
                 self._place(time, event.build_request_id, event.placement)
-            elif kind == "taint":
-                taint = event.taint
-                reason = f"{taint.author}: {taint.reason}" if taint.tainted else None
-                self.taints.update((ref, reason) for ref in self._uncovered(event))
             elif kind == "check":
                 check = event.check
                 reason = f"{check.job_run_id}: the check {check.result.name!r} did not pass"
                 self.taints.update((ref, reason) for ref in self._uncovered(event))
-            elif kind == "adoption":
-                self._adopt(time, event)
-            elif kind == "missing":
-                versions = {lost.ref: lost.version for lost in event.missing.partitions}
-                self.missing.update((ref, (versions[ref], time)) for ref in self._uncovered(event))
-            elif kind == "cancel_request":
-                self.cancelled[event.cancel_request.target_build_request_id] = event.cancel_request.author
-            elif kind not in _KINDS_WITHOUT_ROWS:
+            elif kind in OPERATIONS:
+                self._operate(kind, time, event)
+            elif kind != "delegation":  # it changes no row
                 raise _unknown(event)
             self.build["updated_time"] = time
             self.build["last_sequence"] = event.sequence
+
+    def _operate(self, kind: str, time: float, event: ev.BuildEvent) -> None:
+        if kind == "taint":
+            taint = event.taint
+            reason = f"{taint.author}: {taint.reason}" if taint.tainted else None
+            self.taints.update((ref, reason) for ref in self._uncovered(event))
+        elif kind == "adoption":
+            self._adopt(time, event)
+        elif kind == "missing":
+            versions = {lost.ref: lost.version for lost in event.missing.partitions}
+            self.missing.update((ref, (versions[ref], time)) for ref in self._uncovered(event))
+        elif kind == "removal":
+            self._remove(time, event)
+        elif kind == "cancel_request":
+            self.cancelled[event.cancel_request.target_build_request_id] = event.cancel_request.author
 
     def _count(self, name: str) -> None:
         self.increments[name] = self.increments.get(name, 0) + 1
@@ -358,6 +382,17 @@ class Changes:
             else:
                 self.partitions[ref] = PartitionChange("AVAILABLE", time, data=_data_of(record, adoption))
 
+    def _remove(self, time: float, event: ev.BuildEvent) -> None:
+        message = event.removal
+        versions = {removed.ref: removed.version for removed in message.partitions}
+        refs = self._uncovered(event)
+        if message.completed:
+            self.gone.update((ref, versions[ref]) for ref in refs)
+            return
+        kind = _PARTITION_NAMES[message.kind]
+        values = json.dumps((event.build_request_id, message.author, message.reason, time, kind))
+        self.removed.update((ref, Removal(versions[ref], kind, time, values)) for ref in refs)
+
     def _uncovered(self, event: ev.BuildEvent) -> Iterator[str]:
         """Yields the refs of an event that no snapshot includes yet."""
         return (ref for ref in refs_of(event) if (event.event_id, ref) not in self._covered)
@@ -387,6 +422,9 @@ def refs_of(event: ev.BuildEvent) -> Iterator[str]:
     elif kind == "missing":
         for lost in event.missing.partitions:
             yield lost.ref
+    elif kind == "removal":
+        for removed in event.removal.partitions:
+            yield removed.ref
     elif kind == "check":
         for ref in event.check.tainted:
             yield ref.str

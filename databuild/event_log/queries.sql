@@ -73,7 +73,7 @@ SELECT job_run_id, inputs, output_digests FROM job_runs WHERE job_run_id {among}
 SELECT p.ref, p.status, p.build_request_id, p.time, p.available AND c.ref IS NULL AS available, p.version, p.job_run_id,
   r.build_request_id AS produced_by, p.metadata, p.tainted, p.taint_reason, p.failure_category, p.failure_message,
   r.job_label, r.code_digest, r.configuration_digest, c.build_request_id AS claimed_by, p.adoption,
-  p.location, {run_key} AS run_key
+  p.location, p.removal, {run_key} AS run_key
 FROM partitions p LEFT JOIN job_runs r ON r.job_run_id = p.job_run_id LEFT JOIN claims c ON c.ref = p.ref
 WHERE p.status <> ''
 
@@ -97,6 +97,16 @@ WHERE p.available AND c.ref IS NULL
 
 -- name: stored_data_under
 {stored_data} AND p.ref >= :min_ref AND p.ref <> :after AND p.ref < :end ORDER BY p.ref LIMIT :limit
+
+-- name: placed_data
+SELECT p.ref, p.version, p.location, p.status, p.time, p.available AND c.ref IS NULL, p.removal
+FROM partitions p LEFT JOIN claims c ON c.ref = p.ref WHERE p.status <> ''
+
+-- name: placed_data_of
+{placed_data} AND p.ref {among}
+
+-- name: placed_data_under
+{placed_data} AND p.ref >= :min_ref AND p.ref <> :after AND p.ref < :end ORDER BY p.ref LIMIT :limit
 
 -- name: partition_page
 -- One lower bound only: of two, SQLite may use the lower one to start the scan.
@@ -259,7 +269,7 @@ UPDATE builds SET rows_left = EXISTS (
 ) WHERE build_request_id {among}
 
 -- name: stored_columns
-{columns_of_version_3}, location
+{columns_of_version_3}, location, removal
 
 -- name: columns_of_version_3
 ref, status, build_request_id, time, available, version, job_run_id, metadata, adoption, tainted, taint_reason,

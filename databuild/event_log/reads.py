@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         PartitionRecord,
         PartitionState,
         PartitionUse,
+        PlacedData,
         StoredData,
     )
     from databuild.v1.events_pb2 import BuildEvent
@@ -96,6 +97,18 @@ class StoredDataReads(Protocol):
         ...
 
     def stored_data_under(self, prefix: str = "", *, after: str = "", limit: int = 1000) -> Sequence[StoredData]:
+        """Returns the data of partitions whose refs begin with a prefix, by ref."""
+        ...
+
+
+class PlacedDataReads(Protocol):
+    """Recorded data with its place, whether it is available or not."""
+
+    def placed_data_of(self, refs: Collection[str]) -> Sequence[PlacedData]:
+        """Returns the data of partitions that have a record, in no particular order."""
+        ...
+
+    def placed_data_under(self, prefix: str = "", *, after: str = "", limit: int = 1000) -> Sequence[PlacedData]:
         """Returns the data of partitions whose refs begin with a prefix, by ref."""
         ...
 
@@ -246,7 +259,17 @@ class TableReads(Protocol):
         ...
 
 
-class Reader(OpenBuildReads, PartitionReads, MetadataReads, StoredDataReads, LogFeed, LogSize, TableReads, Protocol):
+class Reader(
+    OpenBuildReads,
+    PartitionReads,
+    MetadataReads,
+    StoredDataReads,
+    PlacedDataReads,
+    LogFeed,
+    LogSize,
+    TableReads,
+    Protocol,
+):
     """Everything that can be read: what a backend implements, and what its opener passes on."""
 
     def close(self) -> None:

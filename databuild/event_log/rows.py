@@ -19,6 +19,8 @@ from databuild.model.records import (
     Location,
     Manifest,
     PartitionRecord,
+    PlacedData,
+    RemovalRecord,
     StoredData,
 )
 
@@ -145,6 +147,7 @@ def _partition_record(row: Any, manifest: Manifest | None) -> PartitionRecord:
         claimed_by,
         adopted,
         location,
+        removal,
         _run_key,
     ) = row
     adoption = None
@@ -170,6 +173,7 @@ def _partition_record(row: Any, manifest: Manifest | None) -> PartitionRecord:
             claimed_by or "",
             adoption,
             Location._make(json.loads(location)) if location else None,
+            RemovalRecord._make(json.loads(removal)) if removal else None,
         )
     )
 
@@ -181,6 +185,22 @@ def stored_data(rows: Sequence[tuple[str, str, str]]) -> list[StoredData]:
     return [
         StoredData(ref, version, None if values is None else Location._make(values))
         for (ref, version, _), values in zip(rows, decoded, strict=True)
+    ]
+
+
+def placed_data(rows: Iterable[tuple[str, str, str, Any, float, Any, str]]) -> list[PlacedData]:
+    """Returns data with its place, from rows of `{placed_data}`."""
+    return [
+        PlacedData(
+            ref,
+            version,
+            Location._make(json.loads(location)) if location else None,
+            status,
+            time,
+            bool(available),
+            RemovalRecord._make(json.loads(removal)).kind if removal else "",
+        )
+        for ref, version, location, status, time, available, removal in rows
     ]
 
 

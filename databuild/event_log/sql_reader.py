@@ -17,6 +17,7 @@ from databuild.event_log.rows import (
     job_run_record,
     metadata_of,
     named_rows,
+    placed_data,
     resource_uses,
     stored_data,
 )
@@ -29,6 +30,7 @@ from databuild.model.records import (
     PartitionRecord,
     PartitionState,
     PartitionUse,
+    PlacedData,
     StoredData,
 )
 
@@ -140,6 +142,13 @@ class SqlReader:
     def stored_data_under(self, prefix: str = "", *, after: str = "", limit: int = 1000) -> Sequence[StoredData]:
         page = {"min_ref": max(after, prefix), "after": after, "end": prefix + _MAX_KEY, "limit": limit}
         return stored_data(self._rows("stored_data_under", **page))
+
+    def placed_data_of(self, refs: Collection[str]) -> Sequence[PlacedData]:
+        return placed_data(self._rows("placed_data_of", keys=self._as_json(list(refs))))
+
+    def placed_data_under(self, prefix: str = "", *, after: str = "", limit: int = 1000) -> Sequence[PlacedData]:
+        page = {"min_ref": max(after, prefix), "after": after, "end": prefix + _MAX_KEY, "limit": limit}
+        return placed_data(self._rows("placed_data_under", **page))
 
     def partitions(
         self,

@@ -25,7 +25,7 @@ def _table(name: str, key: str, others: str) -> Table:
 
 _PARTITION_COLUMNS: Final = (
     "status build_request_id time available version job_run_id metadata adoption tainted taint_reason "
-    "failure_category failure_message location"
+    "failure_category failure_message location removal"
 )
 
 READ_MODELS: Final = (

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from databuild.event_log.reads import ExportReads
+    from databuild.event_log.reads import BuildReads, ExportReads
     from databuild.v1.events_pb2 import BuildEvent
 
 
@@ -72,4 +72,30 @@ class Exporter(Protocol):
 
     def close(self) -> None:
         """Closes connections."""
+        ...
+
+
+@runtime_checkable
+class TimedExporter(Exporter, Protocol):
+    """An exporter that also sends what becomes due by the clock, without an event."""
+
+    @property
+    def poll_seconds(self) -> float:
+        """The interval between two calls of `send_due`, while there is no event to send; 0 for no calls."""
+        ...
+
+    def send_due(self, after: float, until: float, reads: BuildReads) -> Sequence[str]:
+        """Sends what has become due in a period. After an error, the next call has the same beginning.
+
+        Args:
+            after: The end of the previous period, in seconds since the epoch; long ago in the first call of all.
+            until: The end of the period.
+            reads: Reads builds.
+
+        Returns:
+            A clause for each refusal of the receiver.
+
+        Raises:
+            ReceiverError: Everything has to be sent again.
+        """
         ...

@@ -11,11 +11,11 @@ import enum
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
 from databuild.errors import EventLogError
-from databuild.exporters.exporter import Batch, Exporter, ReceiverError
+from databuild.exporters.exporter import Batch, Exporter, ReceiverError, TimedExporter
 
 if TYPE_CHECKING:
     from databuild.event_log.cursors import Cursors
@@ -28,6 +28,7 @@ MAX_EVENTS: Final = 500
 HOLD_SECONDS: Final = 40.0
 """The time after which another process may send, if this one has died. It exceeds the time that `send` takes."""
 
+_CLOCK_SUFFIX: Final = " clock"
 _POLL_SECONDS: Final = 0.2
 _MIN_PAUSE: Final = 0.5
 _MAX_PAUSE: Final = 30.0
@@ -66,7 +67,13 @@ class Follower:
     """
 
     def __init__(
-        self, log: FollowedLog, exporter: Exporter, *, warn: Callable[[str], None], liveness: Liveness
+        self,
+        log: FollowedLog,
+        exporter: Exporter,
+        *,
+        warn: Callable[[str], None],
+        liveness: Liveness,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """Starts nothing yet.
 
@@ -75,6 +82,7 @@ class Follower:
             exporter: Sends the events.
             warn: Called with a sentence when the receiver fails or refuses events, from another thread.
             liveness: Names this process, and tells which processes have died.
+            clock: Returns the time in seconds since the epoch.
         """
         self.name = exporter.name
         self.fault = ""
@@ -85,6 +93,10 @@ class Follower:
         self._exporter = exporter
         self._warn = warn
         self._liveness = liveness
+        self._clock = clock
+        self._timed = exporter if isinstance(exporter, TimedExporter) and exporter.poll_seconds else None
+        self._next_poll = 0.0
+        self._cursor_names = (self.name, self.name + _CLOCK_SUFFIX) if self._timed else (self.name,)
         self._holder = f"{liveness.this_process()}#{uuid.uuid4().hex}"
         self._cursors = log.cursors()
         self._reader = log.reader()
@@ -120,7 +132,8 @@ class Follower:
     def give_up(self) -> None:
         """Lets the next process take the cursor at once, although the thread may be in the middle of a request."""
         with contextlib.suppress(EventLogError), contextlib.closing(self._log.cursors()) as cursors:
-            cursors.release(self.name, self._holder)
+            for name in self._cursor_names:
+                cursors.release(name, self._holder)
 
     def step(self) -> Step:
         """Sends the next events."""
@@ -131,12 +144,11 @@ class Follower:
                 return Step.HELD
             found = list(self._reader.all_events(after_position=before.position, limit=MAX_EVENTS))
             if not found:
+                self._send_due()
                 self._recover()
                 return Step.CAUGHT_UP
             delivery = self._exporter.send(Batch(found, before.state), self._reader)
-            for refusal in delivery.refusals:
-                self.refused += 1
-                self._warn(f"the receiver of {self.name} refused a request, which is left out: {refusal}")
+            self._count_refusals(delivery.refusals)
             reached, _ = found[delivery.handled - 1]
             held = self._cursors.advance(
                 self.name, self._holder, before.position, reached, delivery.state, seconds=HOLD_SECONDS
@@ -174,11 +186,31 @@ class Follower:
             else:
                 self._stopping.wait(pause)
 
+    def _send_due(self) -> None:
+        """Sends what has become due since the last time at which any process with the exporter did so.
+
+        A cursor of its own holds that time, in milliseconds since the epoch.
+        """
+        now = self._clock()
+        if self._timed is None or now < self._next_poll:
+            return
+        name = self.name + _CLOCK_SUFFIX
+        sent = self._cursors.take(name, self._holder, HOLD_SECONDS)
+        if sent is not None and (until := int(now * 1000)) > sent.position:
+            self._count_refusals(self._timed.send_due(sent.position / 1000, until / 1000, self._reader))
+            self._cursors.advance(name, self._holder, sent.position, until, seconds=HOLD_SECONDS)
+        self._next_poll = now + self._timed.poll_seconds
+
+    def _count_refusals(self, refusals: Sequence[str]) -> None:
+        for refusal in refusals:
+            self.refused += 1
+            self._warn(f"the receiver of {self.name} refused a request, which is left out: {refusal}")
+
     def _release_of_dead(self) -> None:
-        """Releases the cursor if its holder was a process of this machine that has died, which need not expire."""
+        """Releases the cursors whose holder was a process of this machine that has died, which need not expire."""
         for cursor in self._cursors.all():
-            if cursor.exporter == self.name and self._liveness.is_gone(cursor.holder.partition("#")[0]):
-                self._cursors.release(self.name, cursor.holder)
+            if cursor.exporter in self._cursor_names and self._liveness.is_gone(cursor.holder.partition("#")[0]):
+                self._cursors.release(cursor.exporter, cursor.holder)
 
     def _sent_by_another(self) -> bool:
         """Returns True if the process that holds the cursor has sent all events."""
@@ -199,7 +231,8 @@ class Follower:
 
     def _close(self) -> None:
         with contextlib.suppress(EventLogError):
-            self._cursors.release(self.name, self._holder)
+            for name in self._cursor_names:
+                self._cursors.release(name, self._holder)
         self._cursors.close()
         self._reader.close()
         self._exporter.close()

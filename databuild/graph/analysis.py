@@ -9,7 +9,7 @@ import functools
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from databuild.graph.assembly import Assembly
+from databuild.graph.assembly import Assembly, UnexploredError
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.job_configs import JobConfigs
 from databuild.graph.ownership import Ownership
@@ -70,20 +70,26 @@ async def analyze(
     """
     refs = tuple(dict.fromkeys(requested))
     pace = pace or Pace()
-    analysis = _Analysis(
-        catalog,
-        configure,
-        records,
-        Ownership(catalog, lookup, pace),
-        pace,
-        observer,
-        past_configs,
-        forced=frozenset(refs) if options.force else frozenset(),
-        options=options,
-        concurrency=concurrency,
-    )
-    await analysis.explore(refs)
-    return await analysis.plan(refs, digests=digests)
+    needed = frozenset(refs)
+    while True:
+        analysis = _Analysis(
+            catalog,
+            configure,
+            records,
+            Ownership(catalog, lookup, pace),
+            pace,
+            observer,
+            past_configs,
+            forced=frozenset(refs) if options.force else frozenset(),
+            needed=needed,
+            options=options,
+            concurrency=concurrency,
+        )
+        await analysis.explore(refs)
+        try:
+            return await analysis.plan(refs, digests=digests)
+        except UnexploredError as error:
+            needed |= error.refs
 
 
 class _Analysis:
@@ -98,6 +104,7 @@ class _Analysis:
         past_configs: PastConfigs | None,
         *,
         forced: frozenset[str],
+        needed: frozenset[str],
         options: PlanOptions,
         concurrency: int,
     ) -> None:
@@ -110,7 +117,7 @@ class _Analysis:
         self._past_configs = past_configs
         self._graph = PartitionGraph()
         self._monitor = PlanningMonitor(catalog, self._graph, self._owners, pace, observer)
-        self._records = RecordCache(records, pace, functools.partial(_is_reused, forced, options))
+        self._records = RecordCache(records, pace, functools.partial(_is_reused, forced, needed, options))
         self._configs = JobConfigs(catalog, configure, ownership, self._monitor, pace, concurrency=concurrency)
         self._declared = catalog.declared
         self._ahead = _MIN_AHEAD
@@ -244,8 +251,10 @@ class _Analysis:
         await self._records.look_up(ahead)
 
 
-def _is_reused(forced: frozenset[str], options: PlanOptions, record: PartitionRecord) -> bool:
+def _is_reused(forced: frozenset[str], needed: frozenset[str], options: PlanOptions, record: PartitionRecord) -> bool:
     """Returns True if a partition is used as it is, so that neither its configuration nor its inputs matter."""
     if record.ref in forced:
         return False
+    if record.deleted and record.adoption is not None and record.manifest is None:
+        return record.ref not in needed
     return record.adopted or (options.reuse_stale and record.available and not record.tainted)

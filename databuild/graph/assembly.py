@@ -33,6 +33,18 @@ _MAX_EXPLAINED_TASKS: Final = 200
 _new_partition: Callable[[Iterable[object]], PlannedPartition] = functools.partial(tuple.__new__, PlannedPartition)
 
 
+class UnexploredError(Exception):
+    """A plan needs deleted data that was adopted, so that its inputs have not been explored.
+
+    Args:
+        refs: The partitions.
+    """
+
+    def __init__(self, refs: frozenset[str]) -> None:
+        self.refs = refs
+        super().__init__(refs)
+
+
 class Assembly:
     """Assembles the plan of one analysis."""
 
@@ -77,7 +89,11 @@ class Assembly:
         self._past_configs = past_configs
 
     async def plan(self, requested: Sequence[str], warnings: tuple[str, ...]) -> Plan:
-        """Decides about every partition of the analysis, and numbers the tasks."""
+        """Decides about every partition of the analysis, and numbers the tasks.
+
+        Raises:
+            UnexploredError: Something needs deleted data whose inputs have not been explored.
+        """
         catalog, pace, owners = self._catalog, self._pace, self._ownership.labels
         await pace.drive(self._digests.add(self._recorded_configs()))
         freshness = Freshness(
@@ -90,7 +106,7 @@ class Assembly:
             forced=self._forced,
             options=self._options,
         )
-        decisions = await pace.drive(freshness.decide(requested))
+        decisions = await self._decide(freshness, requested)
         await self._explain_config_changes(decisions, freshness.changed_configurations)
         ordered = await self._ordered()
         to_build = ordered
@@ -125,6 +141,42 @@ class Assembly:
             warnings=warnings,
             absent_inputs=await self._absent_inputs(query_inputs),
         )
+
+    async def _decide(self, freshness: Freshness, requested: Sequence[str]) -> list[Decision]:
+        """Decides about all partitions, until no partition that is built needs deleted data which is not."""
+        needed: frozenset[str] = frozenset()
+        while True:
+            decisions = await self._pace.drive(freshness.decide(requested, needed))
+            if not freshness.deleted:
+                return decisions
+            more = await self._needed_again(decisions, frozenset(freshness.deleted))
+            if unexplored := more & self._records.reused:
+                raise UnexploredError(unexplored)
+            if not more:
+                return decisions
+            needed |= more
+
+    async def _needed_again(self, decisions: Sequence[Decision], deleted: frozenset[int]) -> frozenset[str]:
+        """Returns the deleted partitions that partitions which are built need, in any number of steps."""
+        found: dict[int, None] = {}
+        visited: set[int] = set()
+        building: list[int] = []
+        for some in slices(enumerate(decisions)):
+            await self._pace.rest()
+            building += [number for number, decision in some if decision.builds]
+        while building:
+            for numbers in slices(building):
+                await self._pace.rest()
+                for number in numbers:
+                    inputs = self._graph.upstream[number]
+                    if id(inputs) in visited:  # all outputs of a configuration share its inputs
+                        continue
+                    visited.add(id(inputs))
+                    if self._pace.due(len(inputs)):
+                        await self._pace.rest()
+                    found.update(dict.fromkeys(deleted.intersection(inputs)))
+            building = [number for number in found if id(self._graph.upstream[number]) not in visited]
+        return frozenset(self._graph.refs[number] for number in found)
 
     def _recorded_configs(self) -> Iterator[JobConfig]:
         """Yields the configurations of the partitions that have been built before, to be compared."""

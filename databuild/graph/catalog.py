@@ -90,6 +90,7 @@ class Job:
         exec_properties: Requirements on machines of engines, in their words.
         code_files: The path of the list of its runfiles; empty if there is none.
         worker: The limits of the workers that serve it; None if each of its runs is a process.
+        retention_seconds: The age at which a cleaning deletes its data; None for never.
     """
 
     label: str
@@ -106,6 +107,7 @@ class Job:
     exec_properties: Mapping[str, str] = field(default_factory=dict)
     code_files: str = ""
     worker: WorkerLimits | None = None
+    retention_seconds: float | None = None
 
     @functools.cached_property
     def patterns(self) -> tuple[PartitionPattern, ...]:
@@ -272,6 +274,10 @@ class JobCatalog:
         """Returns True if a job declares bounds, so that its inputs cannot lead further and further for ever."""
         declaration = self.jobs[job_label].declaration
         return declaration is not None and bool(declaration.bounds)
+
+    def may_produce(self, ref: str) -> bool:
+        """Returns True if a job of the graph produces a ref; with a lookup, for every ref."""
+        return bool(self.lookup) or bool(self.owners(ref))
 
     def check_ref(self, ref: str) -> None:
         """Checks the form of a ref, but not whether a job produces it.
@@ -458,6 +464,7 @@ def _job(job: Mapping[str, Any], runfiles: str) -> Job:
         exec_properties=dict(_get(job, "exec_properties", {})),
         code_files=_resolved(_get(job, "code_files", ""), runfiles),
         worker=_worker(job["worker"]) if "worker" in job else None,
+        retention_seconds=float(_get(job, "retention_seconds", 0)) or None,
     )
 
 

@@ -35,7 +35,7 @@ class Decision(NamedTuple):
         return self.reason not in REASONS_TO_KEEP
 
 
-REASONS_TO_KEEP = frozenset({pt.REASON_UP_TO_DATE, pt.REASON_STALE_REUSED})
+REASONS_TO_KEEP = frozenset({pt.REASON_UP_TO_DATE, pt.REASON_STALE_REUSED, pt.REASON_DELETED_UNNEEDED})
 """The reasons of partitions that are not built."""
 
 _UNDECIDED = Decision(pt.REASON_UNSPECIFIED, "")
@@ -43,6 +43,8 @@ _IN_PROGRESS = Decision(pt.REASON_UNSPECIFIED, "")
 _MISSING = Decision(pt.REASON_MISSING, "")
 _FAILED_BEFORE = Decision(pt.REASON_FAILED_BEFORE, "")
 _LOST = Decision(pt.REASON_LOST, "")
+_DELETED = Decision(pt.REASON_DELETED, "")
+_DELETED_UNNEEDED = Decision(pt.REASON_DELETED_UNNEEDED, "")
 _UP_TO_DATE = Decision(pt.REASON_UP_TO_DATE, "")
 _FEW_INPUTS = 8
 _PAUSE = -1
@@ -55,6 +57,7 @@ class Freshness:
     Attributes:
         changed_configurations: The numbers of the partitions whose configuration has changed, in the order of the
             decisions.
+        deleted: The numbers of the partitions whose data was deleted and is not made again.
     """
 
     def __init__(
@@ -82,6 +85,8 @@ class Freshness:
             options: The options of the plan.
         """
         self.changed_configurations: list[int] = []
+        self.deleted: list[int] = []
+        self._needed: frozenset[str] = frozenset()
         self._graph = graph
         self._configs = configs
         self._digests = digests
@@ -94,6 +99,7 @@ class Freshness:
 
     def _reset(self) -> None:
         self.changed_configurations.clear()
+        self.deleted.clear()
         # The last element is found for _PAUSE, so that the search below need not look for it at each edge.
         self._decisions = [*[_UNDECIDED] * len(self._graph.refs), _IN_PROGRESS]
         self._kept_versions: dict[str, str] = {}
@@ -101,10 +107,16 @@ class Freshness:
         self._batch_versions: dict[int, dict[str, str]] = {}
         self._visited_inputs: set[int] = set()
 
-    def decide(self, refs: Sequence[str]) -> Generator[None, None, list[Decision]]:
+    def decide(
+        self, refs: Sequence[str], needed: frozenset[str] = frozenset()
+    ) -> Generator[None, None, list[Decision]]:
         """Decides about all partitions: refs and everything upstream of them.
 
         Yields at least once per slice (see `Pace`).
+
+        Args:
+            refs: The requested partitions.
+            needed: Further partitions that are made again if their data was deleted; empty for the first call.
 
         Returns:
             The decision about each partition, by number.
@@ -114,6 +126,9 @@ class Freshness:
         """
         if not self._records:
             return [_MISSING] * len(self._graph.refs)
+        self._needed = needed.union(refs)
+        if needed:
+            self._reset()
         if (yield from self._precede_their_inputs()):
             decisions = yield from self._decide_backwards()
             if not self.changed_configurations:
@@ -214,7 +229,7 @@ class Freshness:
     def _decide(self, number: int, record: PartitionRecord) -> Decision:
         ref = record.ref
         if not record.available:
-            return self._unavailable(record)
+            return self._deleted(number, record) if record.deleted else self._unavailable(record)
         if record.tainted:
             return Decision(pt.REASON_TAINTED, record.taint_reason)
         if ref in self._forced:
@@ -227,16 +242,35 @@ class Freshness:
         self._kept_versions[ref] = record.version
         return _UP_TO_DATE if stale is None else Decision(pt.REASON_STALE_REUSED, stale.cause)
 
+    def _deleted(self, number: int, record: PartitionRecord) -> Decision:
+        """Decides about deleted data: unless something needs it, it counts for other partitions as if it were there."""
+        if record.claimed_by_build_request_id:
+            return self._unavailable(record)
+        if record.tainted:
+            return Decision(pt.REASON_TAINTED, record.taint_reason)
+        if record.ref in self._needed:
+            return _DELETED
+        stale = self._stale(record.ref, record)
+        if stale is not None and not self._reuse_stale:
+            if stale.reason == pt.REASON_CONFIGURATION_CHANGED:
+                self.changed_configurations.append(number)
+            return stale
+        self.deleted.append(number)
+        self._kept_versions[record.ref] = record.version
+        return _DELETED_UNNEEDED
+
     @staticmethod
     def _unavailable(record: PartitionRecord) -> Decision:
         if record.claimed_by_build_request_id:
             return Decision(pt.REASON_BUILDING_ELSEWHERE, record.claimed_by_build_request_id)
         if record.status == "MISSING":
             return _LOST
+        if record.removal is not None:
+            return _MISSING
         return _FAILED_BEFORE if record.failure is not None or record.status == "BUILDING" else _MISSING
 
     def _stale(self, ref: str, record: PartitionRecord) -> Decision | None:
-        if record.adoption is not None and record.adopted:
+        if record.adoption is not None and record.manifest is None:
             return None  # no job run produced it, so there is no code, configuration or input to compare
         manifest = record.manifest
         if manifest is None or manifest.code_digest != self._code_digests[self._owners[ref]]:

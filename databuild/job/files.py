@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 
 _unfinished: "set[str]" = set()
+_MAX_NAME = 255  # bytes of a file name on most file systems
 
 
 class writing:  # noqa: N801 - read as a verb: with writing(path) as temporary
@@ -29,9 +30,7 @@ class writing:  # noqa: N801 - read as a verb: with writing(path) as temporary
     def __init__(self, path: "str | os.PathLike[str]", *, sync: bool = False) -> None:
         self._path = os.fspath(path)
         self._sync = sync
-        folder, name = os.path.split(self._path)
-        # It keeps the extension of the path, since libraries choose a format by it.
-        self._temporary = os.path.join(folder, f".{os.getpid()}.partial.{name}")
+        self._temporary = temporary_path(self._path)
 
     def __enter__(self) -> str:
         os.makedirs(os.path.dirname(self._path) or ".", exist_ok=True)
@@ -51,6 +50,20 @@ class writing:  # noqa: N801 - read as a verb: with writing(path) as temporary
                 _sync(os.path.dirname(self._path) or ".")
         elif os.path.exists(self._temporary):
             os.unlink(self._temporary)
+
+
+def temporary_path(path: str) -> str:
+    """Returns a path beside another one for data that is not complete.
+
+    It names the job run, so that `partitions clean` finds what killed runs have left behind. It keeps the extension of
+    the path, since libraries choose a format by it.
+    """
+    folder, name = os.path.split(path)
+    suffix = f"{os.getpid()}.partial.{name}"
+    run, token = os.environ.get("DATABUILD_JOB_RUN_ID"), os.environ.get("DATABUILD_FENCING_TOKEN")
+    if run and token and len(os.fsencode(f".{run}.{token}.{suffix}")) <= _MAX_NAME:
+        suffix = f"{run}.{token}.{suffix}"
+    return os.path.join(folder, f".{suffix}")
 
 
 def remove_unfinished() -> None:

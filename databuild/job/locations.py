@@ -4,16 +4,45 @@ DataBuild itself uses this module to check the files of partitions, so that it a
 """
 
 # pathlib and urllib take longer to import than a short job to run.
-# ruff: noqa: PTH100, PTH116
+# ruff: noqa: PTH100, PTH109, PTH116, PTH118
 import os
 import stat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 _SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/!$&'()*+,;=:@")
 """The bytes that stand for themselves in the path of a URI (RFC 3986, section 3.3)."""
+
+
+DATA_ROOT_VARIABLE = "DATABUILD_DATA_ROOT"
+ENVIRONMENT_VARIABLE = "DATABUILD_ENVIRONMENT"
+ENVIRONMENTS_FOLDER = ".environments"
+"""The folder in a data root that has a folder for each environment."""
+
+
+def place(ref: str, environ: "Mapping[str, str]", root: str = "") -> str:
+    """Returns the place of the data of a partition: `ROOT/REF`, or in an environment `ROOT/.environments/NAME/REF`.
+
+    Args:
+        ref: The partition.
+        environ: The variables of the job run.
+        root: The data root, a path or a URI such as `s3://bucket/data`. A relative path is relative to the workspace.
+            Default: `DATABUILD_DATA_ROOT`, or `data`.
+
+    Raises:
+        ValueError: The ref is not a path below a folder.
+    """
+    unsafe = sorted({"", ".", ".."}.intersection(ref.split("/")))
+    if unsafe:
+        raise ValueError(f"{ref!r} cannot be a path below the data root: it has the segment {unsafe[0]!r}")
+    root = root or environ.get(DATA_ROOT_VARIABLE, "") or "data"
+    if not is_uri(root):
+        root = os.path.join(environ.get("BUILD_WORKSPACE_DIRECTORY", "") or os.getcwd(), root)
+    environment = environ.get(ENVIRONMENT_VARIABLE, "")
+    folder = f"{ENVIRONMENTS_FOLDER}/{environment}/" if environment else ""
+    return f"{root.rstrip('/')}/{folder}{ref}"
 
 
 def is_uri(text: str) -> bool:

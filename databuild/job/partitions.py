@@ -142,6 +142,14 @@ class Task:
     def __init__(self, described: Mapping[str, Any]) -> None:
         self.outputs: Sequence[Partition] = tuple(map(Partition, described.get("outputs", ())))
         self.inputs: Sequence[Input] = tuple(map(Input, described.get("inputs", ())))
+        self._uris: Mapping[str, str] | None = None
+
+    @property
+    def uris(self) -> Mapping[str, str]:
+        """The URI of each input, by ref."""
+        if self._uris is None:
+            self._uris = {used.ref: used.uri for used in self.inputs}
+        return self._uris
 
 
 def _first_day_of_quarter(text: str) -> dt.date:

@@ -73,8 +73,9 @@ def _move(source: str, path: str) -> None:
             raise
         import shutil
 
-        folder, name = os.path.split(path)
-        beside = os.path.join(folder, f".{os.getpid()}.partial.{name}")
+        from databuild.job.files import temporary_path
+
+        beside = temporary_path(path)
         try:
             shutil.copy2(source, beside)
             os.replace(beside, path)

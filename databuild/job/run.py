@@ -30,6 +30,7 @@ class Run:
         build_request_id: The id of the build; empty without a build.
         job_run_id: The id of the job run; empty without a build.
         attempt: The number of the attempt at the task, from 1.
+        environment: The environment of the build; empty for the base.
     """
 
     def __init__(self, args: "Sequence[str]", environ: "Mapping[str, str]") -> None:
@@ -38,6 +39,7 @@ class Run:
         self.build_request_id = environ.get("DATABUILD_BUILD_REQUEST_ID", "")
         self.job_run_id = environ.get("DATABUILD_JOB_RUN_ID", "")
         self.attempt = int(environ.get("DATABUILD_ATTEMPT") or "1")
+        self.environment = environ.get("DATABUILD_ENVIRONMENT", "")
         self._token = int(environ.get("DATABUILD_FENCING_TOKEN") or "0")
         self._report_path = environ.get("DATABUILD_REPORT", "")
         self._task: Task | None = None
@@ -72,6 +74,30 @@ class Run:
         """
         beginning = dataset.rstrip("/") + "/"
         return [used for used in self.inputs if used.ref == dataset or used.ref.startswith(beginning)]
+
+    def location(self, ref: str, *, root: str = "") -> str:
+        """Returns the place of a partition of the run: a path, or a URI that is not of a file.
+
+        That of an output is `ROOT/REF`. In an environment it is `ROOT/.environments/NAME/REF`, so that the run replaces
+        no data of the base. That of an input is the one that its producer reported, in the base or in the environment.
+
+        Args:
+            ref: The partition, an input or an output of the run.
+            root: The data root, a path or a URI such as `s3://bucket/data`. A relative path is relative to the
+                workspace. Default: `DATABUILD_DATA_ROOT`, or `data`.
+
+        Raises:
+            ValueError: The producer of an input has reported no place, or the ref is not a path below a folder.
+        """
+        from databuild.job import locations
+
+        task = self._description()
+        if ref not in task.uris:
+            return locations.place(ref, self.env, root)
+        uri = task.uris[ref]
+        if not uri:
+            raise ValueError(f"the place of the input {ref!r} is unknown: its job must report it, see `Run.finished`")
+        return locations.file_path(uri) if uri.startswith("file:") else uri
 
     def _description(self) -> "Task":
         if self._task is None:

@@ -132,8 +132,12 @@ _REQUIRED_RUN_STATUSES: Final[dict[int, frozenset[int]]] = {
 
 _ABOUT_RUNNING_JOBS: Final = frozenset({"check", "placement"})
 
-OPERATIONS: Final = frozenset({"taint", "cancel_request", "late_result", "adoption", "missing"})
+OPERATIONS: Final = frozenset({"taint", "cancel_request", "late_result", "adoption", "missing", "removal"})
 """Kinds of events that belong to no build: each is the only event of its own id."""
+
+
+REMOVALS: Final = frozenset({pt.PARTITION_STATUS_FORGOTTEN, pt.PARTITION_STATUS_DELETED})
+"""The statuses of partitions whose data was removed. Only operations set them, so no build has a transition to them."""
 
 
 def build_status_name(status: int) -> str:
@@ -270,6 +274,8 @@ class BuildState:
         elif kind == "build_request":
             self._advance_build(event.build_request)
         elif kind in OPERATIONS and self.last_sequence == 0:
+            if kind == "removal" and event.removal.kind not in REMOVALS:
+                raise self._refusal(f"a removal of the kind {event.removal.kind}")
             self.status = ev.BUILD_STATUS_COMPLETED
         elif kind == "job_graph":
             # During the execution, tasks are added that make lost inputs again.

@@ -18,6 +18,7 @@ from databuild.model.records import (
     Location,
     Manifest,
     PartitionRecord,
+    RemovalRecord,
 )
 from databuild.model.statuses import JOB, PARTITION
 from databuild.v1 import partition_pb2 as pt
@@ -84,6 +85,26 @@ def adoption_from_message(message: pt.Adoption) -> AdoptionRecord:
     return AdoptionRecord(message.operation_id, message.author, message.reason, time_from_message(message.time))
 
 
+def removal_to_message(removal: RemovalRecord) -> pt.Removal:
+    return pt.Removal(
+        operation_id=removal.operation_id,
+        author=removal.author,
+        reason=removal.reason,
+        time=time_to_message(removal.time),
+        kind=PARTITION.message_name(removal.kind),
+    )
+
+
+def removal_from_message(message: pt.Removal) -> RemovalRecord:
+    return RemovalRecord(
+        message.operation_id,
+        message.author,
+        message.reason,
+        time_from_message(message.time),
+        PARTITION.name(message.kind),
+    )
+
+
 def location_to_message(location: Location) -> pt.Location:
     return pt.Location(uri=location.uri, size_bytes=location.size, version=location.version)
 
@@ -110,6 +131,7 @@ def partition_to_message(record: PartitionRecord) -> pt.PartitionRecord:
         claimed_by_build_request_id=record.claimed_by_build_request_id,
         adoption=adoption_to_message(record.adoption) if record.adoption is not None else None,
         location=location_to_message(record.location) if record.location is not None else None,
+        removal=removal_to_message(record.removal) if record.removal is not None else None,
     )
     message.metadata.update(record.metadata)
     return message
@@ -133,6 +155,7 @@ def partition_from_message(message: pt.PartitionRecord) -> PartitionRecord:
         claimed_by_build_request_id=message.claimed_by_build_request_id,
         adoption=adoption_from_message(message.adoption) if message.HasField("adoption") else None,
         location=location_from_message(message.location) if message.HasField("location") else None,
+        removal=removal_from_message(message.removal) if message.HasField("removal") else None,
     )
 
 

@@ -60,6 +60,24 @@ class AdoptionRecord(NamedTuple):
     time: float
 
 
+class RemovalRecord(NamedTuple):
+    """The removal of the data of a partition.
+
+    Attributes:
+        operation_id: The id of its event.
+        author: The user.
+        reason: The reason.
+        time: The time, in seconds since the epoch.
+        kind: FORGOTTEN or DELETED.
+    """
+
+    operation_id: str
+    author: str
+    reason: str
+    time: float
+    kind: PartitionStatus
+
+
 class Location(NamedTuple):
     """The place of the data of a partition in a store, with facts by which a change is noticed.
 
@@ -94,7 +112,8 @@ class PartitionRecord(NamedTuple):
         failure: The failure of the newest attempt; None if it did not fail.
         claimed_by_build_request_id: The build that claims the partition, to produce it; empty if there is none.
         adoption: The adoption of the data; None if a job run produced it.
-        location: The place of the data; None if no job has reported it.
+        location: The place of the data; None if no job has reported it, or the data was deleted there.
+        removal: The removal of the data; None if it was not removed, or was made again since.
     """
 
     ref: str
@@ -113,6 +132,12 @@ class PartitionRecord(NamedTuple):
     claimed_by_build_request_id: str = ""
     adoption: AdoptionRecord | None = None
     location: Location | None = None
+    removal: RemovalRecord | None = None
+
+    @property
+    def deleted(self) -> bool:
+        """True if the data was deleted and not made again; what was made from it may still be fresh."""
+        return self.removal is not None and self.removal.kind == "DELETED" and not self.available
 
     @property
     def adopted(self) -> bool:
@@ -145,6 +170,28 @@ class StoredData(NamedTuple):
     ref: str
     version: str
     location: Location | None
+
+
+class PlacedData(NamedTuple):
+    """The data of a partition, whether it is available or not.
+
+    Attributes:
+        ref: The partition.
+        version: The version of the data; empty if there never was any.
+        location: Its place; None if no job has reported it, or the data was deleted there.
+        status: The newest status of the partition.
+        time: The time of that status, in seconds since the epoch.
+        available: True if complete data exists and no build claims the partition.
+        removed: FORGOTTEN or DELETED if the data was removed and not made again; else empty.
+    """
+
+    ref: str
+    version: str
+    location: Location | None
+    status: PartitionStatus
+    time: float
+    available: bool
+    removed: str
 
 
 class PartitionUse(NamedTuple):

@@ -6,11 +6,14 @@ Strings and tuples: commands that only read must import neither protobuf nor `en
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, Generic, Literal, TypeVar
 
 BuildStatus = Literal["RECEIVED", "PLANNING", "ANALYSIS_COMPLETED", "EXECUTING", "COMPLETED", "FAILED", "CANCELLED"]
 JobStatus = Literal["SCHEDULED", "RUNNING", "COMPLETED", "FAILED", "CANCELLED", "SKIPPED"]
-PartitionStatus = Literal["REQUESTED", "SCHEDULED", "BUILDING", "AVAILABLE", "FAILED", "DELEGATED", "MISSING"]
+PartitionStatus = Literal[
+    "REQUESTED", "SCHEDULED", "BUILDING", "AVAILABLE", "FAILED", "DELEGATED", "MISSING", "FORGOTTEN", "DELETED"
+]
 
 _Name = TypeVar("_Name", bound=str)
 
@@ -20,16 +23,30 @@ class StatusEnum(Generic[_Name]):
 
     Attributes:
         prefix: The prefix of the names in protobuf.
-        names: The names in the order of their numbers, which begin at 1; 0 is `UNSPECIFIED`.
+        names: The names in the order of their numbers.
         ended: The final statuses.
     """
 
-    __slots__ = ("ended", "names", "prefix")
+    __slots__ = ("_names", "_numbers", "ended", "names", "prefix")
 
-    def __init__(self, prefix: str, names: tuple[_Name, ...], ended: frozenset[_Name]) -> None:
+    def __init__(
+        self, prefix: str, names: tuple[_Name, ...], ended: frozenset[_Name], *, numbers: Sequence[int] = ()
+    ) -> None:
+        """Numbers the names.
+
+        Args:
+            prefix: The prefix.
+            names: The names.
+            ended: The final statuses.
+            numbers: The numbers of the last names; the others are numbered from 1. 0 is `UNSPECIFIED`.
+        """
         self.prefix = prefix
         self.names = names
         self.ended = ended
+        self._numbers: dict[_Name, int] = dict(
+            zip(names, (*range(1, len(names) - len(numbers) + 1), *numbers), strict=True)
+        )
+        self._names: dict[int, _Name] = {number: name for name, number in self._numbers.items()}
 
     @property
     def open(self) -> frozenset[_Name]:
@@ -42,7 +59,7 @@ class StatusEnum(Generic[_Name]):
         Raises:
             ValueError: There is no such status.
         """
-        for number, candidate in enumerate(self.names, 1):
+        for candidate, number in self._numbers.items():
             if candidate == name:
                 return number
         raise ValueError(f"{self.prefix}... has no value {name!r}")
@@ -53,9 +70,9 @@ class StatusEnum(Generic[_Name]):
         Raises:
             ValueError: There is no such status, or the number is 0.
         """
-        if not 0 < number <= len(self.names):
+        if number not in self._names:
             raise ValueError(f"{self.prefix}... has no value {number}")
-        return self.names[number - 1]
+        return self._names[number]
 
     def message_name(self, name: str) -> str:
         """Returns the name of a status in protobuf, such as `BUILD_STATUS_FAILED`."""
@@ -74,8 +91,9 @@ JOB: Final = StatusEnum[JobStatus](
 )
 PARTITION: Final = StatusEnum[PartitionStatus](
     "PARTITION_STATUS_",
-    ("REQUESTED", "SCHEDULED", "BUILDING", "AVAILABLE", "FAILED", "DELEGATED", "MISSING"),
+    ("REQUESTED", "SCHEDULED", "BUILDING", "AVAILABLE", "FAILED", "DELEGATED", "MISSING", "FORGOTTEN", "DELETED"),
     frozenset({"AVAILABLE", "FAILED", "DELEGATED"}),
+    numbers=(100, 101),
 )
 
 TAINTED: Final = "TAINTED"

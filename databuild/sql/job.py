@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 
 from databuild.job import Run, content_digest, writing
+from databuild.job.locations import DATA_ROOT_VARIABLE, place
 from databuild.sql.errors import SqlError
 from databuild.sql.execution import Execution
 from databuild.sql.query import Query, read_query, runfile
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from databuild.job import Input
 
-DATA_ROOT_VARIABLE = "DATABUILD_DATA_ROOT"
 _FILE = "data.parquet"
 
 
@@ -67,18 +67,16 @@ def _remove_leftovers(path: str) -> None:
 def output_path(query: Query, ref: str, environ: Mapping[str, str]) -> str:
     """Returns the absolute path of the data of a partition.
 
-    A relative data root is relative to the workspace.
+    A relative data root is relative to the workspace. An environment has a folder of its own in it.
 
     Raises:
         SqlError: The ref is not a path below a directory.
     """
-    segments = ref.split("/")
-    unsafe = sorted({"", ".", ".."}.intersection(segments))
-    if unsafe:
-        raise SqlError(f"{ref!r} cannot be a path below the data root: it has the segment {unsafe[0]!r}")
-    workspace = environ.get("BUILD_WORKSPACE_DIRECTORY", "") or os.getcwd()  # noqa: PTH109
     root = query.data_root or environ.get(DATA_ROOT_VARIABLE, "") or query.default_data_root
-    return os.path.join(workspace, root, *segments, _FILE)  # noqa: PTH118
+    try:
+        return f"{place(ref, environ, root)}/{_FILE}"
+    except ValueError as error:
+        raise SqlError(str(error)) from error
 
 
 def _files(query: Query, run: Run) -> dict[str, list[DataFile]]:

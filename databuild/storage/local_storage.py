@@ -75,6 +75,13 @@ class LocalStorage:
                 Path(temporary).unlink(missing_ok=True)
                 raise
 
+    def remove(self, uri: str) -> None:
+        with _translated(uri):
+            try:
+                Path(_path(uri)).unlink(missing_ok=True)
+            except NotADirectoryError:
+                return
+
     def remove_below(self, uri: str) -> None:
         with _translated(uri):
             try:

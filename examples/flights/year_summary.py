@@ -24,7 +24,7 @@ def run(run: Run) -> None:
                 sum(wet_mean_delay * wet_flights) / sum(wet_flights) AS wet
             FROM {table(run.inputs_of("airport_report"))} GROUP BY name ORDER BY name"""
     )
-    draw(connection, data_file(run.output.ref, "chart.png"))
+    draw(connection, data_file(run, run.output.ref, "chart.png"))
     write_partition(run, connection, run.output.ref, "SELECT * FROM days ORDER BY date")
 
 

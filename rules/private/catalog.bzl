@@ -47,6 +47,8 @@ def _catalog_job(ctx, job):
         entry["execProperties"] = job.exec_properties
     if job.resources:
         entry["resources"] = job.resources
+    if job.retention_seconds:
+        entry["retentionSeconds"] = job.retention_seconds
     if job.tags:
         entry["tags"] = job.tags
     if job.worker:

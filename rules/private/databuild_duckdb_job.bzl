@@ -26,6 +26,7 @@ def databuild_duckdb_job(
         threads = 1,
         memory_limit = "2GB",
         timeout = "",
+        retention = "",
         retries = 0,
         retry_backoff = "1s",
         resources = {},
@@ -74,6 +75,7 @@ def databuild_duckdb_job(
             floating-point numbers, differ from run to run.
         memory_limit: Maximum memory of DuckDB, such as `512MB`. It writes to temporary files what exceeds it.
         timeout: As that of `databuild_job`.
+        retention: As that of `databuild_job`.
         retries: As those of `databuild_job`.
         retry_backoff: As that of `databuild_job`.
         resources: As those of `databuild_job`.
@@ -109,6 +111,7 @@ def databuild_duckdb_job(
         outputs = outputs,
         query_inputs = query_inputs,
         resources = resources,
+        retention = retention,
         retries = retries,
         retry_backoff = retry_backoff,
         worker = worker,

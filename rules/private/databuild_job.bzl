@@ -21,6 +21,7 @@ def databuild_job(
         batch_size = 0,
         batch_by = "",
         timeout = "",
+        retention = "",
         retries = 0,
         retry_backoff = "1s",
         resources = {},
@@ -75,6 +76,8 @@ def databuild_job(
             `batch_size` or `batch_by` may use only what is equal for all outputs of a run.
         timeout: Maximum duration of one job run, such as `90s`, `10m` or `1h30m`; a plain number is in seconds. The default is no
             limit. Values in a `select` must be strings.
+        retention: Age at which `partitions clean` deletes the data of the job's partitions, such as `90d`, in the format of `timeout`.
+            The default is never.
         retries: Maximum number of retries after a failed job run.
         retry_backoff: Delay before the first retry, in the format of `timeout`. It doubles with each further retry.
         resources: Amount of each named resource that one job run uses: positive integers, as strings. The graph declares the
@@ -104,6 +107,7 @@ def databuild_job(
         outputs = outputs,
         query_inputs = query_inputs,
         resources = resources,
+        retention = _as_text(retention),
         retries = retries,
         retry_backoff = _as_text(retry_backoff),
         run_args = args,

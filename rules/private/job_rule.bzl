@@ -60,6 +60,9 @@ _ATTRS = {
     "resources": attr.string_dict(
         doc = "Amount of each named resource that one job run uses.",
     ),
+    "retention": attr.string(
+        doc = "Age at which data is deleted.",
+    ),
     "retries": attr.int(
         doc = "Maximum number of retries after a failed job run.",
     ),
@@ -157,6 +160,7 @@ def _databuild_job_impl(ctx):
             label = label,
             outputs = ctx.attr.outputs,
             resources = resource_counts(label, ctx.attr.resources),
+            retention_seconds = duration_seconds(label, "retention", ctx.attr.retention),
             retries = ctx.attr.retries,
             retry_backoff_seconds = duration_seconds(label, "retry_backoff", ctx.attr.retry_backoff),
             tags = ctx.attr.tags,

@@ -3,7 +3,7 @@
 visibility(["//rules/..."])
 
 # databuild/exporters/webhook/notifications.py has the same.
-_OCCASIONS = ["end", "failure", "first_failure", "check"]
+_OCCASIONS = ["end", "failure", "first_failure", "check", "wait"]
 
 def check_notifications(label, notify, notify_on):
     """Fails if an address or an occasion of notifications is invalid.

@@ -17,6 +17,7 @@ DataBuildJobInfo = provider(
         "label": "string: label of the job, such as `//examples:daily_flights`.",
         "outputs": "list of strings: partition patterns of the refs that the job produces.",
         "resources": "dict of string to int: amount of each named resource that one job run uses.",
+        "retention_seconds": "int: age in seconds at which data is deleted; 0 means never.",
         "retries": "int: maximum number of retries after a failed job run.",
         "retry_backoff_seconds": "int: delay before the first retry in seconds.",
         "tags": "list of strings: tags, for people and filters.",

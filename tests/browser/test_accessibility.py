@@ -46,6 +46,17 @@ async def test_reports_have_no_accessibility_violations(
             assert await violations_of(page) == {}, build.build_request_id
 
 
+async def test_the_report_of_a_service_is_shown_as_its_policy_allows(busy: Served, open_page: OpenPage) -> None:
+    page = await open_page(busy, busy.pages["failed"])
+    await page.get_by_role("link", name="HTML", exact=True).click()
+
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("FAILED")
+    await expect(page.get_by_role("group", name="Job graph").locator("svg")).to_be_visible()
+    # A style sheet that the policy refused would leave the default, which is a serif font.
+    assert "sans-serif" in await page.evaluate("getComputedStyle(document.body).fontFamily")
+    assert await page.evaluate("window.hacked") is None
+
+
 async def violations_of(page: Page) -> dict[str, tuple[str, list[str]]]:
     """Returns the help and the first elements of each rule that a page violates."""
     violations = (await Axe().run(page)).response["violations"]

@@ -51,6 +51,10 @@ class FakeStorages(Storages):
         self._ask("write", uri)
         self.files[uri] = data
 
+    def remove(self, uri: str) -> None:
+        self._ask("remove", uri)
+        self.files.pop(uri, None)
+
     def remove_below(self, uri: str) -> None:
         self._ask("remove_below", uri)
         for name in [name for name in self.files if name.startswith(f"{uri}/")]:

@@ -11,7 +11,7 @@ from typing import Any, Protocol, Self, TypeAlias, TypedDict, Unpack
 
 import httpx
 
-from databuild.event_log.open import open_event_log
+from databuild.event_log.open import EnvironmentLogs, open_event_log
 from databuild.graph.catalog import JobCatalog
 from databuild.orchestration.build.settings import Settings
 from databuild.service.access.auth import Tokens
@@ -77,7 +77,8 @@ class Served:
                 catalog=jobs or catalog(default_partitions=("raw/1",)),
                 event_log=self.log,
                 make_executor=lambda: self.executor,
-                settings=Settings(working_directory="/", log_directory=str(folder)),
+                settings=Settings(working_directory="/", log_directory=f"{folder}/logs"),
+                environments=None if uri == "memory:" else EnvironmentLogs(uri),
                 limits=limits or Limits(),
                 stop=self.stop,
                 force_stop=self.force_stop,

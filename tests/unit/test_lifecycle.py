@@ -181,9 +181,19 @@ def test_a_state_from_records_continues_where_it_was() -> None:
 def test_every_status_has_a_row_in_its_table() -> None:
     assert set(lifecycle.BUILD_TRANSITIONS) == set(ev.BuildStatus.values())
     assert set(lifecycle.JOB_TRANSITIONS) == set(ev.JobStatus.values())
-    assert set(lifecycle.PARTITION_TRANSITIONS) == set(pt.PartitionStatus.values())
+    assert set(lifecycle.PARTITION_TRANSITIONS) | lifecycle.REMOVALS == set(pt.PartitionStatus.values())
+    assert lifecycle.REMOVALS.isdisjoint(lifecycle.PARTITION_TRANSITIONS)
     assert set(lifecycle.JOB_STAGES) == set(ev.JobStatus.values()) - {0}
-    assert set(lifecycle.PARTITION_STAGES) == set(pt.PartitionStatus.values()) - {0}
+    assert set(lifecycle.PARTITION_STAGES) | lifecycle.REMOVALS == set(pt.PartitionStatus.values()) - {0}
+
+
+def test_a_removal_of_an_unknown_kind_is_refused() -> None:
+    removal = ev.RemovalEvent(kind=pt.PARTITION_STATUS_AVAILABLE)
+    state = BuildState("b")
+    with pytest.raises(InvalidStateTransitionError, match="a removal of the kind 4"):
+        state.advance(numbered([{"removal": removal}]))
+
+    assert not state.ended
 
 
 ANY_PAYLOAD = st.one_of(

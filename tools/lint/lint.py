@@ -18,7 +18,7 @@ from tools.lint import library_deps, own_checks, prose
 from tools.python import child
 
 # Directories with Python code. The workspaces of e2e are separate.
-_CHECKED = ("benchmarks", "databuild", "docs", "examples", "rules", "tests", "third_party", "tools")
+_CHECKED = ("benchmarks", "databuild", "docs", "examples", "integrations", "rules", "tests", "third_party", "tools")
 
 # Directories of third-party and generated files.
 _SKIPPED = {"node_modules", "__pycache__", "venv", "build", "dist"}

@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from databuild.cli.backend.records import Records
     from databuild.cli.display.build_display import BuildDisplay
     from databuild.model.build_options import BuildOptions, PlanOptions
+    from databuild.model.environment_views import EnvironmentView, PartitionComparison, Promotion, RemovedEnvironment
     from databuild.model.graph_view import GraphView
     from databuild.model.job_graph import Plan
     from databuild.model.pruning import Pruned, PruneOptions
     from databuild.model.records import BuildRecord, JobRunRecord
+    from databuild.model.removal import Cleaning, CleanOptions, Deletion
     from databuild.model.store_check import StoreCheck, StoreCheckOptions
     from databuild.model.views import DeclaredDependents, DownstreamPage, Verification
     from databuild.v1.events_pb2 import BuildEvent
@@ -70,6 +72,20 @@ class Adoption(NamedTuple):
     version: str
     operation_id: str
     author: str
+
+
+class Forgotten(NamedTuple):
+    """Partitions that were forgotten.
+
+    Attributes:
+        partitions: The partitions.
+        author: The recorded author.
+        operation_ids: The operations that record it.
+    """
+
+    partitions: Sequence[str]
+    author: str
+    operation_ids: Sequence[str]
 
 
 class EventLogQueries(Protocol):
@@ -247,6 +263,34 @@ class Operations(Protocol):
         """
         ...
 
+    def forget(self, partitions: Sequence[str], *, author: str, reason: str) -> Forgotten:
+        """Makes the event log forget the data of partitions.
+
+        Args:
+            partitions: Refs, ranges of refs and partition patterns.
+            author: The author to record; empty for the user.
+            reason: The reason.
+        """
+        ...
+
+    def delete(
+        self, partitions: Sequence[str], *, author: str, reason: str, force: bool, dry_run: bool
+    ) -> Iterator[Deletion]:
+        """Deletes the data of partitions. Yields the result of each part when it is done.
+
+        Args:
+            partitions: Refs, ranges of refs and partition patterns.
+            author: The author to record; empty for the user.
+            reason: The reason.
+            force: True to delete data of any version.
+            dry_run: True to delete nothing.
+        """
+        ...
+
+    def clean(self, options: CleanOptions, *, author: str) -> Cleaning:
+        """Deletes data that is older than the retention of its job, and what job runs left behind."""
+        ...
+
     def prune(self, options: PruneOptions, *, dry_run: bool) -> Pruned:
         """Prunes builds and job logs; with `dry_run`, changes nothing."""
         ...
@@ -256,5 +300,51 @@ class Operations(Protocol):
         ...
 
 
-class Backend(EventLogQueries, JobLogs, GraphQueries, Operations, Protocol):
+class EnvironmentOperations(Protocol):
+    """Operations on environments, from the base."""
+
+    def environments(self) -> Sequence[EnvironmentView]:
+        """Returns the environments, in order of their names."""
+        ...
+
+    def compare_environment(self, environment: str, partitions: Sequence[str]) -> Iterator[PartitionComparison]:
+        """Yields a comparison with the base of each partition of which an environment has data of its own, by ref.
+
+        Args:
+            environment: The environment.
+            partitions: Refs and ranges of refs; none for all.
+
+        Raises:
+            EnvironmentNotFoundError: There is no such environment.
+        """
+        ...
+
+    def promote_environment(
+        self, environment: str, partitions: Sequence[str], *, author: str, reason: str
+    ) -> Promotion:
+        """Makes partitions of an environment available in the base.
+
+        Args:
+            environment: The environment.
+            partitions: Refs and ranges of refs, all of which are promoted or none; none for all that can be promoted.
+            author: The author to record; empty for the user.
+            reason: The reason to record.
+
+        Raises:
+            EnvironmentNotFoundError: There is no such environment.
+            PromotionRefusedError: A partition that was named cannot be promoted, or the base has changed meanwhile.
+        """
+        ...
+
+    def remove_environment(self, environment: str, *, delete_data: bool) -> RemovedEnvironment:
+        """Removes an environment; with `delete_data`, also the files that were made in it and that nobody else uses.
+
+        Raises:
+            EnvironmentNotFoundError: There is no such environment.
+            EnvironmentInUseError: Builds run there.
+        """
+        ...
+
+
+class Backend(EventLogQueries, JobLogs, GraphQueries, Operations, EnvironmentOperations, Protocol):
     """The state directory of this machine, or a service."""

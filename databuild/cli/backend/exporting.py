@@ -66,8 +66,13 @@ def _webhooks(call: Invocation) -> Sequence[Exporter]:
 
     occasions = _occasions(call)
     secret = call.environ.get(SIGNING_VARIABLE, "").encode()
+    wait_seconds: float = call.flags["notify_wait_seconds"]
+    if not wait_seconds > 0:
+        raise UsageError(f"--notify_wait_seconds={wait_seconds:g} must be greater than 0", call.command)
     template = _template(call)
-    return [WebhookExporter(url, occasions, secret=secret, template=template) for url in urls]
+    return [
+        WebhookExporter(url, occasions, secret=secret, template=template, wait_seconds=wait_seconds) for url in urls
+    ]
 
 
 def _extensions(call: Invocation) -> Sequence[Exporter]:

@@ -7,9 +7,10 @@ event log and the catalog on first use, since commands that only read must start
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from databuild.cli.display.output import Output
 from databuild.errors import InvalidCatalogError, InvalidRequestError
@@ -17,6 +18,8 @@ from databuild.errors import InvalidCatalogError, InvalidRequestError
 if TYPE_CHECKING:
     from databuild.cli.backend.backend import Backend
     from databuild.event_log.log import EventLog
+    from databuild.event_log.open import EnvironmentLogs
+    from databuild.event_log.reads import Reader
     from databuild.graph.catalog import JobCatalog
 
 
@@ -35,6 +38,7 @@ _LOCAL_FLAGS = {
     "notify_on": (),
     "notify_template": None,
     "exporter": (),
+    "notify_wait_seconds": 600.0,
     "exporter_seconds": 10.0,
     "exporter_failure": "warn",
 }
@@ -54,6 +58,7 @@ class Invocation:
         user_env: The values that the user had set for variables that the launcher or the Python rules have changed.
         out: Receives the result.
         err: Receives everything else.
+        stdin: The answers of the user; None for the standard input.
         open_backend: Opens the backend, on its first use.
         kept: Receives large objects, such as plans. `main` keeps them until the process ends, since freeing them takes
             time.
@@ -73,6 +78,7 @@ class Invocation:
         user_env: Mapping[str, str] | None = None,
         out: Output,
         err: Output,
+        stdin: TextIO | None = None,
         open_backend: Callable[[Invocation], Backend],
         kept: list[object] | None = None,
         sleep: Callable[[float], None] = time.sleep,
@@ -87,6 +93,7 @@ class Invocation:
         self._user_env = dict(user_env or {})
         self.out = out
         self.err = err
+        self.stdin = stdin or sys.stdin
         self.kept = kept if kept is not None else []
         self.sleep = sleep
         self.clock = clock
@@ -135,8 +142,13 @@ class Invocation:
         return self._graph_label
 
     @property
+    def environment(self) -> str:
+        """The environment of the command; empty for the base."""
+        return self.flags.get("environment") or ""
+
+    @property
     def state_dir(self) -> str:
-        """The folder of the event log and of the job logs."""
+        """The folder of the event log of the base, and of the folders of its environments."""
         value = self.flags.get("state_dir")
         if value:
             return self.path(value)
@@ -148,11 +160,12 @@ class Invocation:
     @property
     def log_dir(self) -> str:
         """The folder of the job logs, with one folder for each build."""
-        return os.path.join(self.state_dir, "logs")  # noqa: PTH118
+        environment = ("environments", self.environment) if self.environment else ()
+        return os.path.join(self.state_dir, *environment, "logs")  # noqa: PTH118
 
     @property
     def event_log_uri(self) -> str:
-        """The URI of the event log, with an absolute path."""
+        """The URI of the event log of the base, with an absolute path."""
         value = self.flags.get("event_log")
         if not value:
             return f"sqlite:{self.state_dir}/events.db"
@@ -217,6 +230,12 @@ class Invocation:
             self._backend = self._open_backend(self)
         return self._backend
 
+    def open_reader(self) -> Reader:
+        """Opens the event log for reading: that of the environment over that of the base."""
+        from databuild.event_log.open import open_reader
+
+        return open_reader(self.event_log_uri, self.environment)
+
     def open_event_log(self) -> EventLog:
         """Opens the event log for writing, with its sinks. Creates the state directory if it does not exist.
 
@@ -237,7 +256,15 @@ class Invocation:
                 f"the state directory {self.state_dir} cannot be created: {error.strerror}; choose another --state_dir"
             )
             raise InvalidRequestError(message) from error
-        return open_event_log(self.event_log_uri, self.event_sinks, warn=self._warn)
+        return open_event_log(self.event_log_uri, self.event_sinks, warn=self._warn, environment=self.environment)
+
+    def environment_logs(self) -> EnvironmentLogs | None:
+        """Returns the logs of the environments, with the sinks of the base; None for a log in memory."""
+        from databuild.event_log.open import EnvironmentLogs
+
+        if self.event_log_uri == "memory:":
+            return None
+        return EnvironmentLogs(self.event_log_uri, self.event_sinks, warn=self._warn)
 
     def _warn(self, text: str) -> None:
         self.err.line(f"databuild: {text}")
@@ -255,8 +282,9 @@ class Invocation:
         """Returns a command line that the user may run next, in backquotes."""
         from databuild.cli.display.formats import launcher_command
 
+        environment = f" --environment={self.environment}" if self.environment else ""
         server = f" --server={self.flags['server']}" if self.flags.get("server") else ""
-        return f"`{launcher_command(self.graph_label)} {arguments}{server}`"
+        return f"`{launcher_command(self.graph_label)} {arguments}{environment}{server}`"
 
 
 def working_directory(environ: Mapping[str, str] | None) -> str:

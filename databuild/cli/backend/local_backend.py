@@ -14,15 +14,17 @@ from databuild.model.records import BuildRecord, JobRunRecord
 from databuild.orchestration.logs.log_files import log_path, log_size, read_log
 
 if TYPE_CHECKING:
-    from databuild.cli.backend.backend import Adoption, BuildOrder, Cancellation, Taint
+    from databuild.cli.backend.backend import Adoption, BuildOrder, Cancellation, Forgotten, Taint
     from databuild.cli.backend.build_outcome import BuildOutcome
     from databuild.cli.backend.invocation import Invocation
     from databuild.cli.display.build_display import BuildDisplay
     from databuild.event_log.reads import Reader
     from databuild.model.build_options import PlanOptions
+    from databuild.model.environment_views import EnvironmentView, PartitionComparison, Promotion, RemovedEnvironment
     from databuild.model.graph_view import GraphView
     from databuild.model.job_graph import Plan
     from databuild.model.pruning import Pruned, PruneOptions
+    from databuild.model.removal import Cleaning, CleanOptions, Deletion
     from databuild.model.store_check import StoreCheck, StoreCheckOptions
     from databuild.model.views import DeclaredDependents, DownstreamPage, Verification
     from databuild.orchestration.build.downstream_request import Requested
@@ -48,9 +50,7 @@ class LocalBackend:
     @property
     def records(self) -> Reader:
         if self._reader is None:
-            from databuild.event_log.open import open_reader
-
-            self._reader = open_reader(self._call.event_log_uri)
+            self._reader = self._call.open_reader()
         return self._reader
 
     def find_build(self, text: str = "latest") -> BuildRecord:
@@ -215,12 +215,11 @@ class LocalBackend:
         from contextlib import closing
 
         from databuild.cli.display.task_states import RUNS_PER_JOB
-        from databuild.event_log.open import open_reader
 
         # A reader belongs to one thread, and another thread calls this.
         if self._call.event_log_uri == "memory:":
             return
-        with closing(open_reader(self._call.event_log_uri)) as reader:
+        with closing(self._call.open_reader()) as reader:
             for label in job_labels:
                 yield label, reader.runs_of_job(label, limit=RUNS_PER_JOB)
 
@@ -247,6 +246,10 @@ class LocalBackend:
             warnings=requested.warnings,
             traceparent=self._call.traceparent,
         )
+        if self._reader is not None:
+            # A log that did not exist when it was opened reads as empty, also after the build has written it.
+            self._reader.close()
+            self._reader = None
         return local_build.run(self._call, request, display)
 
     def retry(self, build: str, order: BuildOrder, display: BuildDisplay, *, failed_jobs_only: bool) -> BuildOutcome:
@@ -305,7 +308,8 @@ class LocalBackend:
         self, partitions: Sequence[str], options: StoreCheckOptions, *, author: str, after: str
     ) -> Iterator[StoreCheck]:
         from databuild.cli.backend.requested_partitions import expand
-        from databuild.orchestration.stores.verification import Selection, verify_part
+        from databuild.orchestration.stores.selection import Selection
+        from databuild.orchestration.stores.verification import verify_part
         from databuild.user import user_name
 
         author = author or user_name(self._call.environ)
@@ -318,6 +322,45 @@ class LocalBackend:
             after = part.check.next_after
             if not after:
                 return
+
+    def environments(self) -> Sequence[EnvironmentView]:
+        from databuild.cli.backend.environments import list_environments
+
+        return list_environments(self._call)
+
+    def compare_environment(self, environment: str, partitions: Sequence[str]) -> Iterator[PartitionComparison]:
+        from databuild.cli.backend.environments import compare_environment
+
+        return compare_environment(self._call, environment, partitions)
+
+    def promote_environment(
+        self, environment: str, partitions: Sequence[str], *, author: str, reason: str
+    ) -> Promotion:
+        from databuild.cli.backend.environments import promote_environment
+
+        return promote_environment(self._call, environment, partitions, author=author, reason=reason)
+
+    def remove_environment(self, environment: str, *, delete_data: bool) -> RemovedEnvironment:
+        from databuild.cli.backend.environments import remove_environment
+
+        return remove_environment(self._call, environment, delete_data=delete_data)
+
+    def forget(self, partitions: Sequence[str], *, author: str, reason: str) -> Forgotten:
+        from databuild.cli.backend import local_removals
+
+        return local_removals.forget(self._call, partitions, author=author, reason=reason)
+
+    def delete(
+        self, partitions: Sequence[str], *, author: str, reason: str, force: bool, dry_run: bool
+    ) -> Iterator[Deletion]:
+        from databuild.cli.backend import local_removals
+
+        return local_removals.delete(self._call, partitions, author=author, reason=reason, force=force, dry_run=dry_run)
+
+    def clean(self, options: CleanOptions, *, author: str) -> Cleaning:
+        from databuild.cli.backend import local_removals
+
+        return local_removals.clean(self._call, options, author=author)
 
     def prune(self, options: PruneOptions, *, dry_run: bool) -> Pruned:
         from databuild.cli.backend.log_stores import chosen_log_store, storages
@@ -332,7 +375,7 @@ class LocalBackend:
             return prunable(self.records, places, options, now)
         total = Pruned()
         reader = self.records
-        pruner = open_pruner(self._call.event_log_uri)
+        pruner = open_pruner(self._call.event_log_uri, self._call.environment)
         try:
             for part in prune(reader, pruner, places, options, now):
                 total = total.plus(part)

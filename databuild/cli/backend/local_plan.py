@@ -53,6 +53,7 @@ def settings(call: Invocation) -> Settings:
     return Settings(
         working_directory=call.cwd,
         log_directory=call.log_dir,
+        environment=call.environment,
         gc_while_planning=False,
         bazel_invocation_id=bazel_invocation_id(call.environ),
     )

@@ -10,17 +10,19 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from databuild.cli.backend.backend import TAIL_BYTES, Adoption, BuildOrder, Cancellation, Taint
+from databuild.cli.backend.backend import TAIL_BYTES, Adoption, BuildOrder, Cancellation, Forgotten, Taint
 from databuild.cli.backend.local_plan import print_warnings
 from databuild.cli.backend.requested_partitions import suggest_command
 from databuild.cli.display.task_states import RUNS_PER_JOB
 from databuild.client import AsyncDatabuildClient, DatabuildClient, Tls
 from databuild.errors import BuildNotFoundError, InvalidRequestError, JobRunNotFoundError
 from databuild.model.build_options import PlanOptions
+from databuild.model.environment_views import EnvironmentView, PartitionComparison, Promotion, RemovedEnvironment
 from databuild.model.graph_view import GraphView
 from databuild.model.job_graph import Plan
 from databuild.model.pruning import Pruned, PruneOptions
 from databuild.model.records import BuildPartitionRecord, BuildRecord, JobRunRecord, PartitionRecord
+from databuild.model.removal import Cleaning, CleanOptions, Deletion
 from databuild.model.store_check import StoreCheck, StoreCheckOptions
 from databuild.model.views import BuildView, DeclaredDependents, DownstreamPage, Verification
 from databuild.user import user_name
@@ -194,6 +196,41 @@ class RemoteBackend:
             if not after:
                 return
 
+    def environments(self) -> Sequence[EnvironmentView]:
+        return self._client.environments()
+
+    def compare_environment(self, environment: str, partitions: Sequence[str]) -> Iterator[PartitionComparison]:
+        return self._client.compare_environment(environment, partitions)
+
+    def promote_environment(
+        self, environment: str, partitions: Sequence[str], *, author: str, reason: str
+    ) -> Promotion:
+        return self._client.promote_environment(environment, partitions, reason=reason, author=author)
+
+    def remove_environment(self, environment: str, *, delete_data: bool) -> RemovedEnvironment:
+        return self._client.remove_environment(environment, delete_data=delete_data)
+
+    def forget(self, partitions: Sequence[str], *, author: str, reason: str) -> Forgotten:
+        with suggest_command():
+            forgotten = self._client.forget(partitions, author=author, reason=reason)
+        return Forgotten(*forgotten)
+
+    def delete(
+        self, partitions: Sequence[str], *, author: str, reason: str, force: bool, dry_run: bool
+    ) -> Iterator[Deletion]:
+        after, more = "", True
+        while more:
+            with suggest_command():
+                part = self._client.delete_part(
+                    partitions, author=author, reason=reason, force=force, dry_run=dry_run, after=after
+                )
+            yield part
+            after = part.next_after
+            more = bool(after)
+
+    def clean(self, options: CleanOptions, *, author: str) -> Cleaning:
+        return self._client.clean(**options._asdict(), author=author)
+
     def prune(self, options: PruneOptions, *, dry_run: bool) -> Pruned:
         return self._client.prune(**options._asdict(), dry_run=dry_run)
 
@@ -227,6 +264,7 @@ def _client_settings(call: Invocation) -> dict[str, Any]:
         "graph": call.graph_label,
         "tls": tls,
         "traceparent": call.traceparent,
+        "environment": call.environment,
     }
 
 

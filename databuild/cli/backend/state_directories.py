@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EVENT_LOG: Final = "events.db"
-_LOGS: Final = "logs"
+_FOLDERS: Final = ("logs", "environments")
+"""Folders of a state directory, with one folder for each build and each environment."""
+
 _MAX_REFS: Final = 100
 """The maximum number of refs to read for each pattern: the hint must not delay a command."""
 
@@ -34,9 +36,9 @@ def print_hint(call: Invocation) -> None:
     """Prints other state directories with partitions of the graph, if the one of the graph does not exist yet.
 
     Without the hint, a graph that was renamed would build everything again unnoticed. Prints nothing if the flags name
-    a state directory or an event log.
+    a state directory or an event log, or an environment.
     """
-    if call.flags.get("state_dir") or call.flags.get("event_log"):
+    if call.flags.get("state_dir") or call.flags.get("event_log") or call.environment:
         return
     own = call.state_dir
     if os.path.exists(os.path.join(own, EVENT_LOG)):  # noqa: PTH110, PTH118 (pathlib would be imported for each build)
@@ -75,7 +77,7 @@ def _state_dirs(folder: Path) -> Iterator[Path]:
     for path, folders, files in os.walk(folder):
         if EVENT_LOG in files:
             yield Path(path)
-            folders[:] = [name for name in folders if name != _LOGS]  # it has one folder for each build
+            folders[:] = [name for name in folders if name not in _FOLDERS]
 
 
 def _modified_time(path: Path) -> float:

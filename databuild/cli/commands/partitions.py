@@ -1,7 +1,7 @@
 """`partitions [PREFIX]`: lists partitions by ref.
 
 `partitions adopt` (`backend/adoption.py`) adopts existing data, and `partitions verify` (`verify_stores.py`) looks for
-data in its stores.
+data in its stores. `partitions forget`, `delete` and `clean` (`removals.py`) remove data.
 """
 
 from __future__ import annotations
@@ -27,6 +27,12 @@ def run(call: Invocation) -> int:
         from databuild.cli.commands import verify_stores
 
         return verify_stores.run(call)
+    if call.positionals[:1] in (["forget"], ["delete"], ["clean"]):
+        from databuild.cli.commands import removals
+        from databuild.model.environments import refuse_removal
+
+        refuse_removal(call.environment)
+        return int(getattr(removals, call.positionals[0])(call))
     if call.flags["from"] is not None:
         from databuild.cli.flags.usage_error import UsageError
 

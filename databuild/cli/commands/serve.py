@@ -101,6 +101,7 @@ async def _serve(call: Invocation, options: ServerOptions) -> None:
         started=lambda addresses: _print_addresses(call, addresses),
         engines=engines(call),
         storages=storages(call),
+        environments=call.environment_logs(),
     )
     if exports is not None:
         await asyncio.to_thread(exports.stop, call.flags["exporter_seconds"])

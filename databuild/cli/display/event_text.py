@@ -101,6 +101,12 @@ def _missing_words(missing: ev.MissingEvent) -> _Words:
     return some_of([lost.ref for lost in missing.partitions]), f"noticed for {missing.author}" if missing.author else ""
 
 
+def _removal_words(removal: ev.RemovalEvent) -> _Words:
+    refs = some_of([removed.ref for removed in removal.partitions])
+    state = "completed" if removal.completed else ""
+    return partition_status_name(removal.kind), state, refs, f"by {removal.author}", removal.reason
+
+
 def _late_words(late: ev.LateResultEvent) -> _Words:
     runs = some_of([run.job_run_id for run in late.job_runs])
     refs = some_of([ref.str for ref in late.partitions])
@@ -120,6 +126,7 @@ _WORDS: dict[str, Callable[[Any], _Words]] = {
     "late_result": _late_words,
     "placement": _placement_words,
     "missing": _missing_words,
+    "removal": _removal_words,
 }
 
 

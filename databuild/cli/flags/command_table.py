@@ -73,8 +73,9 @@ COMMANDS = (
     ),
     Command(
         "partitions",
-        "[PREFIX] | adopt REF... | adopt --from=STATE_DIR [PATTERN...] | verify [PATTERN...]",
-        "Lists partitions by ref with the record of each, adopts existing data, or looks for the data in its stores.",
+        "[PREFIX] | adopt REF... | adopt --from=STATE_DIR [PATTERN...] | verify [PATTERN...] | forget PATTERN... | "
+        "delete PATTERN... | clean",
+        "Lists partitions by ref with the record of each, adopts, verifies, forgets or deletes their data.",
         "For the next page, pass the last ref of this page as `--after`. `partitions adopt` makes partitions available "
         "without building them, and records who did so and why. It adopts all of them, or none if one is available or "
         "claimed by a build. Builds use adopted partitions as they are, even if the code of their jobs changes, until "
@@ -83,7 +84,11 @@ COMMANDS = (
         "here. A PATTERN is a ref, a range or a partition pattern; without one, all partitions are meant. "
         "`partitions verify` looks whether data is at the place that its job reported, with the size and version that "
         "are recorded. It records what is missing, so that the next build makes it again. It exits with 1 if something "
-        "is missing, changed or cannot be read. After an interruption, `--after` goes on.",
+        "is missing, changed or cannot be read. After an interruption, `--after` goes on. `partitions forget` is the "
+        "inverse of `adopt`: the data stays in its store, and the next build makes it again. `partitions delete` lists "
+        "the data, asks, and deletes it in its store. It refuses what a build reads or makes, other data than the "
+        "recorded one, and places that other partitions use. What was made from deleted data stays fresh. `partitions "
+        "clean` deletes data that is older than the `retention` of its job, and what killed job runs left behind.",
         "partitions daily_flights/ --status=AVAILABLE",
     ),
     Command(
@@ -166,6 +171,18 @@ COMMANDS = (
         "Its builds are those of the command line: the same state directory, the same events. After Ctrl-C or SIGTERM, "
         "running builds have `--drain_seconds` to end. A second signal ends the service without waiting.",
         "serve --max_builds=2",
+    ),
+    Command(
+        "environments",
+        "[list] | diff NAME [REF...] | promote NAME [REF...] | remove NAME",
+        "Lists environments, compares one with the base, makes its data that of the base, or removes it.",
+        "A build with `--environment=NAME` makes an environment. `environments diff` compares metadata, metrics, "
+        "checks and content digests of each partition that the environment has built with those of the base. "
+        "`environments promote` makes partitions available in the base without building them again. They must have "
+        "been made by the code of this command, from inputs that the base has too. With REFS, it promotes all of them "
+        "or none; without, all that can be promoted, and lists the others. `environments remove` removes the records "
+        "and job logs of an environment and, with `--delete_data`, the files that it made and that nobody else uses.",
+        "environments diff pr-12",
     ),
     Command(
         "prune",

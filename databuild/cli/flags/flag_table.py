@@ -54,7 +54,7 @@ _READING = (
 )
 _WRITING = ("build", "retry", "cancel", "taint", "serve")
 _WITH_SINKS = (*_WRITING, "partitions")
-_WITH_STATE = (*_READING, *_WRITING, "plan", "export")
+_WITH_STATE = (*_READING, *_WRITING, "plan", "export", "environments")
 _SERVE = ("serve",)
 _WITH_SERVER = (
     *_WRITING[:-1],
@@ -69,7 +69,9 @@ _WITH_SERVER = (
     "report",
     "graph",
     "prune",
+    "environments",
 )
+_WITH_ENVIRONMENT = tuple(name for name in _WITH_STATE if name not in {"check", "environments", "serve"})
 _BUILDING = ("build", "retry")
 _PLANNING = ("build", "plan")
 _EXECUTING = (*_BUILDING, *_SERVE)
@@ -80,6 +82,8 @@ FLAGS = (
          "the workspace.", _WITH_STATE, value_name="DIR"),
     Flag("event_log", STRING, None, "The event log: `sqlite:PATH`, `memory:` or `postgresql://USER@HOST/DATABASE`. "
          "Default: `events.db` in the state directory.", _WITH_STATE, value_name="URI"),
+    Flag("environment", STRING, None, "The environment: its builds use what is available and fresh in the base, and "
+         "make everything else apart from it. Default: the base.", _WITH_ENVIRONMENT, value_name="NAME"),
     Flag("server", STRING, None, "The service to use: `HOST:PORT` of its gRPC port, or `grpcs://HOST:PORT` for TLS. "
          "Default: `DATABUILD_SERVER` in the environment.", _WITH_SERVER, value_name="ENDPOINT"),
     Flag("tls_ca", STRING, None, "The root certificate for the certificate of the service, in PEM. Default: the public "
@@ -138,10 +142,12 @@ FLAGS = (
     Flag("notify", STRINGS, (), "A URL that gets notifications of builds and failed checks as CloudEvents. May be "
          "repeated. Default: those of the graph.", _EXPORTING, value_name="URL"),
     Flag("notify_on", STRINGS, (), "An occasion of notifications: `end` of a build, `failure`, `first_failure` after a "
-         "success, or `check` that did not pass. May be repeated. Default: those of the graph, else `failure` and "
-         "`check`.", _EXPORTING, value_name="OCCASION"),
+         "success, `check` that did not pass, or `wait` of a build that makes no progress. May be repeated. Default: "
+         "those of the graph, else `failure` and `check`.", _EXPORTING, value_name="OCCASION"),
     Flag("notify_template", STRING, None, "A JSON file that makes the bodies of notifications, with `${name}` for "
          "facts.", _EXPORTING, value_name="FILE"),
+    Flag("notify_wait_seconds", FLOAT, 600.0, "The time without progress, and without a running job, after which "
+         "`--notify_on=wait` notifies of a build.", _EXPORTING, value_name="SECONDS"),
     Flag("exporter", STRINGS, (), "An exporter of events: `otlp:` for OpenTelemetry, which the standard `OTEL_*` "
          "variables configure, or `bes:grpc://HOST:PORT` for a Build Event Service, `bes:grpcs://` with TLS. May be "
          "repeated. Default: those of the graph that have an address.", _EXPORTING, value_name="URI"),
@@ -194,19 +200,31 @@ FLAGS = (
     Flag("junit_xml", STRING, None, "Write a report as JUnit's XML to this file when the build has ended.", _BUILDING,
          value_name="FILE"),
     Flag("reason", STRING, "", "Why the taint is set or removed. Recorded.", ("taint",), value_name="TEXT"),
-    Flag("reason", STRING, "", "Why the data is adopted, and where it comes from. Recorded, and required by "
-         "`adopt REF...`.", ("partitions",), value_name="TEXT"),
+    Flag("reason", STRING, "", "Why the data is adopted, and where it comes from, or why it is removed. Recorded, and "
+         "required by `adopt REF...`, `forget` and `delete`.", ("partitions",), value_name="TEXT"),
     Flag("from", STRING, None, "The state directory to adopt from, with versions, metadata and inputs, so that nothing "
          "is built again.", ("partitions",), value_name="STATE_DIR"),
-    Flag("author", STRING, "", "The person who adopts. Recorded. Default: the user at the command line. A service "
-         "with tokens records the name of the token instead.", ("partitions",), value_name="NAME"),
-    Flag("force", BOOL, False, "Also adopt partitions that are available or claimed by a build. Removes their taints.",
+    Flag("author", STRING, "", "The person who adopts or removes. Recorded. Default: the user at the command line. A "
+         "service with tokens records the name of the token instead.", ("partitions",), value_name="NAME"),
+    Flag("force", BOOL, False, "For `adopt`: also partitions that are available or claimed by a build; removes their "
+         "taints. For `delete`: also data whose version in its store is not the recorded one, or is not recorded.",
          ("partitions",)),
     Flag("content", BOOL, False, "For `verify`: compare the content of data whose version is a digest that "
          "`databuild.job` has computed.", ("partitions",)),
     Flag("changed", ENUM, "report", "For `verify`: how to handle changed data. `rebuild` taints it, and `adopt` uses "
          "it as it is now.", ("partitions",), values=("report", "rebuild", "adopt")),
     Flag("dry_run", BOOL, False, "For `verify`: record nothing.", ("partitions",), short="n"),
+    Flag("reason", STRING, "", "For `promote`: why the data is promoted. Recorded.", ("environments",),
+         value_name="TEXT"),
+    Flag("author", STRING, "", "For `promote`: the person who promotes. Recorded. Default: the user at the command "
+         "line.", ("environments",), value_name="NAME"),
+    Flag("delete_data", BOOL, False, "For `remove`: also delete the files that were made in the environment, except "
+         "those that the base or another environment uses.", ("environments",)),
+    Flag("dry_run", BOOL, False, "For `verify`: record nothing. For `delete` and `clean`: only list what would be "
+         "deleted.", ("partitions",), short="n"),
+    Flag("yes", BOOL, False, "For `delete`: do not ask.", ("partitions",), short="y"),
+    Flag("keep_inputs", BOOL, True, "For `clean`: keep data from which available partitions were made.",
+         ("partitions",)),
     Flag("untaint", BOOL, False, "Remove the taint.", ("taint",)),
     Flag("host", STRING, "127.0.0.1", "The address to listen on.", _SERVE, value_name="ADDRESS"),
     Flag("port", INT, 7420, "The HTTP port; 0 for any free port.", _SERVE),

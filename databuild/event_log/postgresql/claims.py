@@ -1,4 +1,4 @@
-"""Reads and writes claims and leases in PostgreSQL, and refuses adoptions. `grants.py` decides about claims and leases.
+"""Reads and writes claims and leases in PostgreSQL, and refuses operations. `grants.py` decides about the first two.
 
 Used inside a transaction of the writer that has locked the claiming builds and the claimed partitions. So free
 partitions stay free until the commit, and a build that another process has ended cannot claim any more.
@@ -6,14 +6,21 @@ partitions stay free until the commit, and a build that another process has ende
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, Final
 
 import psycopg
 
-from databuild.errors import AdoptionRefusedError
+from databuild.errors import AdoptionRefusedError, DataBuildError
 from databuild.event_log.fair_shares import WAIT_SECONDS, FairShares
-from databuild.event_log.grants import Grants, claims_refusal, lease_refusal, shares_of
+from databuild.event_log.grants import (
+    Grants,
+    claims_refusal,
+    lease_refusal,
+    promotion_refusal,
+    removal_refusal,
+    shares_of,
+)
 from databuild.event_log.group_commit import ClaimAll, Operation, RenewLease
 from databuild.event_log.postgresql.connection import QUERIES, RESOURCES
 from databuild.event_log.postgresql.read_models import Step
@@ -183,30 +190,44 @@ class Claims:
         return None if self._clock is None else self._clock()
 
 
-def adoption_refusals(
+def operation_refusals(
     connection: psycopg.Connection[Any],
     accepted: Mapping[str, Sequence[ev.BuildEvent]],
     groups: Sequence[Sequence[Step]],
-) -> dict[str, AdoptionRefusedError]:
-    """Returns errors for adoptions of data that exists or that a build claims, by operation.
+) -> dict[str, DataBuildError]:
+    """Returns errors for adoptions of data that exists, old promotions, and operations on claimed data, by operation.
 
     Args:
         connection: The connection.
         accepted: The events that are about to be written, by build or operation, in their order.
         groups: The changes of these events.
     """
-    refusals: dict[str, AdoptionRefusedError] = {}
+    refusals: dict[str, DataBuildError] = {}
     produced: set[str] = set()  # by earlier events of this transaction, which the database does not show yet
-    query = QUERIES["adoption_conflicts"].encode()
     for build, events in accepted.items():
-        adoption = events[0].adoption
-        if adoption.partitions and not adoption.force:
-            refs = {ref.str for ref in adoption.partitions}
-            conflicts = dict.fromkeys(sorted(refs & produced), "")
-            conflicts.update(connection.execute(query, {"keys": as_json(sorted(refs))}).fetchall())
-            if conflicts:
-                refusals[build] = AdoptionRefusedError(conflicts)
-                continue
+        refusal = _refusal(connection, events[0], produced)
+        if refusal is not None:
+            refusals[build] = refusal
+            continue
         changed = [step.changes.partitions for steps in groups for step in steps if step.build_request_id == build]
         produced.update(ref for changes in changed for ref, change in changes.items() if change.data is not None)
     return refusals
+
+
+def _refusal(connection: psycopg.Connection[Any], event: ev.BuildEvent, produced: Set[str]) -> DataBuildError | None:
+    if event.removal.partitions and not event.removal.completed:
+        refs = {removed.ref for removed in event.removal.partitions}
+        claimed = connection.execute(QUERIES["claimed"].encode(), {"keys": as_json(sorted(refs))}).fetchall()
+        return removal_refusal(dict(claimed))
+    adoption = event.adoption
+    if adoption.expected:
+        refs = {used.ref for used in adoption.expected}
+        candidates = connection.execute(QUERIES["claim_candidates"].encode(), {"keys": as_json(sorted(refs))})
+        return promotion_refusal(adoption, candidates, produced)
+    if not adoption.partitions or adoption.force:
+        return None
+    refs = {ref.str for ref in adoption.partitions}
+    conflicts = dict.fromkeys(sorted(refs & produced), "")
+    query = QUERIES["adoption_conflicts"].encode()
+    conflicts.update(connection.execute(query, {"keys": as_json(sorted(refs))}).fetchall())
+    return AdoptionRefusedError(conflicts) if conflicts else None

@@ -22,6 +22,9 @@ from databuild.event_log.queries import Queries
 SCHEMA: Final = "databuild"
 """The PostgreSQL schema that holds our tables, in the database that the URI names."""
 
+_ENVIRONMENT: Final = "#environment="
+"""Precedes the name of an environment at the end of a URI. Its tables are in a schema of their own."""
+
 SCHEMA_VERSION: Final = 4
 """The newest version of the schema; `schema_N.sql` migrates a database from version N-1 to N."""
 
@@ -53,8 +56,7 @@ _DEFAULTS: Final = {
 }
 # All our statements look rows up by key. The planner would choose other plans for tables that are small or not analyzed
 # yet, and those plans would become slow as the tables grow.
-_SESSION: Final = f"""
-SET search_path = {SCHEMA};
+_SESSION: Final = """
 SET default_transaction_isolation = 'read committed';
 SET enable_seqscan = off;
 SET enable_bitmapscan = off;
@@ -70,9 +72,9 @@ _WRITING_SESSION: Final = """
 SET idle_in_transaction_session_timeout = '10s';
 SET lock_timeout = '60s';
 """
-_STATE: Final = f"""
-SELECT to_regclass('{SCHEMA}.databuild_log') IS NOT NULL,
-  EXISTS (SELECT FROM pg_class WHERE relnamespace = to_regnamespace('{SCHEMA}')),
+_STATE: Final = """
+SELECT to_regclass('databuild_log') IS NOT NULL,
+  EXISTS (SELECT FROM pg_class WHERE relnamespace = to_regnamespace(current_setting('search_path'))),
   current_setting('transaction_read_only')::boolean,
   current_setting('server_encoding') = 'UTF8'
 """
@@ -83,6 +85,37 @@ _MIN_BACKOFF_SECONDS: Final = 0.02
 _MAX_BACKOFF_SECONDS: Final = 2.0
 _SESSION_ENDED: Final = ("08", "57P", "25P03")
 """Prefixes of the SQLSTATEs with which a session ends."""
+
+
+def environment_uri(uri: str, environment: str) -> str:
+    """Returns the URI of the log of an environment, for the functions of this package."""
+    return f"{uri}{_ENVIRONMENT}{environment}"
+
+
+def environments(uri: str) -> list[str]:
+    """Returns the names of the environments of a log, in order.
+
+    Raises:
+        InvalidRequestError: The URI cannot be read.
+        EventLogError: The database cannot be reached.
+    """
+    with connect(uri) as connection:
+        query = 'SELECT nspname FROM pg_namespace WHERE starts_with(nspname, %s) ORDER BY nspname COLLATE "C"'
+        rows = connection.execute(query, (f"{SCHEMA}.",)).fetchall()
+    return [name.removeprefix(f"{SCHEMA}.") for (name,) in rows]
+
+
+def remove_environment(uri: str, environment: str) -> None:
+    """Removes the log of an environment.
+
+    Raises:
+        EventLogError: The database cannot be reached, or the schema cannot be removed.
+    """
+    with connect_for_writing(uri) as connection:
+        try:
+            connection.execute(f"DROP SCHEMA {_schema(environment)} CASCADE")
+        except psycopg.Error as error:
+            raise event_log_error(error, uri) from error
 
 
 def connect(uri: str) -> psycopg.Connection[Any]:
@@ -159,7 +192,7 @@ def is_lost(connection: psycopg.Connection[Any], error: psycopg.Error) -> bool:
 
 def schema_version(connection: psycopg.Connection[Any]) -> int:
     """Returns the schema version in the database; 0 if there is none."""
-    row = connection.execute(f"SELECT schema_version FROM {SCHEMA}.databuild_log").fetchone()
+    row = connection.execute("SELECT schema_version FROM databuild_log").fetchone()
     return row[0] if row is not None else 0
 
 
@@ -176,6 +209,7 @@ def event_log_error(error: psycopg.Error, uri: str) -> EventLogError:
 
 def redacted(uri: str) -> str:
     """Returns a URI with user, host, port and database only."""
+    uri, _ = _split(uri)
     parameters = {key: str(value) for key, value in conninfo.conninfo_to_dict(uri).items()}
     user = f"{parameters['user']}@" if "user" in parameters else ""
     host = parameters.get("host") or parameters.get("hostaddr") or ""
@@ -208,7 +242,8 @@ _HINTS: Final[tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]] = (
 
 def _connect(uri: str, session: str, *, writing: bool = False) -> tuple[psycopg.Connection[Any], int]:
     """Returns a connection and the schema version of the database."""
-    parameters = _parameters(uri)
+    target, environment = _split(uri)
+    parameters = _parameters(target)
     try:
         connection = psycopg.Connection[Any].connect(**parameters, autocommit=True)
     except psycopg.Error as error:
@@ -216,14 +251,15 @@ def _connect(uri: str, session: str, *, writing: bool = False) -> tuple[psycopg.
     problem = ""
     version = 0
     try:
-        connection.execute(session)
+        connection.execute(f"SET search_path = {_schema(environment)};{session}")
         row = connection.execute(_STATE).fetchone()
         assert row is not None
         has_log, has_tables, read_only, is_utf8 = row
         if has_log:
             version = schema_version(connection)
         elif has_tables:
-            problem = f"its schema {SCHEMA!r} holds tables of another program; use another database"
+            schema = _schema(environment)
+            problem = f"its schema {schema} holds tables of another program; use another database"
         if read_only and writing:
             problem = "the server or the database is read-only; name the primary in the URI, or make it writable"
         if not is_utf8:
@@ -239,6 +275,17 @@ def _connect(uri: str, session: str, *, writing: bool = False) -> tuple[psycopg.
             raise EventLogError(problem, uri=redacted(uri))
         raise SchemaTooNewError(version, SCHEMA_VERSION, uri=redacted(uri))
     return connection, version
+
+
+def _split(uri: str) -> tuple[str, str]:
+    """Returns the URI for libpq and the name of the environment; empty for the base."""
+    target, marker, environment = uri.rpartition(_ENVIRONMENT)
+    return (target, environment) if marker else (uri, "")
+
+
+def _schema(environment: str) -> str:
+    """Returns the schema of an environment, quoted; the names of environments have no quotes."""
+    return f'"{SCHEMA}.{environment}"' if environment else SCHEMA
 
 
 def _parameters(uri: str) -> dict[str, Any]:
@@ -269,7 +316,7 @@ def _first_line(error: psycopg.Error) -> str:
 
 
 def _without_secrets(text: str, uri: str) -> str:
-    parameters = conninfo.conninfo_to_dict(uri)
+    parameters = conninfo.conninfo_to_dict(_split(uri)[0])
     for key in ("password", "sslpassword", "oauth_client_secret"):
         if secret := parameters.get(key):
             text = text.replace(str(secret), "***")
@@ -284,11 +331,12 @@ def _migrate(connection: psycopg.Connection[Any]) -> None:
         assert row is not None
         version = schema_version(connection) if row[0] else 0
         if version == 0:
-            row = connection.execute("SELECT to_regnamespace(%s) IS NULL", (SCHEMA,)).fetchone()
-            if row is not None and row[0]:
-                connection.execute(f"CREATE SCHEMA {SCHEMA}")
+            query = "SELECT current_setting('search_path'), to_regnamespace(current_setting('search_path')) IS NULL"
+            row = connection.execute(query).fetchone()
+            if row is not None and row[1]:
+                connection.execute(f"CREATE SCHEMA {row[0]}")
         for number in range(version + 1, SCHEMA_VERSION + 1):
             path = os.path.join(os.path.dirname(__file__), f"schema_{number}.sql")  # noqa: PTH118, PTH120
             with open(path, encoding="utf-8") as script:  # noqa: PTH123
                 connection.execute(script.read().encode())
-        connection.execute(f"UPDATE {SCHEMA}.databuild_log SET schema_version = %s", (SCHEMA_VERSION,))
+        connection.execute("UPDATE databuild_log SET schema_version = %s", (SCHEMA_VERSION,))

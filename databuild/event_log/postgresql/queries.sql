@@ -110,7 +110,7 @@ SELECT ref FROM partitions WHERE ref {among} ORDER BY ref FOR SHARE
 INSERT INTO partition_snapshots ({stored_columns}, position)
 SELECT {stored_columns}, (SELECT last_value FROM events_position_seq) FROM partitions
 WHERE ref {among} AND status <> '' ORDER BY ref
-ON CONFLICT (ref) DO UPDATE SET ({columns_of_version_3}, position, location) = ROW (excluded.*)
+ON CONFLICT (ref) DO UPDATE SET ({columns_of_version_3}, position, location, removal) = ROW (excluded.*)
 
 -- name: remove_events
 DELETE FROM events

@@ -114,6 +114,7 @@ _PARTITION: Final = ManyRows(
       location = coalesce(new.location, old.location),
       tainted = old.tainted AND new.version IS NULL,
       taint_reason = CASE WHEN new.version IS NULL THEN old.taint_reason ELSE '' END,
+      removal = CASE WHEN new.version IS NULL THEN old.removal ELSE '' END,
       failure_category = CASE WHEN new.version IS NULL THEN coalesce(new.failure_category, old.failure_category)
         ELSE new.failure_category END,
       failure_message = CASE WHEN new.version IS NULL THEN coalesce(new.failure_message, old.failure_message)
@@ -125,6 +126,25 @@ _MISSING: Final = ManyRows(
     """UPDATE partitions AS old SET
       status = 'MISSING', available = FALSE, build_request_id = new.build_request_id, time = new.time
     FROM {new} WHERE old.ref = new.ref AND old.version = new.version AND old.available""",
+)
+_REMOVED: Final = ManyRows(
+    {
+        "ref": "text",
+        "build_request_id": "text",
+        "version": "text",
+        "status": "text",
+        "time": "float8",
+        "removal": "text",
+    },
+    """UPDATE partitions AS old SET
+      status = new.status, available = FALSE, removal = new.removal, build_request_id = new.build_request_id,
+      time = new.time, tainted = FALSE, taint_reason = ''
+    FROM {new} WHERE old.ref = new.ref AND old.version = new.version AND old.status <> ''""",
+)
+_GONE: Final = ManyRows(
+    {"ref": "text", "version": "text"},
+    """UPDATE partitions AS old SET location = '' FROM {new}
+    WHERE old.ref = new.ref AND old.version = new.version AND NOT old.available AND old.removal <> ''""",
 )
 _DELEGATED: Final = ManyRows(
     {"ref": "text", "build_request_id": "text"},
@@ -221,7 +241,7 @@ class LockedPartitions:
                 if change.data is not None:
                     self._produced.add(ref)
                     self._new_runs.add(change.data[1])
-            existing.update(changes.delegated, changes.taints, changes.missing)
+            existing.update(changes.delegated, changes.taints, changes.missing, changes.removed, changes.gone)
         self._refs = as_json(sorted(created | existing))
         self._locked: psycopg.Cursor[tuple[str, str, bool, str]] | None = None
         if created:
@@ -276,6 +296,10 @@ def write(connection: psycopg.Connection[Any], steps: Sequence[Step], *, index_u
         _execute(connection, "new_uses_of_runs", keys=as_json(runs))
     lost = [(ref, s.build_request_id, time, v) for s in steps for ref, (v, time) in s.changes.missing.items()]
     _MISSING.execute(connection, lost)
+    _REMOVED.execute(
+        connection, [(ref, s.build_request_id, *one) for s in steps for ref, one in s.changes.removed.items()]
+    )
+    _GONE.execute(connection, [item for step in steps for item in step.changes.gone.items()])
     _PARTITION.execute(connection, [row for step in steps for row in _partition_rows(step)])
     if data:
         _execute(connection, "remove_uses_of_outputs", keys=as_json(sorted(data)))

@@ -19,7 +19,7 @@ import psycopg
 from databuild.errors import InvalidStateTransitionError
 from databuild.event_log.group_commit import Append, Operation, RenewLease
 from databuild.event_log.postgresql import read_models, snapshots
-from databuild.event_log.postgresql.claims import Claims, adoption_refusals
+from databuild.event_log.postgresql.claims import Claims, operation_refusals
 from databuild.event_log.postgresql.connection import (
     CHANNEL,
     MAINTENANCE,
@@ -201,7 +201,7 @@ class PostgresqlWriter:
         groups = group_steps(accepted.items())
         with connection.pipeline():
             locked = locked or self._begin(changed)
-            partitions = LockedPartitions(connection, groups, claims.refs)
+            partitions = LockedPartitions(connection, groups, claims.refs | _expected(accepted))
             claims.read_leases()
 
         # The cached states were used before the locks were taken, so compare them with the rows that are locked now.
@@ -211,7 +211,7 @@ class PostgresqlWriter:
         statuses = {build: status for build, (status, _) in stored.items()}
         statuses |= {step.build_request_id: status for steps in groups for step in steps if (status := step.status)}
         claims.check_leases(statuses, results)
-        if refused := adoption_refusals(connection, accepted, groups):
+        if refused := operation_refusals(connection, accepted, groups):
             for number, events in appends:
                 results[number] = refused.get(events[0].build_request_id, results[number])
             accepted = {build: events for build, events in accepted.items() if build not in refused}
@@ -339,6 +339,11 @@ class PostgresqlWriter:
                     partitions.update_totals(self._shard, index_uses=False)
             snapshots.fill_uses(connection)
             self._committing = True
+
+
+def _expected(accepted: Mapping[str, Sequence[ev.BuildEvent]]) -> set[str]:
+    """Returns the partitions on which promotions rely, so that no other transaction changes them."""
+    return {used.ref for events in accepted.values() for used in events[0].adoption.expected}
 
 
 def _cancelled_builds(events: Sequence[ev.BuildEvent]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Reads and writes claims and leases in SQLite, and refuses adoptions. `grants.py` decides about claims and leases.
+"""Reads and writes claims and leases in SQLite, and refuses operations. `grants.py` decides about claims and leases.
 
 Each function is called inside a transaction of the writer, so that no other process changes what it has read.
 """
@@ -10,10 +10,17 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
-from databuild.errors import AdoptionRefusedError
+from databuild.errors import AdoptionRefusedError, DataBuildError
 from databuild.event_log.coordination import Claim, ClaimRequest, Lease, LeaseOwner
 from databuild.event_log.fair_shares import WAIT_SECONDS, FairShares
-from databuild.event_log.grants import Grants, claims_refusal, lease_refusal, shares_of
+from databuild.event_log.grants import (
+    Grants,
+    claims_refusal,
+    lease_refusal,
+    promotion_refusal,
+    removal_refusal,
+    shares_of,
+)
 from databuild.event_log.sqlite.connection import QUERIES
 from databuild.event_log.sqlite.statements import ManyRows
 from databuild.v1 import events_pb2 as ev
@@ -100,12 +107,20 @@ def renew(connection: sqlite3.Connection, lease: Lease, owner: LeaseOwner | None
     connection.execute(QUERIES["renew_lease"], lease._asdict())
 
 
-def adoption_refusal(connection: sqlite3.Connection, event: ev.BuildEvent) -> AdoptionRefusedError | None:
-    """Returns an error if an event is an adoption of data that exists or that a build claims.
+def operation_refusal(connection: sqlite3.Connection, event: ev.BuildEvent) -> DataBuildError | None:
+    """Returns an error if an event is an adoption of data that exists, an old promotion, or concerns claimed data.
 
     Call it after all earlier appends of the transaction have been applied.
     """
-    if event.WhichOneof("event") != "adoption" or event.adoption.force:
+    kind = event.WhichOneof("event")
+    if kind == "removal" and not event.removal.completed:
+        refs = json.dumps([removed.ref for removed in event.removal.partitions])
+        claimed = dict(connection.execute(QUERIES["claimed"], {"keys": refs}).fetchall())
+        return removal_refusal(claimed)
+    if kind == "adoption" and event.adoption.expected:
+        refs = json.dumps([used.ref for used in event.adoption.expected])
+        return promotion_refusal(event.adoption, connection.execute(QUERIES["claim_candidates"], {"keys": refs}))
+    if kind != "adoption" or event.adoption.force:
         return None
     refs = json.dumps([ref.str for ref in event.adoption.partitions])
     conflicts = dict(connection.execute(QUERIES["adoption_conflicts"], {"keys": refs}).fetchall())

@@ -1,4 +1,4 @@
--- Version 4 of the schema: how far exporters have read the log, the places of data and of logs, and workers.
+-- Version 4 of the schema: how far exporters have read the log, the places of data and of logs, workers, and removals.
 CREATE TABLE export_cursors (
   exporter TEXT NOT NULL PRIMARY KEY,
   position INTEGER NOT NULL,
@@ -19,3 +19,7 @@ ALTER TABLE placements ADD COLUMN stderr_bytes INTEGER;
 -- The worker that served a job run, and the number of its request.
 ALTER TABLE placements ADD COLUMN worker_id TEXT NOT NULL DEFAULT '';
 ALTER TABLE placements ADD COLUMN worker_request INTEGER NOT NULL DEFAULT 0;
+
+-- The removals of the data of partitions, each a JSON array of the values of a RemovalRecord.
+ALTER TABLE partitions ADD COLUMN removal TEXT NOT NULL DEFAULT '';
+ALTER TABLE partition_snapshots ADD COLUMN removal TEXT NOT NULL DEFAULT '';

@@ -90,12 +90,20 @@ _PARTITION_WITH_DATA = ManyRows(
     10,
     f"""ON CONFLICT DO UPDATE SET {_STATUS}, available = excluded.available, version = excluded.version,
       job_run_id = excluded.job_run_id, metadata = excluded.metadata, adoption = excluded.adoption,
-      location = excluded.location, tainted = 0, taint_reason = '', failure_category = NULL, failure_message = NULL""",
+      location = excluded.location, tainted = 0, taint_reason = '', removal = '', failure_category = NULL,
+      failure_message = NULL""",
 )
 _PARTITION_MISSING = """
 UPDATE partitions SET status = 'MISSING', available = 0, build_request_id = ?, time = ?
 WHERE ref = ? AND version = ? AND available
 """
+_PARTITION_REMOVED = """
+UPDATE partitions SET status = ?, available = 0, removal = ?, build_request_id = ?, time = ?, tainted = 0,
+  taint_reason = '' WHERE ref = ? AND version = ?
+"""
+_PARTITION_GONE = (
+    "UPDATE partitions SET location = '' WHERE ref = ? AND version = ? AND NOT available AND removal <> ''"
+)
 _NO_DATA = (
     0,
     "",
@@ -167,7 +175,7 @@ class SqliteWriter:
                 results[number] = self._check(operation.events, accepted)
         # The appends of a build are written together: one row update and few statements for many events.
         for build, events in accepted.items():
-            refusal = claims.adoption_refusal(self._connection, events[0])
+            refusal = claims.operation_refusal(self._connection, events[0])
             if refusal is not None:
                 results[_number_of(events[0], operations)] = refusal
                 continue
@@ -363,6 +371,9 @@ class SqliteWriter:
 
     def _apply_operation(self, build: str, changes: Changes, *, index_uses: bool) -> None:
         self._write_missing(build, changes)
+        removed = [(one.status, one.values, build, one.time, ref, one.version) for ref, one in changes.removed.items()]
+        self._connection.executemany(_PARTITION_REMOVED, removed)
+        self._connection.executemany(_PARTITION_GONE, list(changes.gone.items()))
         self._write_partitions(build, changes.partitions, index_uses=index_uses)
         self._write_taints(changes)
         self._connection.executemany(

@@ -16,14 +16,15 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from databuild.errors import InvalidRequestError
 from databuild.exporters.exporter import Batch, Delivery, ReceiverError
 from databuild.exporters.http_requests import fault_of, opener
-from databuild.exporters.webhook.notifications import Notification, notification_of
+from databuild.exporters.webhook.notifications import WAIT, Notification, notification_of
 from databuild.exporters.webhook.template import Template
+from databuild.exporters.webhook.waits import waiting_builds
 
 if TYPE_CHECKING:
     from databuild.event_log.reads import BuildReads
@@ -32,13 +33,19 @@ _REQUEST_SECONDS: Final = 10.0
 _SEND_SECONDS: Final = 10.0
 """The time after which `send` returns between two requests."""
 
+_MIN_POLL: Final = 0.2
+_MAX_POLL: Final = 10.0
 _TYPE_PREFIX: Final = "databuild."
 _TRY_AGAIN: Final = frozenset({408, 425, 429})
 """Statuses below 500 with which a receiver asks for the same request later."""
 
 
 class WebhookExporter:
-    """An `Exporter` that sends one request for each notification."""
+    """A `TimedExporter` that sends one request for each notification.
+
+    Attributes:
+        poll_seconds: The interval at which waiting builds are looked for; 0 if they are not worth a notification.
+    """
 
     def __init__(
         self,
@@ -47,6 +54,7 @@ class WebhookExporter:
         *,
         secret: bytes = b"",
         template: Template | None = None,
+        wait_seconds: float = 600.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Sends nothing yet.
@@ -56,6 +64,7 @@ class WebhookExporter:
             occasions: The occasions, of `notifications.OCCASIONS`.
             secret: The key of signatures; empty for none.
             template: Makes the body of a request; None for a CloudEvent as JSON.
+            wait_seconds: The time after which a build without progress is worth a notification.
             clock: Returns the time in seconds since the epoch.
 
         Raises:
@@ -66,6 +75,8 @@ class WebhookExporter:
         self._occasions = frozenset(occasions)
         self._secret = secret
         self._template = template
+        self._wait_seconds = wait_seconds
+        self.poll_seconds = min(max(wait_seconds / 4, _MIN_POLL), _MAX_POLL) if WAIT in self._occasions else 0.0
         self._clock = clock
         self._opener = opener()
 
@@ -86,6 +97,10 @@ class WebhookExporter:
                     raise
                 return Delivery(number, refusals)  # the next call begins with this event, and reports the fault
         return Delivery(len(batch.events), refusals)
+
+    def send_due(self, after: float, until: float, reads: BuildReads) -> Sequence[str]:
+        waits = waiting_builds(reads, after=after, until=until, limit_seconds=self._wait_seconds)
+        return [refusal for wait in waits if (refusal := self._send(wait))]
 
     def close(self) -> None:
         pass

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from databuild.model import statuses
 from databuild.model.enum_names import category_name, severity_name
 from databuild.model.lifecycle import BUILD_ENDS
+from databuild.model.records import BuildRecord
 from databuild.v1 import events_pb2 as ev
 
 if TYPE_CHECKING:
@@ -17,9 +18,13 @@ END: Final = "end"
 FAILURE: Final = "failure"
 FIRST_FAILURE: Final = "first_failure"
 CHECK: Final = "check"
+WAIT: Final = "wait"
 
-OCCASIONS: Final = (END, FAILURE, FIRST_FAILURE, CHECK)
-"""The end of a build, a failure, the first failure after a success, and a check that did not pass."""
+OCCASIONS: Final = (END, FAILURE, FIRST_FAILURE, CHECK, WAIT)
+"""The end of a build, a failure, the first failure after a success, a check that did not pass, and a build that waits.
+
+The last one has no event. `waits.py` finds it.
+"""
 
 _MAX_REQUESTED: Final = 100
 
@@ -108,16 +113,38 @@ def _of_check(event: ev.BuildEvent, reads: BuildReads) -> Notification:
 
 
 def _notification(kind: str, event: ev.BuildEvent, reads: BuildReads, facts: dict[str, Any]) -> Notification:
-    build = reads.build(event.build_request_id)
+    return build_notification(
+        kind,
+        event_id=event.event_id,
+        time=event.time.ToJsonString(),
+        build_request_id=event.build_request_id,
+        build=reads.build(event.build_request_id),
+        facts=facts,
+    )
+
+
+def build_notification(
+    kind: str, *, event_id: str, time: str, build_request_id: str, build: BuildRecord | None, facts: dict[str, Any]
+) -> Notification:
+    """Returns a notification about a build.
+
+    Args:
+        kind: The kind of event, such as `build.failed`.
+        event_id: The id of the event.
+        time: The time of the event, in RFC 3339.
+        build_request_id: The build.
+        build: Its record; None if there is none.
+        facts: Facts besides those about the request.
+    """
     requested = build.requested if build else ()
     return Notification(
         kind=kind,
-        id=event.event_id,
-        build_request_id=event.build_request_id,
+        id=event_id,
+        build_request_id=build_request_id,
         graph_label=build.graph_label if build else "",
-        time=event.time.ToJsonString(),
+        time=time,
         data={
-            "build_request_id": event.build_request_id,
+            "build_request_id": build_request_id,
             "graph_label": build.graph_label if build else "",
             "requested": list(requested[:_MAX_REQUESTED]),
             "requested_count": len(requested),

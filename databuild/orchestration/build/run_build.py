@@ -254,6 +254,7 @@ class _Build:
             warnings=request.warnings,
             traceparent=request.traceparent,
             bazel_invocation_id=self._context.settings.bazel_invocation_id,
+            environment=self._context.settings.environment,
         )
 
     async def _end(self, result: BuildResult) -> None:
@@ -362,6 +363,7 @@ class _Build:
             folder=self._folder,
             logs=self._logs,
             working_directory=self._context.settings.working_directory,
+            environment=self._context.settings.environment,
             on_report=recorder.record_report,
             token=recorder.tokens.pop,
             tasks=tasks,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from databuild.model.build_options import BuildOptions
 from databuild.model.job_graph import Plan
@@ -54,6 +54,7 @@ class Settings:
     Attributes:
         working_directory: The working directory of jobs.
         log_directory: The folder with one folder of job logs for each build.
+        environment: The environment of the builds, whose event log it is; empty for the base.
         config_calls: The maximum number of `config` processes at once.
         gc_while_planning: False for a process with one build or plan. Its parts live as long as the process, and a
             search for garbage among them takes a tenth of the time of planning.
@@ -68,6 +69,7 @@ class Settings:
 
     working_directory: str
     log_directory: str
+    environment: str = ""
     config_calls: int = 2
     gc_while_planning: bool = True
     lease_seconds: float = 30.0
@@ -75,5 +77,15 @@ class Settings:
     claim_poll_seconds: float = 0.1
     engine_outage_seconds: float = 300.0
     engine_retry_seconds: float = 1.0
+
+    def environment_folder(self, environment: str) -> str:
+        """Returns the folder of an environment, beside the folder of the job logs of the base."""
+        return f"{self.log_directory.rpartition('/')[0]}/environments/{environment}"
+
+    def in_environment(self, environment: str) -> Settings:
+        """Returns the settings of the builds of an environment, given those of the base."""
+        folder = f"{self.environment_folder(environment)}/logs"
+        return replace(self, environment=environment, log_directory=folder)
+
     input_check_seconds: float = 60.0
     bazel_invocation_id: str = ""

@@ -155,6 +155,7 @@ class BuildOrchestrator:
         warnings: Sequence[str] = (),
         traceparent: str = "",
         bazel_invocation_id: str = "",
+        environment: str = "",
     ) -> Awaitable[None]:
         """Emits RECEIVED, and REQUESTED for each requested partition.
 
@@ -166,6 +167,7 @@ class BuildOrchestrator:
             warnings: Warnings about the request, one sentence each.
             traceparent: The trace context of the caller; empty for none.
             bazel_invocation_id: The invocation of Bazel that has started this process; empty if it is unknown.
+            environment: The environment of the build; empty for the base.
         """
         received = build_received(
             self.requested_partitions,
@@ -176,6 +178,7 @@ class BuildOrchestrator:
             warnings=warnings,
             traceparent=traceparent,
             bazel_invocation_id=bazel_invocation_id,
+            environment=environment,
         )
         return self.emit(received, *map(partition_requested, dict.fromkeys(self.requested_partitions)))
 

@@ -33,6 +33,7 @@ def build_received(
     warnings: Sequence[str],
     traceparent: str,
     bazel_invocation_id: str,
+    environment: str,
 ) -> Payload:
     """Returns the first event of a build, RECEIVED."""
     received = ev.BuildRequestEvent(
@@ -45,6 +46,7 @@ def build_received(
         downstream_of=[pt.PartitionRef(str=ref) for ref in downstream_of],
         traceparent=traceparent,
         bazel_invocation_id=bazel_invocation_id,
+        environment=environment,
     )
     return ("build_request", received)
 

@@ -78,6 +78,7 @@ class JobRunner:
         folder: str,
         logs: BuildLogs,
         working_directory: str,
+        environment: str,
         on_report: Callable[[Task, str, job_pb2.JobReport], None],
         token: Callable[[str], int],
         tasks: TaskAccess,
@@ -96,6 +97,7 @@ class JobRunner:
             folder: An existing folder for reports.
             logs: The logs of the build, whose folder exists.
             working_directory: The working directory of the jobs.
+            environment: The environment of the build; empty for the base.
             on_report: Called with the task, the id of the job run and each of its reports while it runs.
             token: Returns the fencing token of a job run that is about to start.
             tasks: Lets job runs read their task descriptions.
@@ -112,6 +114,7 @@ class JobRunner:
         self._folder = folder
         self._logs = logs
         self._working_directory = working_directory
+        self._environment = environment
         self._on_report = on_report
         self._token = token
         self._tasks = tasks
@@ -201,6 +204,7 @@ class JobRunner:
                 "DATABUILD_JOB_RUN_ID": job_run_id,
                 "DATABUILD_JOB_LABEL": task.job_label,
                 "DATABUILD_ATTEMPT": str(attempt),
+                "DATABUILD_ENVIRONMENT": self._environment,
                 "DATABUILD_FENCING_TOKEN": str(token),
                 "DATABUILD_REPORT": base + ".report",
                 "DATABUILD_TASK": address,

@@ -11,13 +11,12 @@ from databuild.event_log.reads import PartitionReads
 from databuild.executors.executor import ProcessExecutor
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.ownership import Ownership
+from databuild.model.adoption_events import adoption_event
 from databuild.model.paging import read_pages
-from databuild.model.record_messages import adoption_to_message, location_to_message, manifest_to_message
 from databuild.model.records import PartitionRecord
 from databuild.orchestration.coordination.coordination import Coordination
 from databuild.orchestration.jobs.lookup_process import lookup_for
 from databuild.v1 import events_pb2 as ev
-from databuild.v1 import partition_pb2 as pt
 
 _MAX_ADOPTED: Final = 1000
 """Maximum number of partitions adopted by one event."""
@@ -60,7 +59,7 @@ async def adopt(
     """
     await Ownership(catalog, lookup_for(catalog, executor, working_directory)).find(refs)
     await _end_dead_builds(event_log, executor, operation_id, clock)
-    event = _adoption(refs, operation_id=operation_id, author=author, reason=reason, force=force, clock=clock)
+    event = adoption_event(refs, operation_id=operation_id, author=author, reason=reason, force=force, time=clock())
     await event_log.append([event])
     return event
 
@@ -140,15 +139,15 @@ async def adopt_from(
             operations = result.operations
             if adoptable:
                 operations += (new_operation_id(),)
-                event = _adoption(
+                event = adoption_event(
                     [record.ref for record in adoptable],
                     operation_id=operations[-1],
                     author=author,
                     reason=reason,
                     force=force,
-                    clock=clock,
+                    time=clock(),
+                    records=adoptable,
                 )
-                event.adoption.records.extend(map(_record, adoptable))
                 await event_log.append([event])
             result = AdoptionCounts(
                 operations,
@@ -183,31 +182,3 @@ async def _end_dead_builds(
         await Coordination(event_log, reader, executor, operation_id, clock=clock, lease_seconds=0).end_dead_builds()
     finally:
         reader.close()
-
-
-def _adoption(
-    refs: Sequence[str], *, operation_id: str, author: str, reason: str, force: bool, clock: Callable[[], float]
-) -> ev.BuildEvent:
-    event = ev.BuildEvent(
-        event_id=f"{operation_id}/1",
-        build_request_id=operation_id,
-        sequence=1,
-        adoption=ev.AdoptionEvent(
-            partitions=[pt.PartitionRef(str=ref) for ref in refs], author=author, reason=reason, force=force
-        ),
-    )
-    event.time.FromNanoseconds(int(clock() * 1e9))
-    return event
-
-
-def _record(record: PartitionRecord) -> ev.AdoptedRecord:
-    message = ev.AdoptedRecord(ref=record.ref, version=record.version)
-    if record.manifest is not None:
-        message.manifest.CopyFrom(manifest_to_message(record.manifest))
-    if record.metadata:
-        message.metadata.update(record.metadata)
-    if record.adoption is not None:
-        message.adoption.CopyFrom(adoption_to_message(record.adoption))
-    if record.location is not None:
-        message.location.CopyFrom(location_to_message(record.location))
-    return message

@@ -6,18 +6,17 @@ that was interrupted goes on after the last ref of a part.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from databuild.event_log.reads import PartitionReads, StoredDataReads
-from databuild.graph.patterns import PartitionPattern
 from databuild.model.record_messages import location_to_message
-from databuild.model.records import Location, StoredData
+from databuild.model.records import Location
 from databuild.model.store_check import ADOPT, REBUILD, StoreCheck, StoreCheckOptions, StoreFinding
 from databuild.orchestration.maintenance.operations import operation
 from databuild.orchestration.stores.look import Look
+from databuild.orchestration.stores.selection import Selection
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
@@ -27,42 +26,6 @@ PART: Final = 10_000
 
 class Reads(PartitionReads, StoredDataReads, Protocol):
     """The reads of a verification."""
-
-
-class Selection:
-    """The partitions of a verification."""
-
-    def __init__(self, texts: Sequence[str], expand: Callable[[Sequence[str]], Sequence[str]]) -> None:
-        """Selects partitions; all partitions if there is no text.
-
-        Args:
-            texts: Refs, ranges of refs, and partition patterns with fields in braces.
-            expand: Returns the refs of refs and ranges.
-
-        Raises:
-            InvalidRequestError: A text is not valid.
-        """
-        self._patterns = [PartitionPattern(text) for text in texts if "{" in text]
-        plain = [text for text in texts if "{" not in text]
-        self._refs = sorted(set(expand(plain))) if plain else []
-        if self._patterns:
-            self._prefix = os.path.commonprefix([*(one.prefix for one in self._patterns), *self._refs])  # noqa: RUF071
-            self._chosen = frozenset(self._refs)
-
-    def page(self, reader: StoredDataReads, after: str, limit: int) -> tuple[Sequence[StoredData], str]:
-        """Returns the data of the next partitions, and the last ref that was considered; empty at the end."""
-        if not self._patterns:
-            if not self._refs:
-                data = reader.stored_data_under(after=after, limit=limit)
-                return data, data[-1].ref if len(data) == limit else ""
-            refs = [ref for ref in self._refs if ref > after][: limit + 1]
-            return sorted(reader.stored_data_of(refs[:limit])), refs[limit - 1] if len(refs) > limit else ""
-        data = reader.stored_data_under(self._prefix, after=after, limit=limit)
-        chosen = [one for one in data if one.ref in self._chosen or self._matches(one.ref)]
-        return chosen, data[-1].ref if len(data) == limit else ""
-
-    def _matches(self, ref: str) -> bool:
-        return any(pattern.match(ref) is not None for pattern in self._patterns)
 
 
 class Part(NamedTuple):
@@ -101,7 +64,7 @@ def verify_part(
     Raises:
         EventLogError: The event log cannot be read.
     """
-    data, next_after = selection.page(reader, after, limit)
+    data, next_after = selection.page(reader.stored_data_of, reader.stored_data_under, after, limit)
     look = Look(data, content=options.content)
     check = StoreCheck(len(data) - look.not_looked_at, look.not_looked_at, look.findings, next_after)
     if options.dry_run or not look.findings:

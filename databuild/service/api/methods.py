@@ -15,10 +15,19 @@ from google.protobuf.message import Message
 from databuild.errors import DeadlineExceededError, InvalidRequestError
 from databuild.model import statuses
 from databuild.model.build_options import BuildOptions, PlanOptions
+from databuild.model.environment_messages import (
+    comparison_to_message,
+    environment_to_message,
+    promotion_to_message,
+    removal_to_message,
+)
+from databuild.model.environments import refuse_removal
 from databuild.model.graph_messages import dependents_to_message, graph_to_message
 from databuild.model.plan_messages import plan_from_message, plan_to_message
 from databuild.model.pruning import PruneOptions
 from databuild.model.record_messages import build_partition_to_message, job_run_to_message, partition_to_message
+from databuild.model.removal import CleanOptions
+from databuild.model.removal_messages import cleaning_to_message, deletion_to_message
 from databuild.model.statuses import StatusEnum
 from databuild.model.store_check_messages import check_to_message, options_from_message
 from databuild.model.view_messages import (
@@ -38,6 +47,7 @@ from databuild.service.api.graphs import build_graph
 from databuild.service.api.json_codec import check_number
 from databuild.service.api.routes import method_name
 from databuild.service.builds.requests import Submission
+from databuild.service.graph.environments import Environments
 from databuild.service.graph.graph_service import GraphService
 from databuild.service.job_runs.jobs import definition
 from databuild.service.job_runs.logs import MAX_CHUNK_BYTES
@@ -66,6 +76,13 @@ ROLES: Final[Mapping[str, str]] = {
     "TaintPartitions": WRITE,
     "AdoptPartitions": WRITE,
     "VerifyPartitions": WRITE,
+    "ListEnvironments": READ,
+    "CompareEnvironment": READ,
+    "PromoteEnvironment": WRITE,
+    "RemoveEnvironment": WRITE,
+    "ForgetPartitions": WRITE,
+    "DeletePartitions": WRITE,
+    "CleanPartitions": WRITE,
     "ListJobs": READ,
     "GetJob": READ,
     "GetJobRun": READ,
@@ -76,6 +93,14 @@ ROLES: Final[Mapping[str, str]] = {
     "FollowLog": READ,
 }
 """The role that each RPC requires. An RPC that is missing here cannot be served, so none is open by mistake."""
+
+_MAKES_ENVIRONMENT: Final = frozenset({"SubmitBuild", "RetryBuild", "TaintPartitions", "AdoptPartitions"})
+_PLANS: Final = frozenset({"PlanBuild", "ExplainPartition"})
+_ABOUT_ENVIRONMENTS: Final = frozenset(
+    {"ListEnvironments", "CompareEnvironment", "PromoteEnvironment", "RemoveEnvironment"}
+)
+
+_REMOVALS: Final = frozenset({"ForgetPartitions", "DeletePartitions", "CleanPartitions"})
 
 _DEFAULT_BUILDS: Final = 20
 _DEFAULT_ROWS: Final = 100
@@ -88,8 +113,15 @@ class Api:
     All methods except `answer` are named after their RPC, and assume that the role of the caller has been checked.
     """
 
-    def __init__(self, service: GraphService) -> None:
-        self._service = service
+    def __init__(self, service: GraphService, environments: Environments | None = None) -> None:
+        """Connects the parts.
+
+        Args:
+            service: The service of the base, or of one environment.
+            environments: The environments beside the base; None if there are none.
+        """
+        self.service = self._service = service
+        self._environments = environments
         self._builds = service.builds
         self._partitions = service.partitions
 
@@ -114,6 +146,67 @@ class Api:
                 return await method(request, caller)
         except TimeoutError:
             raise DeadlineExceededError(seconds) from None
+
+    async def of_environment(self, environment: str, rpc: str) -> Api:
+        """Returns the API of an environment; this one for no environment.
+
+        A request that changes something makes the environment. Before that, plans are those of the base.
+
+        Args:
+            environment: The name of the environment; empty for none.
+            rpc: The name of the RPC that follows.
+
+        Raises:
+            InvalidRequestError: The name is invalid, this service has no environments, or the RPC is for the base only.
+            EnvironmentNotFoundError: There is no such environment.
+        """
+        if not environment or rpc in _ABOUT_ENVIRONMENTS:
+            return self
+        if rpc in _REMOVALS:
+            refuse_removal(environment)
+        environments = self._known_environments()
+        plans = rpc in _PLANS and not await asyncio.to_thread(environments.exists, environment)
+        return self if plans else Api(await environments.service(environment, create=rpc in _MAKES_ENVIRONMENT))
+
+    async def list_environments(
+        self, _request: sv.ListEnvironmentsRequest, _caller: Caller
+    ) -> sv.ListEnvironmentsResponse:
+        if self._environments is None:
+            return sv.ListEnvironmentsResponse()
+        return sv.ListEnvironmentsResponse(
+            environments=map(environment_to_message, await self._environments.overviews())
+        )
+
+    async def compare_environment(
+        self, request: sv.CompareEnvironmentRequest, _caller: Caller
+    ) -> sv.CompareEnvironmentResponse:
+        limit = request.page_size or _DEFAULT_ROWS
+        comparisons = await self._known_environments().compare(
+            request.environment, request.partitions, after=request.page_token, limit=limit
+        )
+        return sv.CompareEnvironmentResponse(
+            comparisons=map(comparison_to_message, comparisons),
+            next_page_token=comparisons[-1].ref if len(comparisons) == limit else "",
+        )
+
+    async def promote_environment(
+        self, request: sv.PromoteEnvironmentRequest, caller: Caller
+    ) -> sv.PromoteEnvironmentResponse:
+        promotion = await self._known_environments().promote(
+            request.environment, request.partitions, author=caller.name, reason=request.reason.strip()
+        )
+        return promotion_to_message(promotion)
+
+    async def remove_environment(
+        self, request: sv.RemoveEnvironmentRequest, _caller: Caller
+    ) -> sv.RemoveEnvironmentResponse:
+        environments = self._known_environments()
+        return removal_to_message(await environments.remove(request.environment, delete_data=request.delete_data))
+
+    def _known_environments(self) -> Environments:
+        if self._environments is None:
+            raise InvalidRequestError("this service has no environments, since its event log is in memory")
+        return self._environments
 
     async def submit_build(self, request: sv.SubmitBuildRequest, caller: Caller) -> sv.SubmitBuildResponse:
         submission = Submission(
@@ -279,6 +372,33 @@ class Api:
             tuple(request.partitions), options_from_message(request), after=request.page_token, author=caller.name
         )
         return check_to_message(check)
+
+    async def forget_partitions(
+        self, request: sv.ForgetPartitionsRequest, caller: Caller
+    ) -> sv.ForgetPartitionsResponse:
+        forgotten = await self._service.removals.forget(
+            tuple(request.partitions), author=caller.name, reason=request.reason.strip()
+        )
+        return sv.ForgetPartitionsResponse(
+            partitions=forgotten.partitions, author=caller.name, operation_ids=forgotten.operations
+        )
+
+    async def delete_partitions(
+        self, request: sv.DeletePartitionsRequest, caller: Caller
+    ) -> sv.DeletePartitionsResponse:
+        deletion = await self._service.removals.delete(
+            tuple(request.partitions),
+            author=caller.name,
+            reason=request.reason.strip(),
+            force=request.force,
+            dry_run=request.dry_run,
+            after=request.page_token,
+        )
+        return deletion_to_message(deletion)
+
+    async def clean_partitions(self, request: sv.CleanPartitionsRequest, caller: Caller) -> sv.CleanPartitionsResponse:
+        options = CleanOptions(keep_inputs=not request.delete_inputs, dry_run=request.dry_run)
+        return cleaning_to_message(await self._service.removals.clean(options, author=caller.name))
 
     async def list_jobs(self, _request: sv.ListJobsRequest, _caller: Caller) -> sv.ListJobsResponse:
         return sv.ListJobsResponse(jobs=map(job_to_message, await self._service.jobs.list_jobs()))

@@ -69,6 +69,7 @@ class Route(NamedTuple):
 
 
 _BUILD: Final = "/builds/{build_request_id}"
+_ENVIRONMENT: Final = "/environments/{environment}"
 _LOG: Final = "/job_runs/{job_run_id}/log"
 
 ROUTES: Final = (
@@ -117,7 +118,14 @@ ROUTES: Final = (
     Route(
         "POST", "/adoptions", "AdoptPartitions", "Record existing data as available partitions: all of them or none."
     ),
+    Route("GET", "/environments", "ListEnvironments", "List the environments."),
+    Route("GET", f"{_ENVIRONMENT}/comparison", "CompareEnvironment", "Compare an environment with the base."),
+    Route("POST", f"{_ENVIRONMENT}/promotion", "PromoteEnvironment", "Make data of an environment that of the base."),
+    Route("POST", f"{_ENVIRONMENT}/removal", "RemoveEnvironment", "Remove an environment."),
     Route("POST", "/partition_verifications", "VerifyPartitions", "Look for the data of partitions in its stores."),
+    Route("POST", "/forgettings", "ForgetPartitions", "Make the event log forget the data of partitions."),
+    Route("POST", "/deletions", "DeletePartitions", "Delete the data of partitions in its stores."),
+    Route("POST", "/cleanings", "CleanPartitions", "Delete old data, and files that killed job runs left behind."),
     Route("GET", "/jobs", "ListJobs", "List the jobs of the graph, with statistics of their newest runs."),
     Route("GET", "/job", "GetJob", "Show a job and its newest runs."),
     Route("GET", _LOG, "ReadLog", "Read a part of the output of a job run."),

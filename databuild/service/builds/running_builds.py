@@ -131,6 +131,11 @@ class RunningBuilds:
         return [build for build, running in self._builds.items() if running.has_slot]
 
     @property
+    def ids(self) -> Sequence[str]:
+        """The ids of all builds, in the queue or running."""
+        return list(self._builds)
+
+    @property
     def waiting(self) -> Mapping[str, int]:
         """The positions of the builds in the queue, from 1."""
         return {build: position for position, build in enumerate(self._queue.order, 1)}

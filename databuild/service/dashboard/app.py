@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Route
 from databuild.errors import HttpRequestError
 from databuild.service.access.auth import Tokens
 from databuild.service.api.methods import Api
+from databuild.service.builds.reports import Reports
 from databuild.service.dashboard import (
     build_page,
     builds_page,
@@ -21,6 +22,7 @@ from databuild.service.dashboard import (
     jobs_page,
     logs_page,
     partitions_page,
+    report_page,
     sign_in,
 )
 from databuild.service.dashboard.assets import assets
@@ -33,17 +35,18 @@ _LOG: Final = "/job_runs/{job_run_id}/log"
 
 
 def dashboard_routes(
-    api: Api, *, graph_label: str, tokens: Tokens, clock: Callable[[], float] = time.time
+    api: Api, reports: Reports, *, graph_label: str, tokens: Tokens, clock: Callable[[], float] = time.time
 ) -> Sequence[BaseRoute]:
     """Returns the routes of the dashboard.
 
     Args:
         api: The API that answers requests.
+        reports: Renders reports about builds.
         graph_label: Bazel label of the graph.
         tokens: Access tokens and their roles.
         clock: Returns the current time in seconds since the epoch.
     """
-    site = Site(api, Sessions(tokens, clock=clock), graph_label=graph_label, clock=clock)
+    site = Site(api, reports, Sessions(tokens, clock=clock), graph_label=graph_label, clock=clock)
     route = site.route
     return (
         route("/", graph_page.graph),
@@ -54,6 +57,7 @@ def dashboard_routes(
         route(f"{_BUILD}/changes", build_page.changes),
         route(f"{_BUILD}/cancel", builds_page.cancel, "POST"),
         route(f"{_BUILD}/retry", builds_page.retry, "POST"),
+        route(f"{_BUILD}/report.{{ending}}", report_page.report),
         route(_LOG, logs_page.log),
         route(f"{_LOG}/follow", logs_page.follow),
         route("/partitions", partitions_page.partitions),

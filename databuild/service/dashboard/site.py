@@ -21,6 +21,7 @@ from databuild.service.access.auth import READ, Caller
 from databuild.service.access.certificates import CERTIFICATE_NAME_KEY
 from databuild.service.api.errors import meaning_of, report, worded_detail_of
 from databuild.service.api.methods import Api
+from databuild.service.builds.reports import Reports
 from databuild.service.dashboard import formats
 from databuild.service.dashboard.assets import assets
 from databuild.service.dashboard.sessions import COOKIE, CSRF_FIELD, SESSION_SECONDS, Session, Sessions
@@ -136,16 +137,20 @@ class Visit(NamedTuple):
 class Site:
     """Serves pages: checks sessions and forms, renders templates and errors."""
 
-    def __init__(self, api: Api, sessions: Sessions, *, graph_label: str, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, api: Api, reports: Reports, sessions: Sessions, *, graph_label: str, clock: Callable[[], float]
+    ) -> None:
         """Creates a site.
 
         Args:
             api: The API that answers requests.
+            reports: Renders reports about builds.
             sessions: Sessions of browsers.
             graph_label: Bazel label of the graph, shown on each page.
             clock: Returns the current time in seconds since the epoch.
         """
         self.api = api
+        self.reports = reports
         self.sessions = sessions
         self.clock = clock
         self._graph_label = graph_label

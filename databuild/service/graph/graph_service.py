@@ -26,6 +26,7 @@ from databuild.service.builds.abandoned_builds import find_abandoned_builds
 from databuild.service.builds.builds import BuildService
 from databuild.service.builds.event_feeds import EventFeeds
 from databuild.service.builds.plans import Planner
+from databuild.service.builds.reports import Reports
 from databuild.service.builds.running_builds import RunningBuilds
 from databuild.service.graph.graph_records import GraphRecords
 from databuild.service.graph.maintenance import Maintenance
@@ -33,6 +34,7 @@ from databuild.service.job_runs.jobs import Jobs
 from databuild.service.job_runs.logs import Logs
 from databuild.service.partitions.adoptions import Adoptions
 from databuild.service.partitions.partitions import Partitions
+from databuild.service.partitions.removals import ServiceRemovals
 from databuild.service.partitions.store_verification import StoreVerification
 from databuild.service.resources.limits import Limits
 from databuild.service.resources.reader_pool import ReaderPool
@@ -57,6 +59,8 @@ class GraphService:
         jobs: Queries about jobs.
         graph: The graph by job.
         logs: The logs of job runs.
+        removals: Forgetting and deleting of data.
+        reports: Reports about builds.
         maintenance: Pruning and verification of the event log.
         running: The builds of this process.
         event_feeds: The streams of events.
@@ -74,6 +78,7 @@ class GraphService:
         clock: Callable[[], float] = time.time,
         liveness: Liveness = processes,
         engines: Engines | None = None,
+        owns_engines: bool = True,
         storages: Storages | None = None,
     ) -> None:
         """Connects the parts. `start` starts them.
@@ -87,7 +92,8 @@ class GraphService:
             on_event: Called with each event when it is passed to the event log.
             clock: Returns the time in seconds since the epoch.
             liveness: Tells which processes have died.
-            engines: The engines that builds may use; None for none. `close` disconnects from them.
+            engines: The engines that builds may use; None for none.
+            owns_engines: True if `close` disconnects from them.
             storages: The stores of logs; None for none but folders.
         """
         self.catalog = catalog
@@ -97,6 +103,7 @@ class GraphService:
         self._liveness = liveness
         self._executor = make_executor()
         self._engines = engines or no_engines()
+        self._owns_engines = owns_engines
         storages = storages or Storages({})
         self._log_uploads = LogUploads(storages, settings.log_directory)
         self._readers = ReaderPool(event_log.reader)
@@ -147,9 +154,20 @@ class GraphService:
             clock=clock,
         )
         self.stores = StoreVerification(catalog=catalog, event_log=self._event_log, limits=limits, clock=clock)
+        self.removals = ServiceRemovals(
+            catalog=catalog,
+            event_log=self._event_log,
+            executor=self._executor,
+            settings=settings,
+            storages=storages,
+            limits=limits,
+            clock=clock,
+        )
         self.jobs = Jobs(catalog, limits, self._readers)
         self.graph = GraphRecords(catalog, limits, self._readers)
-        self.logs = Logs(settings.log_directory, self._readers, LogReader(settings.log_directory, storages))
+        log_reader = LogReader(settings.log_directory, storages)
+        self.logs = Logs(settings.log_directory, self._readers, log_reader)
+        self.reports = Reports(self.builds, log_reader)
         self.maintenance = Maintenance(
             event_log,
             log_folders(settings.log_directory, storages, limits.default_log_store),
@@ -191,7 +209,8 @@ class GraphService:
             await self._event_log.close()
             self._engines.leave()
         await self.running.end(leave_builds=leave_builds)
-        await self._engines.close()
+        if self._owns_engines:
+            await self._engines.close()
         await asyncio.to_thread(self._log_uploads.close)
         # The streams end after the builds, so that watchers get the last events.
         self.logs.close()

@@ -40,6 +40,8 @@ _PING_SECONDS: Final = 15
 _SVG_HEADERS: Final = {
     "Content-Security-Policy": f"default-src 'none'; style-src {STYLE_SOURCE}; frame-ancestors 'none'"
 }
+ENVIRONMENT_HEADER: Final = "databuild-environment"
+ENVIRONMENT_PARAMETER: Final = "environment"
 _LAST_EVENT_ID: Final = re.compile(r"\d{1,18}")
 _RESUME_FIELDS: Final = {"WatchBuild": "after_sequence", "FollowLog": "offset"}
 """The field of the request that `Last-Event-ID` sets, for each streaming RPC."""
@@ -114,11 +116,12 @@ class _Endpoints:
         # The role is checked before the body is read, so that a refused request costs little.
         caller = self._authenticate(request, ROLES[route.rpc])
         message = await _read_message(route, request)
+        api = await self._api.of_environment(_environment(request), route.rpc)
         if route.media_type == EVENT_STREAM:
-            return await self._stream(route, request, message, caller)
+            return await self._stream(api, route, request, message, caller)
         if route.media_type == OCTET_STREAM:
-            return await self._download(message)
-        answer: Any = await self._api.answer(route.rpc, message, caller)
+            return await self._download(api, message)
+        answer: Any = await api.answer(route.rpc, message, caller)
         if route.media_type == SVG:
             picture = await asyncio.to_thread(PICTURES[route.rpc], answer)
             return Response(picture, media_type=SVG, headers=_SVG_HEADERS)
@@ -147,7 +150,7 @@ class _Endpoints:
         caller.check(role)
         return caller.within(headers.get("traceparent", ""))
 
-    async def _stream(self, route: Route, request: Request, message: Any, caller: Caller) -> Response:
+    async def _stream(self, api: Api, route: Route, request: Request, message: Any, caller: Caller) -> Response:
         last_event_id = request.headers.get("last-event-id", "")
         if last_event_id:
             if _LAST_EVENT_ID.fullmatch(last_event_id) is None:
@@ -157,16 +160,16 @@ class _Endpoints:
             setattr(message, _RESUME_FIELDS[route.rpc], int(last_event_id))
         # Validate before streaming starts, so that an invalid request gets a proper HTTP status.
         if route.rpc == "WatchBuild":
-            await self._service.builds.get(message.build_request_id)
+            await api.service.builds.get(message.build_request_id)
         else:
-            await self._api.read_log(_first_byte_of_log(message), caller)
-        answers = getattr(self._api, route.method_name)(message, caller)
-        events = event_stream(answers, self._texts, lambda: self._service.event_feeds.closed)
+            await api.read_log(_first_byte_of_log(message), caller)
+        answers = getattr(api, route.method_name)(message, caller)
+        events = event_stream(answers, self._texts, lambda: api.service.event_feeds.closed)
         timeout = self._service.limits.send_timeout_seconds
         return EventSourceResponse(events, ping=_PING_SECONDS, send_timeout=timeout, sep="\n")
 
-    async def _download(self, message: Any) -> Response:
-        logs = self._service.logs
+    async def _download(self, api: Api, message: Any) -> Response:
+        logs = api.service.logs
         stream = message.stream or "stderr"
         # Read before the response starts, so that an unknown job run gets a proper HTTP status.
         first_chunk = await logs.chunk(message.job_run_id, stream, offset=message.offset)
@@ -185,7 +188,8 @@ class _Endpoints:
 async def _read_message(route: Route, request: Request) -> Message:
     fields = {name: request.path_params[name] for name in route.path_fields}
     if route.method == "GET":
-        return from_query(request.query_params.multi_items(), route.request, fields)
+        items = [(name, text) for name, text in request.query_params.multi_items() if name != ENVIRONMENT_PARAMETER]
+        return from_query(items, route.request, fields)
     body = await request.body()
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     # Against cross-site requests: browsers send forms and plain text to other sites unasked, but JSON only after a
@@ -193,6 +197,12 @@ async def _read_message(route: Route, request: Request) -> Message:
     if body and content_type != JSON:
         raise HttpRequestError(415, f"the Content-Type of the body is {content_type[:80]!r}; it must be {JSON}")
     return await asyncio.to_thread(from_json, body, route.request, fields)
+
+
+def _environment(request: Request) -> str:
+    """Returns the environment that a request is about, by its header or, for links, by its query."""
+    named: str = request.query_params.get(ENVIRONMENT_PARAMETER, "")
+    return named or request.headers.get(ENVIRONMENT_HEADER, "")
 
 
 def _first_byte_of_log(message: Any) -> sv.ReadLogRequest:

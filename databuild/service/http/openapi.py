@@ -39,6 +39,15 @@ _WELL_KNOWN_TYPES: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 
 
+_ENVIRONMENT: Final[Mapping[str, Any]] = {
+    "name": "environment",
+    "in": "query",
+    "required": False,
+    "description": "The environment that the request is about; the header `Databuild-Environment` names it as well.",
+    "schema": {"type": "string"},
+}
+
+
 def openapi_document() -> dict[str, Any]:
     """Returns the document, in version 3.1.0 of OpenAPI."""
     schemas: dict[str, Any] = {}
@@ -81,6 +90,8 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
             **{str(status): {"description": "An error.", "content": error} for status in HTTP_STATUSES},
         },
     }
+    if "environment" not in route.path_fields:
+        operation["parameters"].append(dict(_ENVIRONMENT))
     if route.method == "GET":
         operation["parameters"] += [
             _parameter(field, "query") for field in route.request.fields if field.name not in route.path_fields

@@ -11,7 +11,8 @@ from typing import Final
 from databuild.event_log.log import EventLog
 from databuild.graph.catalog import JobCatalog
 from databuild.model.store_check import StoreCheck, StoreCheckOptions
-from databuild.orchestration.stores.verification import Part, Selection, verify_part
+from databuild.orchestration.stores.selection import Selection
+from databuild.orchestration.stores.verification import Part, verify_part
 from databuild.service.resources.limits import Limits
 
 _PART: Final = 1000

@@ -9,7 +9,7 @@ import logging
 import os
 import socket
 import ssl
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from typing import Any, Final, NamedTuple, cast
 
 import uvicorn
@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 
 from databuild.errors import InvalidRequestError, OverloadedError
 from databuild.event_log.log import EventLog
+from databuild.event_log.open import EnvironmentLogs
 from databuild.executors.descriptor_limit import DescriptorLimit
 from databuild.executors.engines import Engines
 from databuild.executors.executor import ProcessExecutor
@@ -28,6 +29,7 @@ from databuild.service.api.json_codec import to_json
 from databuild.service.api.methods import Api
 from databuild.service.api.routes import JSON
 from databuild.service.dashboard.app import dashboard_routes
+from databuild.service.graph.environments import Environments
 from databuild.service.graph.graph_service import GraphService
 from databuild.service.graph.metrics import Metrics
 from databuild.service.http.connections import Connection
@@ -78,6 +80,7 @@ async def serve(
     descriptor_limit: DescriptorLimit | None = None,
     engines: Engines | None = None,
     storages: Storages | None = None,
+    environments: EnvironmentLogs | None = None,
     started: Callable[[Addresses], None] = lambda _addresses: None,
 ) -> None:
     """Serves a graph until `stop` is set.
@@ -94,6 +97,7 @@ async def serve(
         descriptor_limit: The limit on open files, which connections and processes share; None for a new one.
         engines: The engines that builds may use; None for none. They are closed at the end.
         storages: The stores of logs; None for none but folders.
+        environments: The logs of the environments; None for none.
         started: Called with the addresses once both ports are open.
 
     Raises:
@@ -115,12 +119,38 @@ async def serve(
         storages=storages,
     )
     metrics.watch(service.running, service.event_feeds, lag)
+    beside: Environments | None = None
+    if environments is not None:
+
+        def make_service(name: str, log: EventLog) -> GraphService:
+            return GraphService(
+                catalog=catalog,
+                event_log=log,
+                make_executor=make_executor,
+                settings=settings.in_environment(name),
+                limits=limits,
+                on_event=metrics.observe,
+                engines=engines,
+                owns_engines=False,
+                storages=storages,
+            )
+
+        beside = Environments(
+            environments,
+            base_log=event_log,
+            catalog=catalog,
+            limits=limits,
+            make_service=make_service,
+            folder_of=settings.environment_folder,
+        )
     leave_builds = False
     try:
         for build in await service.start():
             _log.warning("build %s: its process has died; the build is recorded as failed", build)
-        api = Api(service)
-        pages = dashboard_routes(api, graph_label=catalog.graph_label, tokens=options.tokens)
+        if beside is not None:
+            await beside.start()
+        api = Api(service, beside)
+        pages = dashboard_routes(api, service.reports, graph_label=catalog.graph_label, tokens=options.tokens)
         app = http_app(api, service, metrics=metrics, tokens=options.tokens, hosts=options.hosts, extra_routes=pages)
         async with (
             lag.measure(),
@@ -135,17 +165,27 @@ async def serve(
             # Both ports stay open while builds finish, so that clients can watch them.
             await grpc_server.drain()
             leave_builds = options.leave_builds
-            await _drain(service, options.drain_seconds, force_stop or asyncio.Event())
+            await _drain([service, *([beside] if beside is not None else [])], options.drain_seconds, force_stop)
+            if beside is not None:
+                await beside.close(leave_builds=leave_builds)
             await service.close(leave_builds=leave_builds)
     finally:
+        if beside is not None:
+            await beside.close(leave_builds=leave_builds)
         # After the ports are closed, this does nothing. It stops the builds if a port could not be opened.
         await service.close(leave_builds=leave_builds)
 
 
-async def _drain(service: GraphService, seconds: float, force_stop: asyncio.Event) -> None:
+async def _drain(
+    services: Sequence[GraphService | Environments], seconds: float, force_stop: asyncio.Event | None
+) -> None:
     """Waits until running builds have ended, the time is up or `force_stop` is set."""
-    drain_task = asyncio.create_task(service.drain(seconds), name="drain")
-    force_stop_task = asyncio.create_task(force_stop.wait(), name="force-stop")
+
+    async def drain() -> None:
+        await asyncio.gather(*(service.drain(seconds) for service in services))
+
+    drain_task = asyncio.create_task(drain(), name="drain")
+    force_stop_task = asyncio.create_task((force_stop or asyncio.Event()).wait(), name="force-stop")
     await asyncio.wait({drain_task, force_stop_task}, return_when=asyncio.FIRST_COMPLETED)
     for task in (drain_task, force_stop_task):
         task.cancel()

@@ -27,6 +27,7 @@ from databuild.service.resources.limits import Limits
 from databuild.v1 import service_pb2
 
 ERROR_METADATA: Final = "databuild-error-bin"
+ENVIRONMENT_METADATA: Final = "databuild-environment"
 _LARGE_BYTES: Final = 50_000
 _MAX_MESSAGE_BYTES: Final = 1500
 """Error messages are cut here. Clients accept 8 KiB of metadata by default, and a message is sent twice in it."""
@@ -137,8 +138,13 @@ def _handler(
     api: Api, method: MethodDescriptor, limits: Limits, authenticate: Callable[[Any, Any], Caller]
 ) -> grpc.RpcMethodHandler:
     """Returns the handler of one RPC. It reads and writes bytes, so that large messages can be parsed in a thread."""
-    call = getattr(api, method_name(method.name))
+    name = method_name(method.name)
     role = ROLES[method.name]
+
+    async def call_of(context: grpc.aio.ServicerContext) -> Any:
+        """Returns the method of the API of the environment that the metadata names."""
+        environment = _headers(context.invocation_metadata()).get(ENVIRONMENT_METADATA, "")
+        return getattr(await api.of_environment(environment, method.name) if environment else api, name)
 
     async def unary(data: bytes, context: grpc.aio.ServicerContext) -> Message:
         try:
@@ -146,6 +152,7 @@ def _handler(
             caller.check(role)
             request = await _read_request(method, data)
             async with _time_limit(limits.answer_timeout_seconds, DeadlineExceededError):
+                call = await call_of(context)
                 answer: Message = await call(request, caller)
                 return answer
         except Exception as error:
@@ -158,6 +165,7 @@ def _handler(
             caller = authenticate(context.invocation_metadata(), context.auth_context())
             caller.check(role)
             request = await _read_request(method, data)
+            call = await call_of(context)
             async with contextlib.aclosing(call(request, caller)) as answers:
                 async for answer in answers:
                     async with _time_limit(limits.send_timeout_seconds, SlowReaderError):
@@ -183,7 +191,7 @@ async def _time_limit(seconds: float, error: Callable[[float], DataBuildError]) 
 def _authenticate(
     tokens: Tokens, metadata: Any, auth_context: Mapping[str, Iterable[bytes]], graph_label: str = ""
 ) -> Caller:
-    headers = {key: value for key, value in metadata or () if isinstance(value, str)}
+    headers = _headers(metadata)
     certificate_name = grpc_certificate_name(auth_context)
     caller = tokens.authenticate(
         headers.get("authorization", ""), headers.get("databuild-author", ""), certificate_name
@@ -192,6 +200,10 @@ def _authenticate(
     if expected_graph and graph_label and stable_label(expected_graph) != graph_label:
         raise InvalidRequestError(f"this service serves the graph {graph_label}, not {expected_graph}")
     return caller.within(headers.get("traceparent", ""))
+
+
+def _headers(metadata: Any) -> dict[str, str]:
+    return {key: value for key, value in metadata or () if isinstance(value, str)}
 
 
 async def _read_request(method: MethodDescriptor, data: bytes) -> Message:

@@ -117,3 +117,15 @@ def test_names_of_all_kinds(place: Place, name: str) -> None:
     assert place.storage.read(f"{place.uri}/{name}/x") == b"1"
     place.storage.remove_below(f"{place.uri}/{name}")
     assert list(place.storage.list(place.uri)) == []
+
+
+def test_a_file_is_removed_alone(place: Place) -> None:
+    for name in ("a", "a.b", "c/a", "ab/a"):
+        place.storage.write(f"{place.uri}/{name}", b"x")
+    place.storage.remove(f"{place.uri}/a")
+
+    assert [file.uri for file in place.storage.list(place.uri)] == [
+        f"{place.uri}/{name}" for name in ("a.b", "ab/a", "c/a")
+    ]
+    place.storage.remove(f"{place.uri}/a")
+    place.storage.remove(f"{place.uri}/a.b/none")

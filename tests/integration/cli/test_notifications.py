@@ -28,6 +28,10 @@ def kinds(receiver: Receiver) -> list[str]:
     return [json.loads(body)["type"] for _, body in receiver.requests]
 
 
+def subjects(receiver: Receiver) -> list[str]:
+    return [json.loads(body)["subject"] for _, body in receiver.requests]
+
+
 def test_a_build_notifies_of_its_end(graph: ScriptGraph, receiver: Receiver) -> None:
     flags = [f"--notify={receiver.url}", "--notify_on=end"]
     code, _, err = graph.run("build", "number/one", *flags, DATABUILD_NOTIFY_SECRET="key")
@@ -86,11 +90,38 @@ def test_a_service_notifies_of_its_builds(graph: ScriptGraph, receiver: Receiver
     assert [json.loads(body)["subject"] for _, body in receiver.requests] == [build, last]
 
 
+def test_a_service_notifies_of_a_build_that_waits_in_its_queue(graph: ScriptGraph, receiver: Receiver) -> None:
+    flags = [f"--notify={receiver.url}", "--notify_on=wait", "--notify_wait_seconds=0.3"]
+    served = graph.serve("--max_builds=1", *flags)
+    running = served.build("number/wait-x")
+    graph.wait_for("waiting-wait-x")
+    waiting = served.build("number/two")
+    # On a slow machine, the other build may wait as well.
+    wait_until(lambda: waiting in subjects(receiver))
+    (graph.folder / "go-wait-x").touch()
+    served.wait_for(running, "COMPLETED")
+    served.wait_for(waiting, "COMPLETED")
+    served.end()
+    _, body = receiver.requests[subjects(receiver).index(waiting)]
+    assert json.loads(body)["data"]["message"] == "nothing has happened in the build for 0.3 s: it is in the queue"
+
+
+def test_a_build_notifies_that_it_waits_for_another_one(graph: ScriptGraph, receiver: Receiver) -> None:
+    flags = [f"--notify={receiver.url}", "--notify_on=wait", "--notify_wait_seconds=0.3"]
+    with graph.start("build", "number/wait-x") as first:
+        graph.wait_for("waiting-wait-x")
+        with graph.start("build", "sum/wait-x", "--build_request_id=second", *flags) as second:
+            wait_until(lambda: "second" in subjects(receiver))
+            (graph.folder / "go-wait-x").touch()
+            assert (first.wait(), second.wait()) == (0, 0)
+
+
 @pytest.mark.parametrize(
     ("flag", "said"),
     [
         ("--notify=ftp://host/", "the address of notifications must be http://HOST/PATH"),
-        ("--notify_on=always", "--notify_on=always is none of end, failure, first_failure, check"),
+        ("--notify_on=always", "--notify_on=always is none of end, failure, first_failure, check, wait"),
+        ("--notify_wait_seconds=0", "--notify_wait_seconds=0 must be greater than 0"),
         ("--notify_template=nowhere.json", "the template of --notify_template cannot be read"),
         ("--notify_template=bad.json", "the template of notifications is not JSON"),
     ],

@@ -52,6 +52,11 @@ def test_a_build_leaves_reports_however_it_ends(graph: ScriptGraph, tmp_path: Pa
     assert sorted(path.name for path in tmp_path.glob(".*.md.*")) == []
 
 
+def test_the_first_build_of_a_log_leaves_a_report_under_a_chosen_id(graph: ScriptGraph, tmp_path: Path) -> None:
+    assert graph("build", "number/one", "--build_request_id=one", "--report=report.json")[0] == 0
+    assert json.loads((tmp_path / "report.json").read_text())["build"]["build_request_id"] == "one"
+
+
 @pytest.mark.parametrize(
     ("flag", "said"),
     [

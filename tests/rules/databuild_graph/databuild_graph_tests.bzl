@@ -131,6 +131,7 @@ def databuild_graph_tests(name):
         executor = "local",
         infrastructure_retries = 5,
         resources = {"memory_gb": "4"},
+        retention = "30d",
         retries = 2,
         retry_backoff = "5s",
         tags = ["nightly"],
@@ -268,7 +269,7 @@ def databuild_graph_tests(name):
     _must_fail("an_unknown_storage_test", ["storage", "\"ftp\"", "there is abfs and gs and s3"], jobs = [":report"], storage = ["ftp"])
     _must_fail("an_unknown_log_store_test", ["log_store", "\"ftp://a\"", "an absolute path", "s3://"], jobs = [":report"], log_store = "ftp://a")
     _must_fail("an_unknown_notify_address_test", ["notify", "\"ftp://a\"", "http:// or https://"], jobs = [":report"], notify = ["ftp://a"])
-    _must_fail("an_unknown_occasion_test", ["notify_on", "\"always\"", "end, failure, first_failure, check"], jobs = [":report"], notify = ["https://a/b"], notify_on = ["always"])
+    _must_fail("an_unknown_occasion_test", ["notify_on", "\"always\"", "end, failure, first_failure, check, wait"], jobs = [":report"], notify = ["https://a/b"], notify_on = ["always"])
     _must_fail("occasions_without_address_test", ["notify_on without notify"], jobs = [":report"], notify_on = ["end"])
     _must_fail("an_unknown_exporter_test", ["exporters", "\"zipkin:\"", "there is bes:grpc://HOST:PORT and otlp:"], jobs = [":report"], exporters = ["zipkin:"])
     _must_fail("an_exporter_without_its_address_test", ["exporters", "\"bes:\"", "bes:grpc://HOST:PORT"], jobs = [":report"], exporters = ["bes:"])

@@ -14,6 +14,7 @@ def _says_what_was_declared_impl(ctx):
     asserts.equals(env, "tests/rules/program", job.executable.short_path)
     asserts.equals(env, ["daily/date={date:date}", "raw/{name:/[a-z\\/}]{2,3}/}"], job.outputs)
     asserts.equals(env, 5400, job.timeout_seconds)
+    asserts.equals(env, 90 * 24 * 60 * 60, job.retention_seconds)
     asserts.equals(env, 3, job.retries)
     asserts.equals(env, 90, job.retry_backoff_seconds)
     asserts.equals(env, {"cpu": 1, "memory_gb": 4}, job.resources)
@@ -28,6 +29,7 @@ def _has_defaults_impl(ctx):
     job = analysistest.target_under_test(env)[DataBuildJobInfo]
 
     asserts.equals(env, 0, job.timeout_seconds)
+    asserts.equals(env, 0, job.retention_seconds)
     asserts.equals(env, 0, job.retries)
     asserts.equals(env, {}, job.resources)
     asserts.equals(env, None, job.declaration)
@@ -147,6 +149,7 @@ def databuild_job_tests(name):
             "memory_gb": "4",
             "cpu": "1",
         },
+        retention = "90d",
         retries = 3,
         retry_backoff = "90",
         tags = ["nightly"],
@@ -210,6 +213,7 @@ def databuild_job_tests(name):
         binary = "//tests/rules:alias_of_program_with_args",
     )
     _must_fail("a_timeout_that_is_no_duration_test", ["timeout", "\"10 minutes\""], timeout = "10 minutes")
+    _must_fail("a_retention_that_is_no_duration_test", ["retention", "\"90 days\""], retention = "90 days")
     _must_fail("a_timeout_that_ends_without_unit_test", ["timeout", "\"1h30\""], timeout = "1h30")
     _must_fail("a_backoff_that_is_no_duration_test", ["retry_backoff", "\"soon\""], retry_backoff = "soon")
     _must_fail("negative_infrastructure_retries_test", ["infrastructure_retries", "-1"], infrastructure_retries = -1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,61 +12,14 @@ from hypothesis import strategies as st
 
 from databuild.event_log.verify import verify
 from databuild.executors.executor import ProcessResult
-from databuild.job.locations import file_uri, size_and_version
 from databuild.model.results import FailFast, Success
 from databuild.model.store_check import StoreCheckOptions
-from databuild.orchestration.stores.verification import Selection, verify_part
+from databuild.orchestration.stores.selection import Selection
+from databuild.orchestration.stores.verification import verify_part
 from databuild.v1 import events_pb2 as ev
-from tests.support.build_world import CLEAN, DONE, RAW, Report, World
+from tests.support.build_world import World
+from tests.support.file_jobs import Files
 from tests.support.present import present
-
-MISSED = ProcessResult(exit_code=3)
-
-
-class Files:
-    """Jobs that keep each partition in a file; `clean/N` is made from `raw/N`, and reports if that is missing."""
-
-    def __init__(self, world: World, folder: Path, *, reports: bool = True, digests: bool = True) -> None:
-        self.world = world
-        self.made: list[str] = []
-        self.before: dict[str, Callable[[], None]] = {}
-        self._folder = folder
-        self._reports = reports
-        self._digests = digests
-        world.executor.runs[RAW] = lambda env, report: self._run("raw", env, report)
-        world.executor.runs[CLEAN] = lambda env, report: self._run("clean", env, report)
-
-    def path(self, ref: str) -> Path:
-        return self._folder / ref.replace("/", "-")
-
-    def remove(self, ref: str) -> None:
-        self.path(ref).unlink(missing_ok=True)
-
-    def _run(self, kind: str, env: Mapping[str, str], report: Report) -> ProcessResult:
-        ref = f"{kind}/{self._number(env)}"
-        if ref in self.before:
-            self.before.pop(ref)()
-        if kind == "clean" and not self.path(f"raw/{self._number(env)}").exists():
-            if self._reports:
-                report({"missing": {"ref": f"raw/{self._number(env)}"}})
-            return MISSED
-        self.made.append(ref)
-        path = self.path(ref)
-        path.write_text(ref)
-        size, version = size_and_version(path)
-        location = {"uri": file_uri(path), "size_bytes": size, "version": version}
-        finished = {"ref": ref, "location": location}
-        report({"partition": {**finished, "content_digest": f"sha256:{ref}"} if self._digests else finished})
-        return DONE
-
-    def _number(self, env: Mapping[str, str]) -> str:
-        """Returns the number of the partition of a job run, from its task."""
-        build, task, _ = env["DATABUILD_JOB_RUN_ID"].rsplit(".", 2)
-        for event in self.world.log.reader().events(build):
-            for one in event.job_graph.tasks:
-                if one.task_id == int(task):
-                    return one.config.outputs[0].str.partition("/")[2]
-        raise AssertionError(env)
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Environments beside the base: comparison with the base, promotion into it, and removal."""

@@ -1,0 +1,107 @@
+"""Forgetting, deleting and cleaning for callers of a service."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Final
+
+from databuild.errors import InvalidRequestError
+from databuild.event_log.log import EventLog
+from databuild.executors.executor import ProcessExecutor
+from databuild.graph.catalog import JobCatalog
+from databuild.model.removal import MAX_REMOVALS, Cleaning, CleanOptions, Deletion
+from databuild.orchestration.build.settings import Settings
+from databuild.orchestration.maintenance.cleaning import Cleaner
+from databuild.orchestration.maintenance.removal import Forgotten, Removals
+from databuild.orchestration.stores.selection import Selection
+from databuild.service.resources.limits import Limits
+from databuild.storage.storages import Storages
+
+MAX_SECONDS: Final = 20.0
+"""The time after which a cleaning stops, and a deletion gives up on builds that are planning."""
+
+
+class ServiceRemovals:
+    """Removes data for callers, for one of them at a time. Used from one event loop.
+
+    Args:
+        catalog: The jobs.
+        event_log: Records removals.
+        executor: Ends processes of dead builds.
+        settings: The folders that are no data.
+        storages: The stores of objects.
+        limits: The limit on the number of partitions.
+        clock: Returns the time in seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        *,
+        catalog: JobCatalog,
+        event_log: EventLog,
+        executor: ProcessExecutor,
+        settings: Settings,
+        storages: Storages,
+        limits: Limits,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._catalog = catalog
+        self._limits = limits
+        self._removals = Removals(
+            event_log,
+            executor,
+            storages,
+            produced=catalog.may_produce,
+            protected=(settings.working_directory, settings.log_directory),
+            clock=clock,
+            max_planning_seconds=MAX_SECONDS / 2,
+        )
+        self._cleaner = Cleaner(event_log, catalog, self._removals, clock=clock)
+        self._alone = asyncio.Lock()
+
+    async def forget(self, partitions: tuple[str, ...], *, author: str, reason: str) -> Forgotten:
+        """Forgets partitions.
+
+        Raises:
+            InvalidRequestError: There is no partition or no reason, or a partition is not valid.
+            RemovalRefusedError: A build is making a partition.
+        """
+        selection = await self._selection(partitions)
+        async with self._alone:
+            return await self._removals.forget(selection, author=author, reason=reason)
+
+    async def delete(
+        self,
+        partitions: tuple[str, ...],
+        *,
+        author: str,
+        reason: str,
+        force: bool = False,
+        dry_run: bool = False,
+        after: str = "",
+    ) -> Deletion:
+        """Deletes the data of the next part of partitions.
+
+        Raises:
+            InvalidRequestError: There is no partition or no reason, or a partition is not valid.
+            RemovalRefusedError: A build has begun to make a partition just now.
+        """
+        selection = await self._selection(partitions)
+        async with self._alone:
+            return await self._removals.delete_part(
+                selection, author=author, reason=reason, force=force, dry_run=dry_run, after=after, limit=MAX_REMOVALS
+            )
+
+    async def clean(self, options: CleanOptions, *, author: str) -> Cleaning:
+        """Deletes old data and leftovers for a bounded time."""
+        async with self._alone:
+            end = time.monotonic() + MAX_SECONDS
+            return await self._cleaner.clean(options, author=author, stop=lambda: time.monotonic() >= end)
+
+    async def _selection(self, partitions: tuple[str, ...]) -> Selection:
+        if not partitions:
+            raise InvalidRequestError("the request has no partitions; name at least one")
+        maximum = self._limits.max_partitions
+        return await asyncio.to_thread(Selection, partitions, lambda texts: self._catalog.expand(texts, maximum))
