@@ -5,6 +5,7 @@ The launcher of a graph (rules/private/launcher.sh.tpl) runs the same interprete
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import json
 import shutil
@@ -146,7 +147,7 @@ class Build(_Command):
         if record["status"] != "COMPLETED" or record["jobs_completed"] != expected:
             raise BrokenRunError(f"the build did not complete {expected} tasks: {record}")
         # Sequence numbers have no gaps, so the last one is the number of events.
-        return Run(seconds=run.seconds, peak_memory_bytes=run.peak_memory_bytes, events=record["last_sequence"])
+        return dataclasses.replace(run, events=record["last_sequence"])
 
 
 class Status(_Command):

@@ -25,7 +25,10 @@ from benchmarks.targets import judge
 _PARALLELISM = 2
 
 _SHAPE = flags.DEFINE_multi_enum(
-    "shape", list(USUAL), list(SCENARIOS), "A scenario to measure; may be repeated. By default, all but huge ones."
+    "shape",
+    list(USUAL),
+    list(SCENARIOS),
+    "A scenario to measure; may be repeated. By default, all but huge ones and peers.",
 )
 _REPEATS = flags.DEFINE_integer("repeats", 3, "The number of timed runs of each contestant.", lower_bound=1)
 _QUICK = flags.DEFINE_boolean(
@@ -35,6 +38,9 @@ _OUTPUT = flags.DEFINE_enum("output", "text", ["text", "json"], "The format of t
 _DIRECTORY = flags.DEFINE_string(
     "directory", None, "The folder in which graphs are built; by default, that of temporary files."
 )
+_PEERS = flags.DEFINE_string(
+    "peers", ".peers", "The venv with other workflow tools for --shape=peers, which tools/dev/peers_venv.sh makes."
+)
 
 
 def _main(argv: Sequence[str]) -> None:
@@ -42,7 +48,7 @@ def _main(argv: Sequence[str]) -> None:
         raise app.UsageError(f"unknown argument: {argv[1]}")
     parent = None
     if _DIRECTORY.value:
-        parent = Path(os.environ.get("BUILD_WORKING_DIRECTORY", ""), _DIRECTORY.value).absolute()
+        parent = _working_folder() / _DIRECTORY.value
         parent.mkdir(parents=True, exist_ok=True)
     try:
         report = _measure(parent)
@@ -50,6 +56,11 @@ def _main(argv: Sequence[str]) -> None:
         print(f"benchmarks: {error}", file=sys.stderr)
         sys.exit(1)
     sys.stdout.write(report)
+
+
+def _working_folder() -> Path:
+    """Returns the folder in which the user has called Bazel or, without Bazel, the one of this process."""
+    return Path(os.environ.get("BUILD_WORKING_DIRECTORY", "")).absolute()
 
 
 def _measure(parent: Path | None) -> str:
@@ -63,6 +74,7 @@ def _measure(parent: Path | None) -> str:
             job=job,
             environment=dict(os.environ),
             tools=installed_tools(),
+            peers=_working_folder() / _PEERS.value,
             sizes=sizes,
             repeats=_REPEATS.value,
             parallelism=_PARALLELISM,

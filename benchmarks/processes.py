@@ -23,10 +23,12 @@ class Run:
         seconds: The wall time.
         peak_memory_bytes: The peak resident memory of the process; 0 if there was no process. Linux includes the
             memory of the parent at the time of the fork, so the value is never below that of this benchmark.
+        cpu_seconds: The processor time of the process and its children; 0 if there was no process.
         events: The number of events that the run has written.
     """
 
     seconds: float
+    cpu_seconds: float = 0.0
     peak_memory_bytes: int = 0
     events: int = 0
 
@@ -55,4 +57,5 @@ def run_process(argv: Sequence[str], environment: Mapping[str, str], output: Pat
     if code:
         shown = output.read_text(errors="replace")[-_MAX_SHOWN_CHARACTERS:]
         raise BrokenRunError(f"{' '.join(argv)} ended with exit code {code}:\n{shown}")
-    return Run(seconds=seconds, peak_memory_bytes=usage.ru_maxrss * 1024)
+    cpu_seconds = usage.ru_utime + usage.ru_stime
+    return Run(seconds=seconds, cpu_seconds=cpu_seconds, peak_memory_bytes=usage.ru_maxrss * 1024)

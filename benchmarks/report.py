@@ -28,14 +28,18 @@ _COLUMNS: Final[tuple[tuple[str, Callable[[Row], str]], ...]] = (
     ("min s", lambda row: _number(".3f")(row.seconds)),
     ("median s", lambda row: _number(".3f")(row.median_seconds)),
     ("p99 s", lambda row: _number(".3f")(row.p99_seconds)),
+    ("cpu s", lambda row: _number(".2f")(row.cpu_seconds)),
     ("x raw", lambda row: _number(".2f")(row.raw_ratio)),
+    ("x DataBuild", lambda row: _number(".2f")(row.databuild_ratio)),
     ("added ms/task", lambda row: _number(".3f")(row.added_ms)),
     ("events/s", lambda row: _number(",.0f")(row.events_per_second)),
     ("peak MiB", lambda row: _number(".0f")(_mib(row))),
 )
 
 _LEGEND = """\
+cpu s: processor time of a tool and of its children, on which other programs on the machine have less influence.
 x raw: wall time relative to the raw limit, the cheapest loop that starts the same processes.
+x DataBuild: wall time relative to a build of the same graph by DataBuild, in the same session.
 added ms/task: time beyond start-up and the raw limit; beyond start-up for `build again` and `plan`, which run no job.
 All columns but `median s` and `p99 s` show the fastest run.
 """

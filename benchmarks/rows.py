@@ -19,7 +19,9 @@ class Row:
         seconds: The minimum wall time of a run.
         median_seconds: The median wall time.
         p99_seconds: The 99th percentile, if very many times were measured.
+        cpu_seconds: The minimum processor time of the process and of its children, if other tools are compared.
         raw_ratio: The minimum wall time divided by that of the raw limit.
+        databuild_ratio: The minimum wall time divided by that of a build of the same graph by DataBuild.
         added_ms: Milliseconds per task beyond the raw limit and start-up; beyond start-up if no job is run.
         events_per_second: The number of events divided by the minimum wall time.
         peak_memory_bytes: The peak memory of the process, without its children.
@@ -33,7 +35,9 @@ class Row:
     seconds: float
     median_seconds: float
     p99_seconds: float | None = None
+    cpu_seconds: float | None = None
     raw_ratio: float | None = None
+    databuild_ratio: float | None = None
     added_ms: float | None = None
     events_per_second: float | None = None
     peak_memory_bytes: int | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from benchmarks import engines, event_logs, exporters, planning, records, services
+from benchmarks import engines, event_logs, exporters, peer_tools, planning, records, services
 from benchmarks.execution import HUGE, execute, execute_huge
 from benchmarks.rows import Row
 from benchmarks.session import Measurement, Session
@@ -39,8 +39,9 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     engines.SCENARIO: engines.compare_clients,
     exporters.SCENARIO: exporters.compare_exporters,
     HUGE: execute_huge,
+    peer_tools.SCENARIO: peer_tools.compare_peers,
 }
 """The scenarios, by their names in `--shape`."""
 
-USUAL: Final = tuple(name for name in SCENARIOS if name != HUGE)
-"""The scenarios that run if none is named; the others take many minutes."""
+USUAL: Final = tuple(name for name in SCENARIOS if name not in {HUGE, peer_tools.SCENARIO})
+"""The scenarios that run if none is named; the others take many minutes, or need other tools."""

@@ -54,6 +54,11 @@ class Measurement:
         return statistics.median(run.seconds for run in self.runs)
 
     @property
+    def cpu_seconds(self) -> float:
+        """The minimum processor time."""
+        return min(run.cpu_seconds for run in self.runs)
+
+    @property
     def peak_memory_bytes(self) -> int:
         return max(run.peak_memory_bytes for run in self.runs)
 
@@ -72,6 +77,7 @@ class Session:
         job: The no-op job.
         environment: The environment variables of all processes.
         tools: The paths of the other tools, by name.
+        peers: The venv with workflow tools; None for none.
         sizes: The sizes of graphs.
         repeats: The number of timed runs of each contestant.
         parallelism: The number of job processes that run at once.
@@ -82,6 +88,7 @@ class Session:
     job: NoopJob
     environment: Mapping[str, str]
     tools: Mapping[str, str]
+    peers: Path | None
     sizes: Sizes
     repeats: int
     parallelism: int

@@ -203,6 +203,8 @@ class Sizes:
         engine_tasks: The number of processes that run on an engine.
         exported_tasks: The width of the wide graph that is built with exporters.
         huge: The widths of wide graphs that only DataBuild executes, ascending.
+        peers: The number of layers, and their width, of graphs that workflow tools run, ascending. A wide graph of as
+            many tasks belongs to each; slow tools run the first.
     """
 
     chain: int
@@ -219,6 +221,7 @@ class Sizes:
     engine_tasks: int
     exported_tasks: int
     huge: tuple[int, int]
+    peers: tuple[tuple[int, int], tuple[int, int]]
 
 
 FULL: Final = Sizes(
@@ -236,6 +239,7 @@ FULL: Final = Sizes(
     engine_tasks=1_000,
     exported_tasks=1_000,
     huge=(10_000, 100_000),
+    peers=((10, 20), (10, 100)),
 )
 QUICK: Final = Sizes(
     chain=4,
@@ -252,4 +256,5 @@ QUICK: Final = Sizes(
     engine_tasks=20,
     exported_tasks=8,
     huge=(16, 32),
+    peers=((2, 2), (2, 4)),
 )

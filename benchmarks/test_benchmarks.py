@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from benchmarks.exporters import EXPORTERS, NONE
 from benchmarks.noop_job import NoopJob, ProcessCount, make_noop_job
 from benchmarks.other_tools import installed_tools
 from benchmarks.pages import PAGES
+from benchmarks.peer_tools import SCENARIO as PEERS
 from benchmarks.records import COMMANDS
 from benchmarks.report import as_json, as_text
 from benchmarks.rows import Row, Rows
@@ -99,19 +101,19 @@ def test_the_job_counts_itself_only_where_it_is_to(job: NoopJob, tmp_path: Path)
     assert count.take() == 0
 
 
-@pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The report of a quick run of all scenarios."""
+def measure(folder: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+    """Measures small graphs."""
     program = Path("benchmarks/benchmarks").absolute()  # which only Bazel makes
     command = [program] if program.exists() else child.command(str(Path(__file__).with_name("main.py")))
+    flags = ("--quick", "--repeats=1", "--output=json", f"--directory={folder}", *flags)
+    return subprocess.run([*command, *flags], capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The report of a quick run of all scenarios that need no other tools."""
     folder = tmp_path_factory.mktemp("benchmarks")
-    shapes = [f"--shape={name}" for name in SCENARIOS]
-    done = subprocess.run(
-        [*command, "--quick", "--repeats=1", "--output=json", f"--directory={folder}", *shapes],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = measure(folder, *(f"--shape={name}" for name in SCENARIOS if name != PEERS))
     assert done.returncode == 0, done.stderr
     assert not list(folder.iterdir())
     document: dict[str, Any] = json.loads(done.stdout)
@@ -191,7 +193,39 @@ def test_every_target_is_judged_with_numbers(report: dict[str, Any]) -> None:
 
 
 def test_scenarios_that_take_long_run_only_when_they_are_named() -> None:
-    assert set(SCENARIOS) - set(USUAL) == {"huge"}
+    assert set(SCENARIOS) - set(USUAL) == {"huge", PEERS}
+
+
+def test_workflow_tools_run_the_graphs_that_databuild_builds(tmp_path: Path) -> None:
+    """With Dask, which the tests have, in place of all tools."""
+    venv = tmp_path / "venv"
+    (venv / "lib/python3/site-packages/distributed").mkdir(parents=True)
+    (venv / "bin").mkdir()
+    (venv / "bin/python").write_text(f'#!/bin/sh\nexec {shlex.join(child.command())} "$@"\n')
+    (venv / "bin/python").chmod(0o755)
+
+    done = measure(tmp_path / "graphs", f"--shape={PEERS}", f"--peers={venv}")
+
+    assert done.returncode == 0, done.stderr
+    rows = [row for row in json.loads(done.stdout)["rows"] if row["scenario"] != "start-up"]
+    of_dask = ["Dask, threads", "Dask, distributed"]
+    sizes = [height * width for height, width in QUICK.peers]
+    graphs = [(f"peers: {name}", size) for size in sizes for name in ("wide", "layers")]
+    assert [(row["scenario"], row["size"], row["name"]) for row in rows] == [
+        *(("peers: start-up", 1, name) for name in of_dask),
+        *((*graph, name) for graph in graphs for name in ("raw limit", "DataBuild build", *of_dask)),
+    ]
+    assert all(row["processes"] == row["tasks"] for row in rows)
+    assert [row["databuild_ratio"] for row in rows if row["name"] == "DataBuild build"] == [1.0] * len(graphs)
+
+
+def test_without_workflow_tools_the_next_step_is_named(tmp_path: Path) -> None:
+    done = measure(tmp_path, f"--shape={PEERS}", f"--peers={tmp_path}/none")
+
+    assert done.returncode == 1
+    assert (
+        f"no other tools are installed in {tmp_path}/none; run tools/dev/peers_venv.sh, and give --peers" in done.stderr
+    )
 
 
 def test_the_machine_is_described(report: dict[str, Any]) -> None:
@@ -220,7 +254,7 @@ def test_the_report_for_people_has_each_number_that_applies() -> None:
     assert "Python: 3.11\n" in text
     assert text.count("\nwide 8\n") == 1
     cells = next(line for line in text.splitlines() if line.startswith("  DataBuild build")).split()
-    assert cells[2:] == ["9", "9", "1.000", "1.000", "-", "2.00", "0.250", "-", "64"]
+    assert cells[2:] == ["9", "9", "1.000", "1.000", "-", "-", "2.00", "-", "0.250", "-", "64"]
     assert any(line.split()[-2:] == ["ms", "yes"] for line in text.splitlines())
 
 

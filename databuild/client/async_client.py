@@ -39,10 +39,10 @@ class AsyncDatabuildClient(Calls):
                 token=token,
                 author=author,
                 graph=graph,
+                environment=environment,
                 tls=tls,
                 retry_timeout=retry_timeout,
                 traceparent=traceparent,
-                environment=environment,
             )
         )
 

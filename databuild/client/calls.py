@@ -297,6 +297,7 @@ class Calls(Reads):
         content: bool = False,
         changed: str = REPORT,
         dry_run: bool = False,
+        confirm_losses: bool = False,
     ) -> StoreCheck:
         """Looks whether the data of partitions is at the recorded places, and records what is missing.
 
@@ -305,8 +306,9 @@ class Calls(Reads):
             content: True to compare the content of data whose version is a digest that `databuild.job` has computed.
             changed: How to handle changed data: `report`, `rebuild` or `adopt`.
             dry_run: True to record nothing.
+            confirm_losses: True to record data as missing although a whole folder with many partitions is gone.
         """
-        options = StoreCheckOptions(content, changed, dry_run)
+        options = StoreCheckOptions(content, changed, dry_run, confirm_losses)
         total = await self.verify_part(partitions, options)
         while total.next_after:
             total = total.plus(await self.verify_part(partitions, options, after=total.next_after))
@@ -350,7 +352,7 @@ class Calls(Reads):
         dry_run: bool = False,
         author: str = "",
     ) -> Deletion:
-        """Deletes the data of partitions in its stores. What cannot be deleted is left as it is, with a fault.
+        """Deletes the data of partitions in its stores. Data that cannot be deleted stays, with a fault.
 
         Args:
             partitions: Refs, ranges of refs and partition patterns. Those without data are left out.
@@ -395,15 +397,15 @@ class Calls(Reads):
         )
         return deletion_from_message(await self._connection.ask("DeletePartitions", request, author=author))
 
-    async def clean(self, *, keep_inputs: bool = True, dry_run: bool = False, author: str = "") -> Cleaning:
+    async def clean(self, *, delete_inputs: bool = False, dry_run: bool = False, author: str = "") -> Cleaning:
         """Deletes data that is older than the retention of its job, and what killed job runs left behind.
 
         Args:
-            keep_inputs: False to delete also data from which available partitions were made.
+            delete_inputs: True to delete also data from which available partitions were made.
             dry_run: True to delete nothing, and return what would be deleted.
             author: The author to record; empty for the user of the client.
         """
-        request = sv.CleanPartitionsRequest(delete_inputs=not keep_inputs, dry_run=dry_run)
+        request = sv.CleanPartitionsRequest(delete_inputs=delete_inputs, dry_run=dry_run)
         total = Cleaning(more=True)
         while total.more:
             answer = await self._connection.ask("CleanPartitions", request, author=author)

@@ -20,8 +20,10 @@ from databuild.model.job_graph import Plan
 from databuild.model.pruning import Pruned
 from databuild.model.records import BuildPartitionRecord, JobRunRecord, PartitionRecord
 from databuild.model.removal import Cleaning, Deletion
+from databuild.model.reproduction import Reproduction
 from databuild.model.results import BuildResult
 from databuild.model.store_check import REPORT, StoreCheck, StoreCheckOptions
+from databuild.model.trends import Trends
 from databuild.model.views import (
     BuildView,
     DeclaredDependents,
@@ -200,6 +202,10 @@ class DatabuildClient:
         """Returns the record of a job run."""
         return run_sync(self._calls.job_run(job_run_id))
 
+    def reproduction(self, job_run_id: str) -> Reproduction:
+        """Returns what is needed to run a job run again, and whether its inputs are still the ones that it read."""
+        return run_sync(self._calls.reproduction(job_run_id))
+
     def runs_of_job(self, job_label: str, *, limit: int = 20) -> list[JobRunRecord]:
         """Returns the job runs of a job that have started, newest first, of all builds."""
         return run_sync(self._calls.runs_of_job(job_label, limit=limit))
@@ -251,6 +257,10 @@ class DatabuildClient:
         """Returns the record of a partition, and what a build would do with it and why."""
         return run_sync(self._calls.explain(ref))
 
+    def trends(self, *, ref: str = "", job_label: str = "", limit: int = 100) -> Trends:
+        """Returns the numbers that were reported about a partition, or about the partitions of a job, over time."""
+        return run_sync(self._calls.trends(ref=ref, job_label=job_label, limit=limit))
+
     def taint(
         self, partitions: Sequence[str], *, reason: str = "", untaint: bool = False, downstream: bool = False
     ) -> Taint:
@@ -268,9 +278,14 @@ class DatabuildClient:
         content: bool = False,
         changed: str = REPORT,
         dry_run: bool = False,
+        confirm_losses: bool = False,
     ) -> StoreCheck:
         """Looks whether the data of partitions is at the recorded places, and records what is missing."""
-        return run_sync(self._calls.verify_partitions(partitions, content=content, changed=changed, dry_run=dry_run))
+        return run_sync(
+            self._calls.verify_partitions(
+                partitions, content=content, changed=changed, dry_run=dry_run, confirm_losses=confirm_losses
+            )
+        )
 
     def verify_part(
         self, partitions: Sequence[str], options: StoreCheckOptions, *, author: str = "", after: str = ""
@@ -309,7 +324,7 @@ class DatabuildClient:
         dry_run: bool = False,
         author: str = "",
     ) -> Deletion:
-        """Deletes the data of partitions in its stores. What cannot be deleted is left as it is, with a fault."""
+        """Deletes the data of partitions in its stores. Data that cannot be deleted stays, with a fault."""
         return run_sync(self._calls.delete(partitions, reason=reason, force=force, dry_run=dry_run, author=author))
 
     def delete_part(
@@ -327,9 +342,9 @@ class DatabuildClient:
             self._calls.delete_part(partitions, reason=reason, force=force, dry_run=dry_run, author=author, after=after)
         )
 
-    def clean(self, *, keep_inputs: bool = True, dry_run: bool = False, author: str = "") -> Cleaning:
+    def clean(self, *, delete_inputs: bool = False, dry_run: bool = False, author: str = "") -> Cleaning:
         """Deletes data that is older than the retention of its job, and what killed job runs left behind."""
-        return run_sync(self._calls.clean(keep_inputs=keep_inputs, dry_run=dry_run, author=author))
+        return run_sync(self._calls.clean(delete_inputs=delete_inputs, dry_run=dry_run, author=author))
 
     def prune(
         self,

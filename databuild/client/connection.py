@@ -187,15 +187,15 @@ def connect(
         token = os.environ.get(TOKEN_VARIABLE, "")
     if traceparent is None:
         traceparent = os.environ.get(TRACEPARENT_VARIABLE, "")
-    author = user_name(os.environ) if author is None else author
-    metadata = metadata_of(token.strip(), author, graph, environment, traceparent)
+    named = user_name(os.environ) if author is None else author
+    metadata = metadata_of(token.strip(), named, graph, environment=environment, traceparent=traceparent)
     return Connection(
         make_transport(address, tls), endpoint=str(address), metadata=metadata, retry_timeout=retry_timeout
     )
 
 
-def metadata_of(token: str, author: str, graph: str = "", environment: str = "", traceparent: str = "") -> Metadata:
-    """Returns the metadata of requests. An author, a graph or a trace that metadata cannot carry is left out.
+def metadata_of(token: str, author: str, graph: str = "", *, environment: str = "", traceparent: str = "") -> Metadata:
+    """Returns the metadata of requests. A value that metadata cannot carry is left out, but not a token.
 
     Args:
         token: The token of the caller; empty for none.

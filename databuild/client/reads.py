@@ -25,6 +25,10 @@ from databuild.model.record_messages import (
     partition_from_message,
 )
 from databuild.model.records import BuildPartitionRecord, JobRunRecord, PartitionRecord
+from databuild.model.reproduction import Reproduction
+from databuild.model.reproduction_messages import reproduction_from_message
+from databuild.model.trend_messages import trends_from_message
+from databuild.model.trends import Trends
 from databuild.model.view_messages import (
     build_from_message,
     downstream_from_message,
@@ -136,6 +140,11 @@ class Reads:
     async def job_run(self, job_run_id: str) -> JobRunRecord:
         """Returns the record of a job run."""
         return job_run_from_message(await self._connection.ask("GetJobRun", sv.GetJobRunRequest(job_run_id=job_run_id)))
+
+    async def reproduction(self, job_run_id: str) -> Reproduction:
+        """Returns what is needed to run a job run again, and whether its inputs are still the ones that it read."""
+        request = sv.GetReproductionRequest(job_run_id=job_run_id)
+        return reproduction_from_message(await self._connection.ask("GetReproduction", request))
 
     async def runs_of_job(self, job_label: str, *, limit: int = 20) -> list[JobRunRecord]:
         """Returns the job runs of a job that have started, newest first, of all builds."""
@@ -286,6 +295,17 @@ class Reads:
         """Returns the record of a partition, and what a build would do with it and why."""
         request = sv.ExplainPartitionRequest(ref=ref)
         return explanation_from_message(await self._connection.ask("ExplainPartition", request))
+
+    async def trends(self, *, ref: str = "", job_label: str = "", limit: int = 100) -> Trends:
+        """Returns the numbers that were reported about a partition, or about the partitions of a job, over time.
+
+        Args:
+            ref: The partition, with which those before it are compared. Or:
+            job_label: The job.
+            limit: The maximum number of partitions.
+        """
+        request = sv.GetTrendsRequest(ref=ref, job_label=job_label, max_points=limit)
+        return trends_from_message(await self._connection.ask("GetTrends", request))
 
     async def graph(self, *, records: bool = False) -> GraphView:
         """Returns the graph by job.

@@ -27,12 +27,15 @@ if TYPE_CHECKING:
     from databuild.model.records import (
         BuildPartitionRecord,
         BuildRecord,
+        CheckRecord,
         JobRunRecord,
         LogSizes,
+        MetricRecord,
         PartitionRecord,
         PartitionState,
         PartitionUse,
         PlacedData,
+        ReportedData,
         StoredData,
     )
     from databuild.v1.events_pb2 import BuildEvent
@@ -127,6 +130,33 @@ class OverlayReader:
             after=after,
             limit=limit,
         )
+
+    def reported_under(self, prefix: str = "", *, before: str = "", limit: int = 100) -> Sequence[ReportedData]:
+        rows = [
+            {data.ref: data for data in reader.reported_under(prefix, before=before, limit=limit)}
+            for reader in (self.own, self.base)
+        ]
+        refs = sorted(rows[0].keys() | rows[1].keys(), reverse=True)[:limit]
+        own = self.own_refs(refs)
+        # The newest of each log include the newest of both.
+        return [rows[ref not in own][ref] for ref in refs if ref in rows[ref not in own]]
+
+    def reported_of(self, refs: Collection[str]) -> Sequence[ReportedData]:
+        own, base = self._split(refs)
+        return [
+            *(self.own.reported_of(own) if own else ()),
+            *(self.base.reported_of(base) if base else ()),
+        ]
+
+    def metrics_of_runs(self, job_run_ids: Collection[str]) -> Sequence[MetricRecord]:
+        return sorted([*self.own.metrics_of_runs(job_run_ids), *self.base.metrics_of_runs(job_run_ids)])
+
+    def checks_of_runs(self, job_run_ids: Collection[str], *, limit: int = 1000) -> Sequence[CheckRecord]:
+        checks = (reader.checks_of_runs(job_run_ids, limit=limit) for reader in (self.own, self.base))
+        return sorted(itertools.chain.from_iterable(checks))[:limit]
+
+    def schemas_of(self, ref: str, job_run_ids: Collection[str]) -> Mapping[str, Mapping[str, str]]:
+        return {**self.base.schemas_of(ref, job_run_ids), **self.own.schemas_of(ref, job_run_ids)}
 
     def placed_data_of(self, refs: Collection[str]) -> Sequence[PlacedData]:
         own, base = self._split(refs)
@@ -242,11 +272,11 @@ class OverlayReader:
     def resource_use(self) -> Sequence[ResourceUse]:
         return self.own.resource_use()
 
-    def all_events(self, *, after_position: int = 0, limit: int = 1000) -> Iterator[tuple[int, BuildEvent]]:
-        return self.own.all_events(after_position=after_position, limit=limit)
-
     def first_position(self, build_request_id: str) -> int | None:
         return self.own.first_position(build_request_id)
+
+    def all_events(self, *, after_position: int = 0, limit: int = 1000) -> Iterator[tuple[int, BuildEvent]]:
+        return self.own.all_events(after_position=after_position, limit=limit)
 
     def wait(self, seconds: float) -> bool:
         return self.own.wait(seconds)

@@ -6,11 +6,12 @@ The store writes the rows in the same transaction as the events, and a rebuild c
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 from databuild.errors import EventLogError
-from databuild.model.enum_names import category_name, reason_name
+from databuild.model.enum_names import category_name, reason_name, severity_name
 from databuild.model.lifecycle import (
     BUILD_ENDS,
     JOB_ENDS,
@@ -19,7 +20,7 @@ from databuild.model.lifecycle import (
     job_status_name,
     partition_status_name,
 )
-from databuild.model.metadata import metadata_json
+from databuild.model.metadata import metadata_json, schema_json
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
@@ -31,6 +32,7 @@ _CATEGORY_NAMES = {value: category_name(value) for value in pt.FailureCategory.v
 _REQUESTED, _BUILDING = pt.PARTITION_STATUS_REQUESTED, pt.PARTITION_STATUS_BUILDING
 _AVAILABLE, _FAILED = pt.PARTITION_STATUS_AVAILABLE, pt.PARTITION_STATUS_FAILED
 _DELEGATED, _MISSING = pt.PARTITION_STATUS_DELEGATED, pt.PARTITION_STATUS_MISSING
+_SEVERITY_NAMES = {value: severity_name(value) for value in pt.CheckResult.Severity.values()}
 _NO_FAILURE: Final = (None, None)
 _KINDS_WITH_PARTITIONS: Final = frozenset({"taint", "adoption"})
 _KINDS_WITHOUT_PARTITIONS: Final = frozenset(
@@ -94,6 +96,38 @@ class PlacedRun(NamedTuple):
     worker_request: int = 0
 
 
+class RunMetric(NamedTuple):
+    """A metric that a job run has reported; of several with one name and ref, the last."""
+
+    job_run_id: str
+    name: str
+    ref: str
+    build_request_id: str
+    value: float
+    unit: str
+
+
+class RunCheck(NamedTuple):
+    """The result of a check that a job run has reported; of several with one name and ref, the last."""
+
+    job_run_id: str
+    name: str
+    ref: str
+    build_request_id: str
+    passed: bool
+    severity: str
+    message: str
+
+
+class RunSchema(NamedTuple):
+    """The schema of an output that a job run has reported, as JSON."""
+
+    job_run_id: str
+    ref: str
+    build_request_id: str
+    schema: str
+
+
 class BuildPartition(NamedTuple):
     """The row of a partition within its build; a task of 0 or an empty reason keeps the earlier value."""
 
@@ -150,6 +184,9 @@ class Changes:
         started_runs: Job runs that have started.
         ended_runs: Job runs that have ended.
         placed_runs: Job runs that an engine has accepted or started, or that a worker has served, by id.
+        metrics: Metrics of job runs, by job run, name and ref.
+        checks: Results of checks, by job run, name and ref.
+        schemas: Schemas of outputs, by job run and ref.
         build_partitions: Rows of partitions within the build, by ref.
         partitions: Changes of partition records, by ref.
         released: Refs that the build no longer claims.
@@ -177,6 +214,9 @@ class Changes:
         self.started_runs: list[StartedRun] = []
         self.ended_runs: list[EndedRun] = []
         self.placed_runs: dict[str, PlacedRun] = {}
+        self.metrics: dict[tuple[str, str, str], RunMetric] = {}
+        self.checks: dict[tuple[str, str, str], RunCheck] = {}
+        self.schemas: dict[tuple[str, str], RunSchema] = {}
         self.build_partitions: dict[str, BuildPartition] = {}
         self.partitions: dict[str, PartitionChange] = {}
         self.released: list[str] = []
@@ -192,7 +232,7 @@ class Changes:
             kind = event.WhichOneof("event")
             time = event.time.seconds + event.time.nanos / 1e9
             if kind == "partition":
-                self._partition(time, event.event_id, event.partition)
+                self._partition(time, event, event.partition)
             elif kind == "job":
                 self._job(time, event, event.job)
             elif kind == "build_request":
@@ -202,9 +242,7 @@ class Changes:
             elif kind == "placement":
                 self._place(time, event.build_request_id, event.placement)
             elif kind == "check":
-                check = event.check
-                reason = f"{check.job_run_id}: the check {check.result.name!r} did not pass"
-                self.taints.update((ref, reason) for ref in self._uncovered(event))
+                self._check(event, event.check)
             elif kind in OPERATIONS:
                 self._operate(kind, time, event)
             elif kind != "delegation":  # it changes no row
@@ -293,6 +331,10 @@ class Changes:
                 self.placed_runs[run] = placed._replace(
                     stdout_bytes=message.stdout_bytes, stderr_bytes=message.stderr_bytes
                 )
+        for metric in message.metrics:
+            if math.isfinite(metric.value):  # no database compares others alike
+                row = RunMetric(run, metric.name, metric.ref, event.build_request_id, metric.value, metric.unit)
+                self.metrics[row[:3]] = row
         if message.worker_id:
             placed = self._placed(run, event.build_request_id)
             self.placed_runs[run] = placed._replace(worker_id=message.worker_id, worker_request=message.worker_request)
@@ -323,13 +365,21 @@ class Changes:
     def _placed(self, job_run_id: str, build_request_id: str) -> PlacedRun:
         return self.placed_runs.get(job_run_id) or PlacedRun(job_run_id, build_request_id)
 
-    def _partition(self, time: float, event_id: str, message: ev.PartitionEvent) -> None:
+    def _check(self, event: ev.BuildEvent, message: ev.CheckEvent) -> None:
+        result, build = message.result, event.build_request_id
+        reason = f"{message.job_run_id}: the check {result.name!r} did not pass"
+        self.taints.update((ref, reason) for ref in self._uncovered(event))
+        severity = _SEVERITY_NAMES[result.severity]
+        row = RunCheck(message.job_run_id, result.name, result.ref, build, result.passed, severity, result.message)
+        self.checks[row[:3]] = row
+
+    def _partition(self, time: float, event: ev.BuildEvent, message: ev.PartitionEvent) -> None:
         ref, status = message.ref, message.status
         failure = _failure(message.failure) if status == _FAILED else None
         self._in_build(ref, message, failure)
         if status == _REQUESTED:
             return  # a request does not change the partition
-        covered = (event_id, ref) in self._covered
+        covered = (event.event_id, ref) in self._covered
         if status == _DELEGATED:
             self._count("partitions_delegated")
             self.released.append(ref)
@@ -342,10 +392,14 @@ class Changes:
         if status == _AVAILABLE:
             self._count("partitions_available")
             self.taints.pop(ref, None)  # a taint is of the data, which is new
+            metadata = metadata_json(message.metadata) if message.HasField("metadata") else ""
+            if schema := schema_json(metadata):
+                row = RunSchema(message.job_run_id, ref, event.build_request_id, schema)
+                self.schemas[row[:2]] = row
             data = (
                 message.version,
                 message.job_run_id,
-                metadata_json(message.metadata) if message.HasField("metadata") else "",
+                metadata,
                 "",
                 _location(message.location) if message.HasField("location") else "",
             )

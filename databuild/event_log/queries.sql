@@ -88,6 +88,33 @@ FROM partitions p LEFT JOIN claims c ON c.ref = p.ref WHERE p.status <> '' AND p
 SELECT p.ref, p.metadata FROM partitions p LEFT JOIN claims c ON c.ref = p.ref
 WHERE p.available AND c.ref IS NULL AND p.ref {among}
 
+-- name: reported_under
+-- The newest refs in a range, in the order of the index. The limit applies to rows of any state, so that data that is
+-- not available costs nothing more.
+SELECT {reported_columns} FROM (
+  SELECT * FROM partitions WHERE ref >= :min_ref AND ref < :end ORDER BY ref DESC LIMIT :limit
+) AS p {with_run_and_claim} ORDER BY p.ref DESC
+
+-- name: reported_of
+SELECT {reported_columns} FROM partitions p {with_run_and_claim} WHERE p.ref {among}
+
+-- name: reported_columns
+p.ref, p.available AND c.ref IS NULL AS available, p.time, p.version, p.job_run_id,
+coalesce(r.duration_seconds, 0.0) AS duration_seconds, p.metadata, p.location
+
+-- name: with_run_and_claim
+LEFT JOIN job_runs r ON r.job_run_id = p.job_run_id LEFT JOIN claims c ON c.ref = p.ref
+
+-- name: metrics_of_runs
+SELECT job_run_id, name, ref, value, unit FROM job_run_metrics WHERE job_run_id {among} ORDER BY job_run_id, name, ref
+
+-- name: checks_of_runs
+SELECT job_run_id, name, ref, passed, severity, message FROM job_run_checks WHERE job_run_id {among}
+ORDER BY job_run_id, name, ref LIMIT :limit
+
+-- name: schemas_of_partition
+SELECT job_run_id, schema FROM job_run_schemas WHERE job_run_id {among} AND ref = :ref
+
 -- name: stored_data
 SELECT p.ref, p.version, p.location FROM partitions p LEFT JOIN claims c ON c.ref = p.ref
 WHERE p.available AND c.ref IS NULL
@@ -263,6 +290,15 @@ DELETE FROM job_runs WHERE job_run_id {among}
 -- name: remove_placements
 DELETE FROM placements WHERE job_run_id {among}
 
+-- name: remove_metrics
+DELETE FROM job_run_metrics WHERE job_run_id {among}
+
+-- name: remove_checks
+DELETE FROM job_run_checks WHERE job_run_id {among}
+
+-- name: remove_schemas
+DELETE FROM job_run_schemas WHERE job_run_id {among}
+
 -- name: update_rows_left
 UPDATE builds SET rows_left = EXISTS (
   SELECT 1 FROM build_partitions b WHERE b.build_request_id = builds.build_request_id
@@ -290,6 +326,15 @@ DELETE FROM job_runs WHERE build_request_id NOT IN (SELECT build_request_id FROM
 
 -- name: clear_placements
 DELETE FROM placements WHERE build_request_id NOT IN (SELECT build_request_id FROM builds)
+
+-- name: clear_metrics
+DELETE FROM job_run_metrics WHERE build_request_id NOT IN (SELECT build_request_id FROM builds)
+
+-- name: clear_checks
+DELETE FROM job_run_checks WHERE build_request_id NOT IN (SELECT build_request_id FROM builds)
+
+-- name: clear_schemas
+DELETE FROM job_run_schemas WHERE build_request_id NOT IN (SELECT build_request_id FROM builds)
 
 -- name: clear_partitions
 DELETE FROM partitions

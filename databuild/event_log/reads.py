@@ -19,12 +19,15 @@ if TYPE_CHECKING:
     from databuild.model.records import (
         BuildPartitionRecord,
         BuildRecord,
+        CheckRecord,
         JobRunRecord,
         LogSizes,
+        MetricRecord,
         PartitionRecord,
         PartitionState,
         PartitionUse,
         PlacedData,
+        ReportedData,
         StoredData,
     )
     from databuild.v1.events_pb2 import BuildEvent
@@ -110,6 +113,38 @@ class PlacedDataReads(Protocol):
 
     def placed_data_under(self, prefix: str = "", *, after: str = "", limit: int = 1000) -> Sequence[PlacedData]:
         """Returns the data of partitions whose refs begin with a prefix, by ref."""
+        ...
+
+
+class ReportReads(Protocol):
+    """Facts that job runs have reported about their outputs, for trends and comparisons."""
+
+    def reported_under(self, prefix: str = "", *, before: str = "", limit: int = 100) -> Sequence[ReportedData]:
+        """Returns the data of partitions whose refs begin with a prefix, last ref first.
+
+        Takes time in proportion to the limit, which also counts partitions without data.
+
+        Args:
+            prefix: The beginning of the refs.
+            before: Only partitions whose ref is smaller; empty for all.
+            limit: The maximum number of partitions.
+        """
+        ...
+
+    def reported_of(self, refs: Collection[str]) -> Sequence[ReportedData]:
+        """Returns the data of partitions, in no particular order."""
+        ...
+
+    def metrics_of_runs(self, job_run_ids: Collection[str]) -> Sequence[MetricRecord]:
+        """Returns the metrics of job runs, by job run and name."""
+        ...
+
+    def checks_of_runs(self, job_run_ids: Collection[str], *, limit: int = 1000) -> Sequence[CheckRecord]:
+        """Returns the results of the checks of job runs, by job run and name."""
+        ...
+
+    def schemas_of(self, ref: str, job_run_ids: Collection[str]) -> Mapping[str, Mapping[str, str]]:
+        """Returns the schemas of a partition that job runs have reported, each column with its type, by job run."""
         ...
 
 
@@ -265,6 +300,7 @@ class Reader(
     MetadataReads,
     StoredDataReads,
     PlacedDataReads,
+    ReportReads,
     LogFeed,
     LogSize,
     TableReads,

@@ -21,6 +21,7 @@ from databuild.model.records import (
     PartitionRecord,
     PlacedData,
     RemovalRecord,
+    ReportedData,
     StoredData,
 )
 
@@ -201,6 +202,23 @@ def placed_data(rows: Iterable[tuple[str, str, str, Any, float, Any, str]]) -> l
             RemovalRecord._make(json.loads(removal)).kind if removal else "",
         )
         for ref, version, location, status, time, available, removal in rows
+    ]
+
+
+def reported_data(rows: Iterable[Any]) -> list[ReportedData]:
+    """Returns the data of partitions, from rows of `{reported_columns}`."""
+    return [
+        ReportedData(
+            row.ref,
+            bool(row.available),
+            row.time,
+            row.version,
+            row.job_run_id,
+            row.duration_seconds,
+            {} if row.metadata in _NO_METADATA else json.loads(row.metadata),
+            Location._make(json.loads(row.location)) if row.location else None,
+        )
+        for row in rows
     ]
 
 

@@ -76,8 +76,8 @@ class SqlPruner:
 
     def remove_runs(self, job_run_ids: Sequence[str]) -> None:
         keys = self._as_json(job_run_ids)
-        self._change("remove_runs", keys=keys)
-        self._change("remove_placements", keys=keys)
+        for query in ("remove_runs", "remove_placements", "remove_metrics", "remove_checks", "remove_schemas"):
+            self._change(query, keys=keys)
 
     def update_rows_left(self, build_request_ids: Sequence[str]) -> None:
         self._change("update_rows_left", builds=build_request_ids, keys=self._as_json(build_request_ids))

@@ -18,6 +18,7 @@ from databuild.event_log.rows import (
     metadata_of,
     named_rows,
     placed_data,
+    reported_data,
     resource_uses,
     stored_data,
 )
@@ -25,12 +26,15 @@ from databuild.model import statuses
 from databuild.model.records import (
     BuildPartitionRecord,
     BuildRecord,
+    CheckRecord,
     JobRunRecord,
     LogSizes,
+    MetricRecord,
     PartitionRecord,
     PartitionState,
     PartitionUse,
     PlacedData,
+    ReportedData,
     StoredData,
 )
 
@@ -149,6 +153,28 @@ class SqlReader:
     def placed_data_under(self, prefix: str = "", *, after: str = "", limit: int = 1000) -> Sequence[PlacedData]:
         page = {"min_ref": max(after, prefix), "after": after, "end": prefix + _MAX_KEY, "limit": limit}
         return placed_data(self._rows("placed_data_under", **page))
+
+    def reported_under(self, prefix: str = "", *, before: str = "", limit: int = 100) -> Sequence[ReportedData]:
+        page = {"min_ref": prefix, "end": before or prefix + _MAX_KEY, "limit": limit}
+        return reported_data(self._named("reported_under", **page))
+
+    def reported_of(self, refs: Collection[str]) -> Sequence[ReportedData]:
+        return reported_data(self._named("reported_of", keys=self._as_json(list(refs))))
+
+    def metrics_of_runs(self, job_run_ids: Collection[str]) -> Sequence[MetricRecord]:
+        keys = self._as_json(list(job_run_ids))
+        return [MetricRecord._make(row) for row in self._rows("metrics_of_runs", keys=keys)]
+
+    def checks_of_runs(self, job_run_ids: Collection[str], *, limit: int = 1000) -> Sequence[CheckRecord]:
+        rows = self._rows("checks_of_runs", keys=self._as_json(list(job_run_ids)), limit=limit)
+        return [
+            CheckRecord(run, name, ref, bool(passed), severity, message)
+            for run, name, ref, passed, severity, message in rows
+        ]
+
+    def schemas_of(self, ref: str, job_run_ids: Collection[str]) -> Mapping[str, Mapping[str, str]]:
+        rows = self._rows("schemas_of_partition", ref=ref, keys=self._as_json(list(job_run_ids)))
+        return {run: dict(json.loads(schema)) for run, schema in rows}
 
     def partitions(
         self,

@@ -55,6 +55,9 @@ READ_MODELS: Final = (
         "build_request_id executor machine placed_time queued_seconds log_store stdout_bytes stderr_bytes worker_id "
         "worker_request",
     ),
+    _table("job_run_metrics", "job_run_id name ref", "build_request_id value unit"),
+    _table("job_run_checks", "job_run_id name ref", "build_request_id passed severity message"),
+    _table("job_run_schemas", "job_run_id ref", "build_request_id schema"),
     _table("partitions", "ref", _PARTITION_COLUMNS),
     _table("partition_counts", "status", "count"),
     _table("partition_uses", "input job_run_id output", "version query"),

@@ -195,10 +195,10 @@ class Follower:
         if self._timed is None or now < self._next_poll:
             return
         name = self.name + _CLOCK_SUFFIX
-        sent = self._cursors.take(name, self._holder, HOLD_SECONDS)
-        if sent is not None and (until := int(now * 1000)) > sent.position:
-            self._count_refusals(self._timed.send_due(sent.position / 1000, until / 1000, self._reader))
-            self._cursors.advance(name, self._holder, sent.position, until, seconds=HOLD_SECONDS)
+        taken = self._cursors.take(name, self._holder, HOLD_SECONDS)
+        if taken is not None and (until := int(now * 1000)) > taken.position:
+            self._count_refusals(self._timed.send_due(taken.position / 1000, until / 1000, self._reader))
+            self._cursors.advance(name, self._holder, taken.position, until, seconds=HOLD_SECONDS)
         self._next_poll = now + self._timed.poll_seconds
 
     def _count_refusals(self, refusals: Sequence[str]) -> None:

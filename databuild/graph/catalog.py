@@ -27,6 +27,7 @@ from databuild.model.executor_uri import LOCAL
 
 if TYPE_CHECKING:
     from databuild.graph.declared.declaration import Declaration, DeclaredJob
+    from databuild.graph.series import Series
 
 MAX_PARTITIONS: Final = 10_000_000
 """Default maximum number of partitions of one plan."""
@@ -91,6 +92,7 @@ class Job:
         code_files: The path of the list of its runfiles; empty if there is none.
         worker: The limits of the workers that serve it; None if each of its runs is a process.
         retention_seconds: The age at which a cleaning deletes its data; None for never.
+        history: The number of earlier partitions whose numbers its task descriptions have.
     """
 
     label: str
@@ -108,6 +110,7 @@ class Job:
     code_files: str = ""
     worker: WorkerLimits | None = None
     retention_seconds: float | None = None
+    history: int = 0
 
     @functools.cached_property
     def patterns(self) -> tuple[PartitionPattern, ...]:
@@ -265,6 +268,14 @@ class JobCatalog:
                 kinds = pattern.fields.items()
                 return {name: ("str" if kind.startswith("/") else kind, texts[name]) for name, kind in kinds}
         return {}
+
+    def series_of(self, ref: str) -> Series | None:
+        """Returns the partitions that differ from a ref in the date only; None if its pattern has no date."""
+        from databuild.graph.series import series_of
+
+        for pattern, _ in self._matching(ref):
+            return series_of(pattern, ref)
+        return None
 
     def owners(self, ref: str) -> tuple[str, ...]:
         """Returns the labels of the jobs with a pattern that matches a text, which need not be a valid ref."""
@@ -465,6 +476,7 @@ def _job(job: Mapping[str, Any], runfiles: str) -> Job:
         code_files=_resolved(_get(job, "code_files", ""), runfiles),
         worker=_worker(job["worker"]) if "worker" in job else None,
         retention_seconds=float(_get(job, "retention_seconds", 0)) or None,
+        history=int(_get(job, "history", 0)),
     )
 
 

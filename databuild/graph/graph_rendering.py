@@ -16,6 +16,8 @@ _STATES: Final = {
     "FAILED": "failed",
     "BUILDING": "building",
     "MISSING": "missing",
+    "FORGOTTEN": "missing",
+    "DELETED": "missing",
     "TAINTED": "tainted",
 }
 """The state of drawings for each status; `pending` for others."""

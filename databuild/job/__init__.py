@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from databuild.job.partitions import Fields, Input, Metadata, Partition
     from databuild.job.publishing import OvertakenError
     from databuild.job.task_description import TaskDescriptionError
+    from databuild.job.values import image, link, markdown, schema, table
 
 __all__ = [
     "Config",
@@ -41,13 +42,18 @@ __all__ = [
     "Run",
     "TaskDescriptionError",
     "content_digest",
+    "image",
+    "link",
     "main",
+    "markdown",
+    "schema",
+    "table",
     "writing",
 ]
 
 
 def __getattr__(name: str) -> object:
-    # Few jobs name these classes, and their modules are slow to import.
+    # Few jobs use these names, and their modules are slow to import.
     if name == "TaskDescriptionError":
         from databuild.job import task_description
 
@@ -56,6 +62,10 @@ def __getattr__(name: str) -> object:
         from databuild.job import publishing
 
         return publishing.OvertakenError
+    if name in {"image", "link", "markdown", "schema", "table"}:
+        from databuild.job import values
+
+        return getattr(values, name)
     if name in {"Fields", "Input", "Metadata", "Partition"}:
         from databuild.job import partitions
 

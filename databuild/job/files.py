@@ -4,6 +4,8 @@
 # ruff: noqa: PTH103, PTH105, PTH108, PTH110, PTH118, PTH120, PTH123
 import os
 
+from databuild.job.scratch import path_to_read, path_to_write
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import hashlib
@@ -20,7 +22,8 @@ class writing:  # noqa: N801 - read as a verb: with writing(path) as temporary
         with writing("data/report.csv") as temporary, open(temporary, "w") as file:
             file.write(...)
 
-    If the block raises or the process dies, an earlier file at `path` is unchanged. Missing folders are created.
+    If the block raises or the process dies, an earlier file at `path` is unchanged. Missing folders are created. In a
+    reproduction, the file is written to the scratch folder.
 
     Args:
         path: The path of the file.
@@ -28,7 +31,7 @@ class writing:  # noqa: N801 - read as a verb: with writing(path) as temporary
     """
 
     def __init__(self, path: "str | os.PathLike[str]", *, sync: bool = False) -> None:
-        self._path = os.fspath(path)
+        self._path = path_to_write(os.fspath(path))
         self._sync = sync
         self._temporary = temporary_path(self._path)
 
@@ -83,7 +86,7 @@ def content_digest(*paths: "str | os.PathLike[str]") -> str:
     import hashlib
 
     digest = hashlib.sha256()
-    for path in paths:
+    for path in [path_to_read(os.fspath(path)) for path in paths]:
         if os.path.isdir(path):  # noqa: PTH112
             file_digest = _folder_digest(path)
         else:

@@ -44,6 +44,19 @@ class Partition:
         """The metadata that the producer of an input reported; empty for an output."""
         return Metadata(self.ref, self._described.get("metadata", {}))
 
+    def earlier(self, name: str) -> Sequence[float]:
+        """Returns a number of the partitions with earlier dates, newest first: a metric or a number in their metadata.
+
+        Raises:
+            ValueError: The job does not ask for earlier partitions.
+        """
+        if "history" not in self._described:
+            raise ValueError(
+                "the run does not know earlier partitions; add history = 30 to the databuild_job, or pass history to "
+                "JobUnderTest.execute in a test"
+            )
+        return [one["numbers"][name] for one in self._described["history"] if name in one.get("numbers", {})]
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.ref!r})"
 

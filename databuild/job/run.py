@@ -123,15 +123,18 @@ class Run:
             uri: The place of its data: a URI such as `s3://bucket/day.parquet`, or the path of a file or folder. Builds
                 look there whether the data still exists. Default: the text `path` of the metadata, if there is one and
                 the run is not on an engine.
-            size: The size of the data in bytes. Default for a file or folder: its size.
+            size: The size of the data in bytes. Default for a file or folder: its size; for an object, that which
+                fsspec returns, if the job has imported its library for the store (s3fs, gcsfs, adlfs).
             version: The version that the store gave to the data, such as the ETag of an object. Default for a file or
-                folder: the version of `databuild.job.locations`.
+                folder: the version of `databuild.job.locations`; for an object, its ETag or generation as for `size`.
             content_digest: A digest of the content. A partition that is rebuilt to the same digest makes no other
                 partition stale.
-            **metadata: Facts about the data, such as `rows=842`, with values that JSON allows.
+            **metadata: Facts about the data, such as `rows=842`, with values that JSON allows, or those of `markdown`,
+                `table`, `link`, `image` and `schema`.
 
         Raises:
             FileNotFoundError: The file or folder `uri` does not exist.
+            ValueError: The URI contains credentials, such as a password or a signature.
         """
         if not self._report_path:
             return
@@ -156,7 +159,14 @@ class Run:
             uri = path
         if not locations.is_uri(uri):
             uri = locations.file_uri(uri)
+        elif locations.has_credentials(uri):
+            raise ValueError(f"the location {locations.without_credentials(uri)} must contain no credentials")
+        elif size is None or not version:
+            size, version = locations.object_facts(uri, size, version)
+        from databuild.job.scratch import path_to_read
+
         if uri.startswith("file:") and (size is None or not version):
+            uri = locations.file_uri(path_to_read(locations.file_path(uri)))
             try:
                 found = locations.size_and_version(locations.file_path(uri))
             except OSError:
@@ -189,7 +199,11 @@ class Run:
             OvertakenError: A newer run has published the file. Let the error end the run.
             ValueError: The store has no conditional writes, or none that are used here.
         """
+        from databuild.job import scratch
+
         place = os.fspath(path)
+        if "://" in place and (file := scratch.object_file(place)):
+            place = file
         if "://" in place:
             from databuild.job.object_publishing import publish_object
 
@@ -197,11 +211,18 @@ class Run:
         else:
             from databuild.job.publishing import publish
 
-            publish(os.fspath(source), place, self._token)
+            publish(os.fspath(source), scratch.path_to_write(place), self._token)
 
-    def metric(self, name: str, value: float, unit: str = "") -> None:
-        """Reports a measurement, such as `rows_read`, with a unit such as `bytes` or `s`."""
-        self._report("metric", {"name": name, "value": value, "unit": unit})
+    def metric(self, name: str, value: float, unit: str = "", *, ref: str = "") -> None:
+        """Reports a measurement, such as `rows_read`, with a unit such as `bytes` or `s`.
+
+        Args:
+            name: The name of the metric.
+            value: The value.
+            unit: Its unit.
+            ref: The output that was measured; empty for the whole run.
+        """
+        self._report("metric", {"name": name, "value": value, "unit": unit, **({"ref": ref} if ref else {})})
 
     def check(
         self,
@@ -237,6 +258,42 @@ class Run:
             },
         )
         return bool(passed)
+
+    def check_range(
+        self,
+        name: str,
+        value: float,
+        *,
+        usual: "str | float" = "30%",
+        severity: 'Literal["info", "warning", "error"]' = "error",
+        ref: str = "",
+    ) -> bool:
+        """Reports a metric, and checks that it is near the median of the same number of the partitions before.
+
+        The partitions are those that differ from this one in an earlier date only, as many as the attribute `history`
+        of the job says. With fewer than five, the check passes. So it does in a program that was started by hand.
+
+        Args:
+            name: The name of the metric and of the check.
+            value: The value.
+            usual: The distance from the median that is allowed, as a part of the median: `30%` or 0.3.
+            severity: As for `check`.
+            ref: The output that was measured; empty for the only one.
+
+        Raises:
+            ValueError: `usual` is no share, the run has several outputs and none is named, or the job has no `history`.
+        """
+        from databuild.job.ranges import range_message, share_of
+
+        share = share_of(usual)
+        if not self.env.get("DATABUILD_TASK"):
+            return True
+        output = next((one for one in self.outputs if one.ref == ref), None) if ref else self.output
+        if output is None:
+            raise ValueError(f"{ref!r} is not an output of the run")
+        passed, message = range_message(name, value, output.earlier(name), share)
+        self.metric(name, value, ref=output.ref)
+        return self.check(name, passed, severity=severity, ref=output.ref, message=message)
 
     def missing(self, ref: str) -> None:
         """Reports that the data of an input is not in its store. Then let the run end, with any exit code.

@@ -194,6 +194,51 @@ class PlacedData(NamedTuple):
     removed: str
 
 
+class ReportedData(NamedTuple):
+    """The newest data of a partition with the facts that its job has reported, for comparisons with other partitions.
+
+    Attributes:
+        ref: The partition.
+        available: True if the data is complete.
+        time: The time of the newest status, in seconds since the epoch.
+        version: The version of the data; empty if there has never been any.
+        job_run_id: The job run that produced it; empty for adopted data.
+        duration_seconds: The duration of that run.
+        metadata: The metadata of the data.
+        location: Its place; None if no job has reported it.
+    """
+
+    ref: str
+    available: bool
+    time: float
+    version: str
+    job_run_id: str
+    duration_seconds: float
+    metadata: Mapping[str, Any]
+    location: Location | None
+
+
+class MetricRecord(NamedTuple):
+    """A metric of a job run; `ref` is empty if it is about the whole run."""
+
+    job_run_id: str
+    name: str
+    ref: str
+    value: float
+    unit: str
+
+
+class CheckRecord(NamedTuple):
+    """The result of a check of a job run; `ref` is empty if it is about the whole run."""
+
+    job_run_id: str
+    name: str
+    ref: str
+    passed: bool
+    severity: str
+    message: str
+
+
 class PartitionUse(NamedTuple):
     """A fact about current data: it was made from an input.
 

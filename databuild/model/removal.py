@@ -65,11 +65,11 @@ class CleanOptions(NamedTuple):
     """The options of a cleaning.
 
     Attributes:
-        keep_inputs: True to keep data from which available partitions were made.
+        delete_inputs: True to delete also data from which available partitions were made.
         dry_run: True to remove nothing.
     """
 
-    keep_inputs: bool = True
+    delete_inputs: bool = False
     dry_run: bool = False
 
 

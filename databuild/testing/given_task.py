@@ -43,20 +43,27 @@ class GivenInput:
     available: bool = True
 
 
-def task_json(outputs: Sequence[str], inputs: Iterable[GivenInput], patterns: Sequence[str]) -> str:
+def task_json(
+    outputs: Sequence[str],
+    inputs: Iterable[GivenInput],
+    patterns: Sequence[str],
+    history: Sequence[Mapping[str, float]] | None = None,
+) -> str:
     """Returns the JSON of a task description.
 
     Args:
         outputs: The refs of the outputs.
         inputs: The inputs.
         patterns: The patterns that give refs their fields; the first that matches counts.
+        history: The numbers of the partitions before each output, newest first; None for a job without `history`.
 
     Raises:
         ValueError: A pattern has an unknown type.
     """
     compiled = [_compiled(pattern) for pattern in patterns]
+    known = {} if history is None else {"history": [{"numbers": dict(numbers)} for numbers in history]}
     described = {
-        "outputs": [{"ref": ref, **_fields(ref, compiled)} for ref in outputs],
+        "outputs": [{"ref": ref, **_fields(ref, compiled), **known} for ref in outputs],
         "inputs": [
             {
                 "ref": given.ref,

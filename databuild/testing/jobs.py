@@ -101,6 +101,7 @@ class JobUnderTest:
         inputs: Iterable[str | GivenInput] = (),
         env: Mapping[str, str] | None = None,
         attempt: int = 1,
+        history: Sequence[Mapping[str, float]] | None = None,
     ) -> RunResult:
         """Runs the job in a folder. Working directory and environment of the process are restored afterwards.
 
@@ -112,10 +113,12 @@ class JobUnderTest:
             inputs: Its inputs. A ref stands for an input that is available and has no metadata.
             env: Environment variables of the run.
             attempt: The number of the attempt.
+            history: The numbers of the partitions before each output, newest first, such as `[{"rows": 842}]`; None for
+                a job without `history`.
         """
         report = folder / "report.jsonl"
         report.unlink(missing_ok=True)
-        self._write_task(folder, outputs, inputs)
+        self._write_task(folder, outputs, inputs, history)
         before, directory = dict(os.environ), Path.cwd()
         os.environ.update({**_environment(folder, attempt, outputs), **(env or {})})
         os.chdir(folder)
@@ -168,10 +171,16 @@ class JobUnderTest:
         environment = {**_environment(folder, 1, outputs), **(env or {})}
         WorkerCheck(functions, args, folder, environment, prepare_all).check()
 
-    def _write_task(self, folder: Path, outputs: Sequence[str], inputs: Iterable[str | GivenInput]) -> None:
+    def _write_task(
+        self,
+        folder: Path,
+        outputs: Sequence[str],
+        inputs: Iterable[str | GivenInput],
+        history: Sequence[Mapping[str, float]] | None = None,
+    ) -> None:
         given = [GivenInput(ref=one) if isinstance(one, str) else one for one in inputs]
         if outputs:
-            (folder / _TASK).write_text(task_json(outputs, given, self._patterns))
+            (folder / _TASK).write_text(task_json(outputs, given, self._patterns, history))
 
     def execute_for(
         self, *refs: str, folder: Path, inputs: Iterable[GivenInput] = (), env: Mapping[str, str] | None = None

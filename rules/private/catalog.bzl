@@ -43,6 +43,8 @@ def _catalog_job(ctx, job):
         entry["retry"] = retry
     if job.executor:
         entry["executor"] = job.executor
+    if job.history:
+        entry["history"] = job.history
     if job.exec_properties:
         entry["execProperties"] = job.exec_properties
     if job.resources:

@@ -12,7 +12,7 @@ _COMMANDS = {
     "service": "serve",
 }
 
-def databuild_graph(name, jobs, lookup = None, default_partitions = [], resources = {}, max_running_jobs = 0, max_partitions = 0, executor = "", executors = [], log_store = "", storage = [], notify = [], notify_on = [], exporters = [], **kwargs):
+def databuild_graph(name, jobs, lookup = None, default_partitions = [], resources = {}, max_running_jobs = 0, max_partitions = 0, executor = "", executors = [], log_store = "", storage = [], previews = False, notify = [], notify_on = [], exporters = [], **kwargs):
     """Declares a graph: jobs that use each other's partitions, and the targets that build them.
 
     `bazel run //examples:build_graph -- PARTITION...` builds partitions. `bazel run //examples:build_graph.plan -- PARTITION...` shows what would be
@@ -49,6 +49,7 @@ def databuild_graph(name, jobs, lookup = None, default_partitions = [], resource
             the state directory. See docs/operating.md.
         storage: Kinds of object stores that builds may use: `abfs` (Azure, also for `az://`), `gs`, `s3`. The one of `log_store` need not be
             listed.
+        previews: True for previews of Parquet, CSV and JSON lines in the dashboard. The service then has DuckDB. See docs/dashboard.md.
         notify: URLs that get notifications of builds, unless a build or service has `--notify`. See docs/operating.md.
         notify_on: Occasions of notifications: `end` of a build, `failure`, `first_failure` after a success, `check` that did not pass, `wait` of a build that makes no progress.
             The default is `failure` and `check`.
@@ -64,7 +65,7 @@ def databuild_graph(name, jobs, lookup = None, default_partitions = [], resource
         executor = executor,
         executors = executors,
         exporters = exporters,
-        extensions = extension_targets(executor, executors, log_store, storage, exporters),
+        extensions = extension_targets(executor, executors, log_store, storage, previews, exporters),
         jobs = jobs,
         log_store = log_store,
         lookup = lookup,

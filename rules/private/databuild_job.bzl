@@ -27,6 +27,7 @@ def databuild_job(
         resources = {},
         executor = "",
         infrastructure_retries = 2,
+        history = 0,
         worker = False,
         worker_max_requests = 0,
         worker_max_memory = "",
@@ -84,6 +85,8 @@ def databuild_job(
             capacity.
         executor: `local` for a job that always runs on the machine of the orchestrator, even in builds on an engine.
         infrastructure_retries: Maximum number of retries after an engine lost a job run; they do not count as `retries`.
+        history: Number of partitions with earlier dates whose numbers each run gets, for `run.check_range`; at most 1,000. See
+            docs/writing_jobs.md.
         worker: True to serve job runs and `config` by processes that live for many of them, on the machine of the orchestrator. The
             program has to speak the protocol of docs/workers.md, as one made with `databuild.job` does.
         worker_max_requests: Number of requests after which a worker is replaced. The default is no limit.
@@ -101,6 +104,7 @@ def databuild_job(
         bounds = bounds,
         declared = declared,
         executor = executor,
+        history = history,
         infrastructure_retries = infrastructure_retries,
         inputs = inputs or [],
         optional_inputs = optional_inputs,

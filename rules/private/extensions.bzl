@@ -47,7 +47,10 @@ _STORAGE = {
     "s3": Label("//databuild/storage:s3"),
 }
 
-def extension_targets(executor, executors, log_store, storage, exporters):
+# DuckDB, for previews of tables; databuild/previews/process.py has the same name.
+_PREVIEWS = Label("//databuild/previews:duckdb")
+
+def extension_targets(executor, executors, log_store, storage, previews, exporters):
     """Returns the extensions that a graph needs, as a dict from target to name. Ignores what check_extensions refuses.
 
     Args:
@@ -55,6 +58,7 @@ def extension_targets(executor, executors, log_store, storage, exporters):
         executors: Names of extensions.
         log_store: Place of job logs, or empty.
         storage: Names of extensions.
+        previews: True for previews of tables.
         exporters: URIs of exporters.
 
     Returns:
@@ -65,7 +69,8 @@ def extension_targets(executor, executors, log_store, storage, exporters):
     names = [_EXPORTER_OF_SCHEME.get(uri.partition(":")[0], "") for uri in exporters]
     targets = {_EXECUTORS[name]: name for name in executors if name in _EXECUTORS}
     targets = targets | {_STORAGE[name]: name for name in storage if name in _STORAGE}
-    return targets | {_EXPORTERS[name]: name for name in names if name in _EXPORTERS}
+    targets = targets | {_EXPORTERS[name]: name for name in names if name in _EXPORTERS}
+    return targets | ({_PREVIEWS: "duckdb"} if previews else {})
 
 def check_extensions(label, executor, executors, log_store, storage, exporters):
     """Fails if an extension does not exist, or if an address has none.

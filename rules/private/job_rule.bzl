@@ -18,6 +18,8 @@ load(":templates.bzl", "check_declaration")
 
 visibility(["//rules/..."])
 
+_MAX_HISTORY = 1000
+
 _DOC = "A job with its code digest."
 
 _ATTRS = {
@@ -56,6 +58,9 @@ _ATTRS = {
     ),
     "query_inputs": attr.string_list(
         doc = "Templates of inputs that are read as they are.",
+    ),
+    "history": attr.int(
+        doc = "Number of earlier partitions with which `run.check_range` compares.",
     ),
     "resources": attr.string_dict(
         doc = "Amount of each named resource that one job run uses.",
@@ -140,6 +145,8 @@ def _databuild_job_impl(ctx):
         fail("retries of {} is {}, but must not be negative".format(label, ctx.attr.retries))
     if ctx.attr.infrastructure_retries < 0:
         fail("infrastructure_retries of {} is {}, but must not be negative".format(label, ctx.attr.infrastructure_retries))
+    if ctx.attr.history < 0 or ctx.attr.history > _MAX_HISTORY:
+        fail("history of {} is {}, but must be from 0 to {}".format(label, ctx.attr.history, _MAX_HISTORY))
     program = program_info(ctx, "binary")
     code_digest = write_code_digest(ctx, ctx.executable._code_digest, program)
     code_files = write_code_files(ctx, program)
@@ -156,6 +163,7 @@ def _databuild_job_impl(ctx):
             exec_properties = ctx.attr.exec_properties,
             executable = program.executable,
             executor = ctx.attr.executor,
+            history = ctx.attr.history,
             infrastructure_retries = ctx.attr.infrastructure_retries,
             label = label,
             outputs = ctx.attr.outputs,

@@ -13,6 +13,7 @@ DataBuildJobInfo = provider(
         "exec_properties": "dict of string to string: requirements on machines of engines, in their words.",
         "executable": "File: executable of the job.",
         "executor": "string: `local` for a job that always runs on the machine of the orchestrator; else empty.",
+        "history": "int: number of earlier partitions whose numbers the description of a task has.",
         "infrastructure_retries": "int: maximum number of retries after an engine lost a job run.",
         "label": "string: label of the job, such as `//examples:daily_flights`.",
         "outputs": "list of strings: partition patterns of the refs that the job produces.",

@@ -5,12 +5,16 @@ from __future__ import annotations
 from databuild.event_log.sqlite.connection import connect_for_reading
 from tests.support.stores import Store
 
-_LARGE = {"payload", "requested", "inputs", "output_digests", "metadata", "adoption", "location"}
+_LARGE = {
+    *("payload", "requested", "inputs", "output_digests", "metadata", "adoption", "location", "removal"),
+    *("message", "schema"),
+}
 """The columns of unlimited size."""
 _SMALL = {
     *("build_request_id", "retry_of_build_request_id", "job_run_id", "ref", "input", "output", "version", "resource"),
     *("graph_label", "job_label", "status", "reason", "cause", "taint_reason", "failure_category", "failure_message"),
     *("executor", "machine", "worker_id", "log_store", "exporter"),
+    *("name", "unit", "severity"),
     *("code_digest", "configuration_digest", "cancel_requested_by", "holder", "submitter", "waiting_for"),
 }
 """The other columns with texts, in SQLite."""

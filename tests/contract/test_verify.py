@@ -17,6 +17,7 @@ from databuild.event_log.verify import MAX_REPORTED_FAULTS, verify
 from databuild.model.results import Cancelled, Failed, Success
 from databuild.model.views import Verification
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
+from databuild.orchestration.events.payloads import job_event
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from tests.contract.builds import begin, claim, produce
@@ -30,7 +31,7 @@ async def write_builds(log: EventLog) -> None:
     one = await begin(log, "b1", "p", "q")
     await log.renew_lease("b1", "here", 60)
     await claim(log, "b1", 1, "p")
-    await produce(one, 1, "p", rows=1)
+    await produce(one, 1, "p", rows=1, schema={"$type": "schema", "columns": [["day", "DATE"]]})
     await produce(one, 2, "q")
     await one.complete_build(Success(jobs_completed=2))
     two = await begin(log, "b2", "p", "q", "r", "s")
@@ -40,7 +41,11 @@ async def write_builds(log: EventLog) -> None:
     two.emit_placement("b2.1.1", executor="dask://engine:1", handle="h")
     two.emit_start("b2.1.1", machine="m1", queued_seconds=1.5)
     no = pt.Failure(category=pt.FAILURE_CATEGORY_USER, message="no\0!")
-    two.emit_job_failed("b2.1.1", 1, "//:j", no)
+    check = pt.CheckResult(name="c", severity=pt.CheckResult.SEVERITY_WARNING, ref="p", message="few")
+    two.emit(("check", ev.CheckEvent(job_run_id="b2.1.1", result=check)))
+    failed = job_event("b2.1.1", 1, "//:j", ev.JOB_STATUS_FAILED, failure=no)
+    failed.metrics.add(name="rows", value=0.5, unit="s", ref="p")
+    two.emit(("job", failed))
     two.emit_partition_failed("p", no, 1, "b2.1.1")
     two.emit_delegation("b1", "//:j", ["q"])
     await two.complete_build(Failed(jobs_failed=1, message="no"))
@@ -226,7 +231,7 @@ async def test_a_column_that_contradicts_the_events_is_named(log_of_builds: Stor
             f"{name} = '{value}'" for name, value in zip(table.columns[: table.key_length], row, strict=False)
         )
         value = broken(row[index])
-        if column in {"available", "tainted", "query"}:
+        if column in {"available", "tainted", "query", "passed"}:
             value = f"CASE WHEN {column} THEN FALSE ELSE TRUE END"
         elif column in {"exit_code", "stdout_bytes", "stderr_bytes"}:
             value = "77"

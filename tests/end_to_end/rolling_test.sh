@@ -64,4 +64,20 @@ run 0 build monthly_change/month=2026-02
 before="$(sum_of data/rolling/transactions/hour=2026-01-*)"
 now="$(sum_of data/rolling/transactions/hour=2026-02-*)"
 has monthly_change/month=2026-02 "$(awk -v now="$now" -v before="$before" 'BEGIN { printf "%+.1f%%", 100 * now / before - 100 }')"
+
+# The job runs that made them, again, in a scratch folder: the same data, from the recorded inputs.
+cp -a data "$TEST_TMPDIR/before"
+for ref in monthly_change/month=2026-02 daily_total/date=2026-02-28 transactions/hour=2026-02-28T23; do
+  run 0 explain "$ref"
+  job_run="$(sed -n 's/^made by  *//p' "$TEST_TMPDIR/out")"
+  run 0 reproduce "$job_run" --run --scratch_dir="$TEST_TMPDIR/scratch/$ref"
+  says out "same       $ref sha256:"
+  says out "exit code  0 (the same)"
+  cmp "data/rolling/$ref" "$TEST_TMPDIR/scratch/$ref/root$TEST_TMPDIR/data/rolling/$ref" || fail "$ref is not in the scratch folder"
+done
+diff -r data "$TEST_TMPDIR/before" || fail "a reproduction has changed data"
+echo "changed" >>data/rolling/transactions/hour=2026-02-28T23
+run 0 explain daily_total/date=2026-02-28
+run 2 reproduce "$(sed -n 's/^made by  *//p' "$TEST_TMPDIR/out")" --run
+says out "refused    the data of the input 'transactions/hour=2026-02-28T23'"
 echo "rolling_test: passed"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import html
+import os
 import re
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Unpack
@@ -11,14 +13,26 @@ from typing import Any, Unpack
 import httpx
 import pytest
 
+from databuild.job.locations import file_uri, size_and_version
+from databuild.orchestration.maintenance.operations import operation
 from databuild.service.access.auth import read_tokens
 from databuild.service.resources.limits import Limits
+from databuild.v1 import events_pb2 as ev
+from databuild.v1 import partition_pb2 as pt
 from tests.support.present import present
 from tests.support.served import Serve, Served, ServedOptions, sent_events
 from tests.support.waiting import until
 
 HOSTILE = "raw/<script>alert(1)</script>'\"&{{7*7}}"
-PAGES = ["/", "/builds", "/builds?status=FAILED", "/partitions", "/partitions?q=raw/&status=failed", "/jobs"]
+PAGES = [
+    "/",
+    "/builds",
+    "/builds?status=FAILED",
+    "/partitions",
+    "/partitions?q=raw/&status=failed",
+    "/jobs",
+    "/environments",
+]
 READ, WRITE = "r" * 32, "w" * 32
 
 
@@ -119,7 +133,7 @@ async def test_a_build_is_planned_first_and_a_form_sent_twice_starts_one(served:
     assert "4 tasks would run for 2 requested partitions" in shown(plan)
     assert served.executor.made == []
 
-    form = fields(plan, "/builds") | {"keep_going": "1", "jobs": "2"}
+    form = fields(plan, "/builds") | {"keep_going": "1", "jobs": "2", "verify": "all"}
     answers = [await served.client.post("/builds", data=form) for _ in range(2)]
 
     assert [answer.status_code for answer in answers] == [303, 303]
@@ -127,6 +141,8 @@ async def test_a_build_is_planned_first_and_a_form_sent_twice_starts_one(served:
     await served.events(f"/api/v1{address}/watch".removeprefix("/api/v1"))
     assert "✓ completed" in shown(await served.client.get(address))
     assert sorted(served.executor.made) == ["clean/1", "clean/2", "raw/1", "raw/2"]
+    event = (await served.client.get(f"/api/v1{address}/events")).text
+    assert "VERIFY_POLICY_ALL" in event
 
 
 async def test_a_build_is_cancelled_and_retried(served: Served) -> None:
@@ -168,7 +184,57 @@ async def test_a_partition_is_tainted_and_untainted(served: Served) -> None:
     assert "tainted" not in shown(await served.client.get(answer.headers["location"])).partition("Taint Reason")[0]
 
 
-@pytest.mark.parametrize("path", ["/plan", "/builds", "/builds/one/cancel", "/builds/one/retry", "/partition/taint"])
+async def test_data_is_forgotten(served: Served) -> None:
+    await served.build("raw/1")
+    page = await served.client.get("/partition", params={"ref": "raw/1"})
+    assert "/partition/delete" not in page.text  # its place is not known
+    form = fields(page, "/partition/forget")
+
+    answer = await served.client.post("/partition/forget", data=form | {"reason": "a <b>sensor</b> was broken"})
+    page = await served.client.get(answer.headers["location"])
+
+    assert "raw/1 · forgotten" in shown(page)
+    assert "Forgotten by" in shown(page)
+    assert "&lt;b&gt;sensor&lt;/b&gt;" in page.text
+    assert "/partition/forget" not in page.text
+
+
+async def test_data_is_deleted_after_a_confirmation(served: Served, tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    path.write_text("data")
+    size, version = size_and_version(path)
+    adoption = ev.AdoptionEvent(partitions=[pt.PartitionRef(str="raw/1")], author="ann", reason="moved")
+    place = pt.Location(uri=file_uri(path), size_bytes=size, version=version)
+    adoption.records.add(ref="raw/1", version="1", location=place)
+    await served.log.append([operation(time.time, adoption=adoption)])
+    page = await served.client.get("/partition", params={"ref": "raw/1"})
+    form = fields(page, "/partition/delete") | {"reason": "old"}
+    answer = await served.client.post("/partition/delete", data=form)
+    assert answer.status_code == 400
+    assert "confirm the deletion by its check box" in shown(answer)
+    path.write_text("other")
+    answer = await served.client.post("/partition/delete", data=form | {"confirmed": "1"})
+    assert "was changed since it was made" in shown(answer)
+    path.write_text("data")
+    os.utime(path, ns=(int(version.partition(".")[0]),) * 2)
+    answer = await served.client.post("/partition/delete", data=form | {"confirmed": "1"})
+
+    assert "raw/1 · deleted" in shown(await served.client.get(answer.headers["location"]))
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/plan",
+        "/builds",
+        "/builds/one/cancel",
+        "/builds/one/retry",
+        "/partition/taint",
+        "/partition/forget",
+        "/partition/delete",
+    ],
+)
 async def test_a_form_without_the_csrf_token_of_the_session_is_refused(served: Served, path: str) -> None:
     (await served.client.get("/")).raise_for_status()
     stranger = httpx.AsyncClient(base_url=served.http, trust_env=False)

@@ -176,7 +176,7 @@ async def test_a_plan_has_just_the_deleted_data_that_its_tasks_need() -> None:
         # Deleted data is made again only for a task, or because its own input is.
         for ref in deleted & needed.keys():
             assert any(ref in inputs for inputs in needed.values()) or any(used in needed for used in needed[ref])
-        # What is not made again was made from what is not made again.
+        # A partition that is not made again has inputs that are not made again.
         for ref in set(requested) - needed.keys():
             assert needed.keys().isdisjoint(configure.answers["//:raw"](ref).materialize)
         kept += len(deleted - needed.keys())

@@ -28,7 +28,9 @@ def test_variables_set_for_the_command_line_are_as_the_user_had_them(name: str, 
     assert environment({name: "ours"}, tmp_path, **{name: ""})[name] == ""
 
 
-@pytest.mark.parametrize("name", ["BUILD_EXECROOT", "BUILD_ID", "BAZEL_PYTHONPATH", "DATABUILD_TOKENS"])
+@pytest.mark.parametrize(
+    "name", ["BUILD_EXECROOT", "BUILD_ID", "BAZEL_PYTHONPATH", "DATABUILD_SCRATCH", "DATABUILD_TOKENS"]
+)
 def test_variables_for_the_command_line_alone_are_removed(name: str, tmp_path: Path) -> None:
     assert name not in environment({name: "x"}, tmp_path)
 

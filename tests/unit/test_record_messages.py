@@ -14,6 +14,7 @@ from databuild.model.records import (
     Location,
     Manifest,
     PartitionRecord,
+    RemovalRecord,
 )
 
 FAILURE = FailureRecord("INFRASTRUCTURE", "no space")
@@ -63,6 +64,7 @@ PARTITION = PartitionRecord(
     claimed_by_build_request_id="b3",
     adoption=ADOPTION,
     location=LOCATION,
+    removal=RemovalRecord("m", "ann", "old", 1700000004.25, "DELETED"),
 )
 BUILD_PARTITION = BuildPartitionRecord(
     ref="clean/1", status="FAILED", task_id=1, reason="MISSING", cause="raw/1", job_run_id="b.1.1", failure=FAILURE

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from google.protobuf import json_format
 
+from databuild.event_log.sqlite.reader import SqliteReader
 from databuild.graph.catalog import Job, JobCatalog
 from databuild.job.task_description import read_task
 from databuild.model.job_graph import JobConfig, Task
@@ -34,17 +35,17 @@ def described(
     return TaskDescriptions(JobCatalog(graph_label="", jobs=jobs), Reads(), {"b.1.1": (task, manifest)}, settled)
 
 
-class Reads:
+class Reads(SqliteReader):
     """An event log in which every partition is available."""
+
+    def __init__(self) -> None:
+        super().__init__("memory:")
 
     def metadata_of(self, refs: Collection[str]) -> Mapping[str, Mapping[str, Any]]:
         return {ref: {"path": f"/data/{ref}"} for ref in refs}
 
     def stored_data_of(self, refs: Collection[str]) -> Sequence[StoredData]:
         return [StoredData(ref, "1", Location(f"file:///data/{ref}", 7)) for ref in refs if "nowhere" not in ref]
-
-    def stored_data_under(self, prefix: str = "", *, after: str = "", limit: int = 1000) -> Sequence[StoredData]:
-        raise AssertionError((prefix, after, limit))
 
 
 async def settled() -> None:

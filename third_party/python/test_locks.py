@@ -54,6 +54,7 @@ def test_each_lock_has_what_is_asked_for() -> None:
     assert wanted("requirements_dask.in") <= locked("requirements_dask_lock.txt").keys()
     assert wanted("requirements_fsspec.in") <= locked("requirements_fsspec_lock.txt").keys()
     assert wanted("requirements_otlp.in") <= locked("requirements_otlp_lock.txt").keys()
+    assert wanted("requirements_peers.in") <= locked("requirements_peers_lock.txt").keys()
     assert wanted("requirements_dev.in") <= locked("requirements_dev_lock.txt").keys()
 
 

@@ -25,7 +25,8 @@ archive=$folder/$name.tar.gz
 root=$(git rev-parse --show-toplevel)
 cd "$root"
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+# Bazel makes directories read-only.
+trap 'chmod -R u+w "$work" && rm -rf "$work"' EXIT
 
 # Writes the archive of a commit that differs from $commit in the version only. New objects are outside the repository.
 make_archive() {
@@ -53,21 +54,26 @@ make_archive() {
   tar -xzf "$archive" -C "$work"
 }
 
+# Runs Bazel by the script in the archive, with its output in the working folder.
+bazel() {
+  "$work/$name/bazelw" --output_base="$work/output" "$@"
+}
+
 make_docs() {
-  local source=$work/$name time
+  local time
   time=$(git show --no-patch --format=%ct "$commit^{commit}")
-  cd "$source"
-  ./bazelw build --color=no --curses=no //docs:rules_doc //docs:duckdb_rules_doc
-  tar -C "$(./bazelw info bazel-bin 2>/dev/null)" --sort=name --mtime="@$time" --owner=0 --group=0 --numeric-owner --mode=0644 \
+  cd "$work/$name"
+  bazel build --color=no --curses=no //docs:rules_doc //docs:duckdb_rules_doc
+  tar -C "$(bazel info bazel-bin 2>/dev/null)" --sort=name --mtime="@$time" --owner=0 --group=0 --numeric-owner --mode=0644 \
     -cf - docs/rules_doc.binaryproto docs/duckdb_rules_doc.binaryproto | gzip -9n >"$folder/$name.docs.tar.gz"
-  ./bazelw shutdown
+  bazel shutdown
 }
 
 # Tests e2e/smoke as a workspace of its own, which gets DataBuild from the archive.
 check_archive() {
-  local source=$work/$name consumer=$work/consumer integrity
+  local consumer=$work/consumer integrity
   integrity=sha256-$(openssl dgst -sha256 -binary "$archive" | base64)
-  cp -r "$source/e2e/smoke" "$consumer"
+  cp -r "$work/$name/e2e/smoke" "$consumer"
   cd "$consumer"
   sed -i '/^local_path_override(/,/^)/d' MODULE.bazel
   cat >>MODULE.bazel <<MODULE
@@ -78,8 +84,8 @@ archive_override(
     urls = ["file://$archive"],
 )
 MODULE
-  "$source/bazelw" test --color=no --curses=no --jobs=2 --test_output=errors //...
-  "$source/bazelw" shutdown
+  bazel test --color=no --curses=no --jobs=2 --test_output=errors //...
+  bazel shutdown
 }
 
 make_archive

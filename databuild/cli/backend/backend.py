@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from databuild.model.pruning import Pruned, PruneOptions
     from databuild.model.records import BuildRecord, JobRunRecord
     from databuild.model.removal import Cleaning, CleanOptions, Deletion
+    from databuild.model.reproduction import Reproduction
     from databuild.model.store_check import StoreCheck, StoreCheckOptions
+    from databuild.model.trends import Trends
     from databuild.model.views import DeclaredDependents, DownstreamPage, Verification
     from databuild.v1.events_pb2 import BuildEvent
 
@@ -120,6 +122,16 @@ class EventLogQueries(Protocol):
         """Yields the events after a sequence number, and new ones as they are recorded. Ends with the build."""
         ...
 
+    def reproduction(self, job_run_id: str) -> Reproduction:
+        """Returns what is needed to run a job run again.
+
+        Raises:
+            JobRunNotFoundError: There is no such job run.
+            BuildPrunedError: The events of its build were pruned.
+            InvalidRequestError: It has never started.
+        """
+        ...
+
     def all_events(self, after: int, *, follow: bool) -> Iterator[tuple[int, BuildEvent]]:
         """Yields the events of all builds after a position in the log, each with its position.
 
@@ -197,6 +209,10 @@ class GraphQueries(Protocol):
             transitive: True for any number of steps; False for one.
             limit: The maximum number of results.
         """
+        ...
+
+    def trends(self, ref: str) -> Trends:
+        """Returns the numbers and the schema of a partition, compared with those of earlier ones."""
         ...
 
     def plan_without_records(self, partitions: Sequence[str]) -> Plan:

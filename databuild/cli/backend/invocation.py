@@ -37,10 +37,12 @@ _LOCAL_FLAGS = {
     "notify": (),
     "notify_on": (),
     "notify_template": None,
-    "exporter": (),
     "notify_wait_seconds": 600.0,
+    "exporter": (),
     "exporter_seconds": 10.0,
     "exporter_failure": "warn",
+    "run": False,
+    "scratch_dir": None,
 }
 """The flags that are refused together with a service, with their defaults."""
 
@@ -162,6 +164,11 @@ class Invocation:
         """The folder of the job logs, with one folder for each build."""
         environment = ("environments", self.environment) if self.environment else ()
         return os.path.join(self.state_dir, *environment, "logs")  # noqa: PTH118
+
+    @property
+    def base_log_dir(self) -> str:
+        """The folder of the job logs of the base, if the command is about an environment; else empty."""
+        return os.path.join(self.state_dir, "logs") if self.environment else ""  # noqa: PTH118
 
     @property
     def event_log_uri(self) -> str:

@@ -40,6 +40,8 @@ _NOT_FOR_JOBS = frozenset(
         "PYTHON_RUNFILES",
         "RUNFILES_MANIFEST_FILE",
         "RUNFILES_MANIFEST_ONLY",
+        # Set in a reproduction, whose job may start a build.
+        "DATABUILD_SCRATCH",
         # A job must not read the secrets of the service.
         TOKENS_VARIABLE,
         SIGNING_VARIABLE,

@@ -13,6 +13,7 @@ from databuild.cli.backend.exporting import start_exports
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.backend.local_plan import settings
 from databuild.cli.backend.log_stores import InvocationUploads, chosen_log_store
+from databuild.cli.backend.origin import with_origin
 from databuild.cli.backend.state_directories import print_hint
 from databuild.cli.display.build_display import BuildDisplay
 from databuild.errors import DataBuildError
@@ -93,7 +94,7 @@ async def _build(
         catalog=catalog,
         event_log=event_log,
         executor=executor,
-        settings=settings(call),
+        settings=with_origin(settings(call), call),
         engines=used,
         log_uploads=uploads,
         on_event=progress.on_event,

@@ -14,8 +14,8 @@ from databuild.cli.backend.requested_partitions import expand
 from databuild.event_log.log import EventLog
 from databuild.executors.local import LocalExecutor
 from databuild.model.removal import Cleaning, CleanOptions, Deletion
-from databuild.orchestration.maintenance.cleaning import Cleaner
-from databuild.orchestration.maintenance.removal import Removals
+from databuild.orchestration.stores.cleaning import Cleaner
+from databuild.orchestration.stores.removal import Removals
 from databuild.orchestration.stores.selection import Selection
 from databuild.user import user_name
 

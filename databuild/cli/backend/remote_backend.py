@@ -23,7 +23,9 @@ from databuild.model.job_graph import Plan
 from databuild.model.pruning import Pruned, PruneOptions
 from databuild.model.records import BuildPartitionRecord, BuildRecord, JobRunRecord, PartitionRecord
 from databuild.model.removal import Cleaning, CleanOptions, Deletion
+from databuild.model.reproduction import Reproduction
 from databuild.model.store_check import StoreCheck, StoreCheckOptions
+from databuild.model.trends import Trends
 from databuild.model.views import BuildView, DeclaredDependents, DownstreamPage, Verification
 from databuild.user import user_name
 from databuild.v1.events_pb2 import BuildEvent
@@ -64,6 +66,9 @@ class RemoteBackend:
 
     def watch(self, build_request_id: str, after: int) -> Iterator[BuildEvent]:
         return self._client.watch(build_request_id, after=after)
+
+    def reproduction(self, job_run_id: str) -> Reproduction:
+        return self._client.reproduction(job_run_id)
 
     def all_events(self, after: int, *, follow: bool) -> Iterator[tuple[int, BuildEvent]]:  # noqa: ARG002
         message = "events --all needs the event log itself, which a service does not offer; run it beside the event log"
@@ -124,6 +129,9 @@ class RemoteBackend:
 
     def declared_downstream(self, partitions: Sequence[str], *, transitive: bool, limit: int) -> DeclaredDependents:
         return self._client.declared_downstream(partitions, transitive=transitive, limit=limit)
+
+    def trends(self, ref: str) -> Trends:
+        return self._client.trends(ref=ref)
 
     def plan_without_records(self, partitions: Sequence[str]) -> Plan:
         with suggest_command():
@@ -262,9 +270,9 @@ def _client_settings(call: Invocation) -> dict[str, Any]:
     return {
         "author": user_name(call.environ),
         "graph": call.graph_label,
+        "environment": call.environment,
         "tls": tls,
         "traceparent": call.traceparent,
-        "environment": call.environment,
     }
 
 

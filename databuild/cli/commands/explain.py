@@ -14,6 +14,7 @@ from databuild.model import statuses
 from databuild.model.enum_names import reason_name
 from databuild.model.job_graph import Plan, PlannedPartition
 from databuild.model.records import JobRunRecord, PartitionRecord
+from databuild.model.trends import Trends
 from databuild.orchestration.coordination.dead_builds import next_step
 
 _MAX_INPUTS = 20
@@ -29,6 +30,7 @@ def run(call: Invocation) -> int:
     history = backend.records.produced_by(ref, limit=_MAX_RUNS)
     open_builds = [row.build_request_id for row in (record, *history) if row is not None and row.status in _OPEN]
     dead = backend.deaths(open_builds) if open_builds else {}
+    trends = backend.trends(ref) if record is not None and record.available else Trends(())
     planned = {partition.ref: partition for partition in plan.partitions}[ref]
     if call.json:
         document = {
@@ -37,6 +39,8 @@ def run(call: Invocation) -> int:
             "planned": {**as_json(planned), "reason": reason_name(planned.reason)},
             "history": [{**as_json(job_run), "dead": _death(job_run, dead)} for job_run in history],
             "absent_inputs": plan.absent_inputs,
+            "schema": as_json(trends.schema) if trends.schema is not None else None,
+            "trends": {trend.name: trend.summary for trend in trends.trends if trend.summary},
         }
         call.out.json(document)
         return BUILT
@@ -46,6 +50,7 @@ def run(call: Invocation) -> int:
     if record is not None and death is not None:
         death = f"{death}; {next_step(backend.records, record.build_request_id)}"
     _print_record(call, record, death)
+    _print_comparison(call, trends)
     for job_run in history:
         dead_text = " (dead)" if _death(job_run, dead) else ""
         place = place_text(job_run, call.clock())
@@ -111,6 +116,15 @@ def _print_record(call: Invocation, record: PartitionRecord | None, death: str |
         call.out.line(f"input      {item.ref} {item.version}{kind}".rstrip())
     if len(inputs) > _MAX_INPUTS:
         call.out.line(f"input      {len(inputs) - _MAX_INPUTS} more")
+
+
+def _print_comparison(call: Invocation, trends: Trends) -> None:
+    if trends.schema is not None:
+        for change in trends.schema.changes:
+            call.out.line(f"schema     {change} (since {trends.schema.since})")
+    for trend in trends.trends:
+        if trend.points[-1].outlier and trend.summary:
+            call.out.line(f"unusual    {trend.summary}")
 
 
 def _print_planned(call: Invocation, planned: PlannedPartition, tasks: int, *, adopted: bool) -> None:

@@ -50,7 +50,7 @@ def clean(call: Invocation) -> int:
     if call.positionals[1:]:
         message = f"partitions clean takes only flags, not {call.positionals[1]!r}; retention is set for jobs"
         raise UsageError(message, call.command)
-    options = CleanOptions(keep_inputs=call.flags["keep_inputs"], dry_run=call.flags["dry_run"])
+    options = CleanOptions(delete_inputs=call.flags["delete_inputs"], dry_run=call.flags["dry_run"])
     cleaning = call.backend().clean(options, author=call.flags["author"].strip())
     if call.json:
         data = [one._asdict() for one in cleaning.data]
@@ -121,7 +121,7 @@ def _summary(cleaning: Cleaning, options: CleanOptions) -> str:
         text += f", and {counted(cleaning.leftovers, 'leftover')}, {bytes_text(cleaning.leftover_bytes)}"
     if cleaning.kept:
         number = counted(cleaning.kept, "partition")
-        text += f"; kept {number} from which available ones were made (--nokeep_inputs deletes them)"
+        text += f"; kept {number} from which available ones were made (--delete_inputs deletes them)"
     if cleaning.refused:
         text += f"; {counted(cleaning.refused, 'partition')} cannot be deleted"
     return text

@@ -13,6 +13,7 @@ from databuild.cli.backend.job_environment import TOKENS_VARIABLE
 from databuild.cli.backend.local_build import FORCED_GRACE_SECONDS, number_of_jobs
 from databuild.cli.backend.local_plan import settings
 from databuild.cli.backend.log_stores import chosen_log_store, storages
+from databuild.cli.backend.origin import with_origin
 from databuild.cli.backend.state_directories import print_hint
 from databuild.cli.flags.exit_codes import BUILT
 from databuild.cli.flags.usage_error import UsageError
@@ -86,7 +87,7 @@ async def _serve(call: Invocation, options: ServerOptions) -> None:
         catalog=call.catalog(),
         event_log=event_log,
         make_executor=make_executor,
-        settings=settings(call),
+        settings=with_origin(settings(call), call),
         limits=Limits(
             max_builds=call.flags["max_builds"],
             default_jobs=jobs,
@@ -94,6 +95,7 @@ async def _serve(call: Invocation, options: ServerOptions) -> None:
             default_executor=chosen_executor(call),
             default_log_store=chosen_log_store(call),
             max_connections=connections,
+            previews=call.flags["previews"],
         ),
         descriptor_limit=descriptor_limit,
         stop=stop,

@@ -27,6 +27,7 @@ _MASKED_FIELDS = frozenset(
         "build_request_id",
         "worker_id",
         "worker_request",
+        "origin",
         "traceparent",
         "bazel_invocation_id",
         "config_calls",

@@ -13,7 +13,8 @@ INTERRUPTED = 130
 
 MEANINGS = {
     BUILT: "Everything that was requested was done.",
-    JOB_FAILED: "A job failed, or a check of the graph or of the event log found a fault. The output names it.",
+    JOB_FAILED: "A job failed, a check of the graph or the event log found a fault, or a reproduction differs. The "
+    "output names it.",
     BAD_REQUEST: "The request is invalid. The same request would fail again.",
     OUR_FAILURE: "DataBuild or its disk failed. A retry may help.",
     PLAN_CHANGED: "The plan is out of date. Create a new plan.",

@@ -48,13 +48,14 @@ _READING = (
     "events",
     "logs",
     "report",
+    "reproduce",
     "graph",
     "prune",
     "check",
 )
 _WRITING = ("build", "retry", "cancel", "taint", "serve")
 _WITH_SINKS = (*_WRITING, "partitions")
-_WITH_STATE = (*_READING, *_WRITING, "plan", "export", "environments")
+_WITH_STATE = (*_READING, *_WRITING, "plan", "environments", "export")
 _SERVE = ("serve",)
 _WITH_SERVER = (
     *_WRITING[:-1],
@@ -67,6 +68,7 @@ _WITH_SERVER = (
     "events",
     "logs",
     "report",
+    "reproduce",
     "graph",
     "prune",
     "environments",
@@ -199,6 +201,10 @@ FLAGS = (
          "`.html`, `.json` or `.xml` for JUnit. May be repeated.", _BUILDING, value_name="FILE"),
     Flag("junit_xml", STRING, None, "Write a report as JUnit's XML to this file when the build has ended.", _BUILDING,
          value_name="FILE"),
+    Flag("run", BOOL, False, "Also run it again in a scratch folder, and compare exit code and content. Works on this "
+         "machine only, and records nothing.", ("reproduce",)),
+    Flag("scratch_dir", STRING, None, "The scratch folder, which must be empty or not exist. It is kept. Default: a "
+         "new one among the temporary files.", ("reproduce",), value_name="DIR"),
     Flag("reason", STRING, "", "Why the taint is set or removed. Recorded.", ("taint",), value_name="TEXT"),
     Flag("reason", STRING, "", "Why the data is adopted, and where it comes from, or why it is removed. Recorded, and "
          "required by `adopt REF...`, `forget` and `delete`.", ("partitions",), value_name="TEXT"),
@@ -213,7 +219,8 @@ FLAGS = (
          "`databuild.job` has computed.", ("partitions",)),
     Flag("changed", ENUM, "report", "For `verify`: how to handle changed data. `rebuild` taints it, and `adopt` uses "
          "it as it is now.", ("partitions",), values=("report", "rebuild", "adopt")),
-    Flag("dry_run", BOOL, False, "For `verify`: record nothing.", ("partitions",), short="n"),
+    Flag("confirm_losses", BOOL, False, "For `verify`: record data as missing although a whole folder with many "
+         "partitions is gone, as if its disk were not mounted.", ("partitions",)),
     Flag("reason", STRING, "", "For `promote`: why the data is promoted. Recorded.", ("environments",),
          value_name="TEXT"),
     Flag("author", STRING, "", "For `promote`: the person who promotes. Recorded. Default: the user at the command "
@@ -223,7 +230,7 @@ FLAGS = (
     Flag("dry_run", BOOL, False, "For `verify`: record nothing. For `delete` and `clean`: only list what would be "
          "deleted.", ("partitions",), short="n"),
     Flag("yes", BOOL, False, "For `delete`: do not ask.", ("partitions",), short="y"),
-    Flag("keep_inputs", BOOL, True, "For `clean`: keep data from which available partitions were made.",
+    Flag("delete_inputs", BOOL, False, "For `clean`: also delete data from which available partitions were made.",
          ("partitions",)),
     Flag("untaint", BOOL, False, "Remove the taint.", ("taint",)),
     Flag("host", STRING, "127.0.0.1", "The address to listen on.", _SERVE, value_name="ADDRESS"),
@@ -240,6 +247,8 @@ FLAGS = (
          "reaches the machine may then build, cancel and read everything.", _SERVE),
     Flag("allowed_host", STRINGS, (), "A further host name under which the service may be reached over HTTP. May be "
          "repeated.", _SERVE, value_name="NAME"),
+    Flag("previews", BOOL, True, "Show the first rows of data, texts and pictures at the locations that jobs reported. "
+         "`--nopreviews` shows none.", _SERVE),
     Flag("drain_seconds", FLOAT, 30.0, "The time that running builds get to end when the service stops.", _SERVE,
          value_name="SECONDS"),
     Flag("on_shutdown", ENUM, "cancel", "How to handle builds that have not ended by then: cancel them, or leave them "

@@ -21,6 +21,9 @@ from databuild.event_log.projection import (
     NewRun,
     PartitionData,
     PlacedRun,
+    RunCheck,
+    RunMetric,
+    RunSchema,
     StartedRun,
     refs_of,
 )
@@ -44,6 +47,8 @@ _TYPES: Final = {
     "queued_seconds": "float8",
     "stdout_bytes": "bigint",
     "stderr_bytes": "bigint",
+    "value": "float8",
+    "passed": "boolean",
 }
 
 
@@ -79,6 +84,20 @@ _PLACED_RUN: Final = ManyRows(
       worker_id = coalesce(nullif(excluded.worker_id, ''), old.worker_id),
       worker_request = coalesce(nullif(excluded.worker_request, 0), old.worker_request)""",
 )
+
+
+def _replace(table: str, names: Sequence[str], key: Sequence[str]) -> ManyRows:
+    sets = ", ".join(f"{name} = excluded.{name}" for name in names if name not in key)
+    return ManyRows(
+        _columns(names),
+        f"INSERT INTO {table} ({', '.join(names)}) SELECT * FROM {{new}} "
+        f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {sets}",
+    )
+
+
+_METRIC: Final = _replace("job_run_metrics", RunMetric._fields, ("job_run_id", "name", "ref"))
+_CHECK: Final = _replace("job_run_checks", RunCheck._fields, ("job_run_id", "name", "ref"))
+_SCHEMA: Final = _replace("job_run_schemas", RunSchema._fields, ("job_run_id", "ref"))
 _BUILD_PARTITION: Final = ManyRows(
     _columns(("build_request_id", "ref", *BuildPartition._fields)),
     f"""INSERT INTO build_partitions AS old (build_request_id, ref, {", ".join(BuildPartition._fields)})
@@ -287,6 +306,9 @@ def write(connection: psycopg.Connection[Any], steps: Sequence[Step], *, index_u
     _STARTED_RUN.execute(connection, [run for step in builds for run in step.changes.started_runs])
     _ENDED_RUN.execute(connection, [run for step in builds for run in step.changes.ended_runs])
     _PLACED_RUN.execute(connection, [run for step in builds for run in step.changes.placed_runs.values()])
+    _METRIC.execute(connection, [row for step in builds for row in step.changes.metrics.values()])
+    _CHECK.execute(connection, [row for step in builds for row in step.changes.checks.values()])
+    _SCHEMA.execute(connection, [row for step in builds for row in step.changes.schemas.values()])
     _BUILD_PARTITION.execute(
         connection,
         [(s.build_request_id, ref, *row) for s in builds for ref, row in s.changes.build_partitions.items()],

@@ -1,4 +1,5 @@
--- Version 4 of the schema: how far exporters have read the log, the places of data and of logs, workers, and removals.
+-- Version 4 of the schema: how far exporters have read the log, the places of data and of logs, workers, removals, and
+-- what job runs report.
 CREATE TABLE export_cursors (
   exporter TEXT COLLATE "C" PRIMARY KEY,
   position BIGINT NOT NULL,
@@ -23,3 +24,31 @@ ALTER TABLE placements ADD COLUMN worker_request BIGINT NOT NULL DEFAULT 0;
 -- The removals of the data of partitions, each a JSON array of the values of a RemovalRecord.
 ALTER TABLE partitions ADD COLUMN removal TEXT NOT NULL DEFAULT '';
 ALTER TABLE partition_snapshots ADD COLUMN removal TEXT NOT NULL DEFAULT '';
+
+-- The metrics, the checks and the schemas that job runs have reported; `ref` is '' if a report is about the whole run.
+CREATE TABLE job_run_metrics (
+  job_run_id TEXT COLLATE "C" NOT NULL,
+  name TEXT COLLATE "C" NOT NULL,
+  ref TEXT COLLATE "C" NOT NULL,
+  build_request_id TEXT COLLATE "C" NOT NULL,
+  value DOUBLE PRECISION NOT NULL,
+  unit TEXT NOT NULL,
+  PRIMARY KEY (job_run_id, name, ref)
+);
+CREATE TABLE job_run_checks (
+  job_run_id TEXT COLLATE "C" NOT NULL,
+  name TEXT COLLATE "C" NOT NULL,
+  ref TEXT COLLATE "C" NOT NULL,
+  build_request_id TEXT COLLATE "C" NOT NULL,
+  passed BOOLEAN NOT NULL,
+  severity TEXT NOT NULL,
+  message TEXT NOT NULL,
+  PRIMARY KEY (job_run_id, name, ref)
+);
+CREATE TABLE job_run_schemas (
+  job_run_id TEXT COLLATE "C" NOT NULL,
+  ref TEXT COLLATE "C" NOT NULL,
+  build_request_id TEXT COLLATE "C" NOT NULL,
+  schema TEXT NOT NULL,
+  PRIMARY KEY (job_run_id, ref)
+);

@@ -1,4 +1,5 @@
--- Version 4 of the schema: how far exporters have read the log, the places of data and of logs, workers, and removals.
+-- Version 4 of the schema: how far exporters have read the log, the places of data and of logs, workers, removals, and
+-- what job runs report.
 CREATE TABLE export_cursors (
   exporter TEXT NOT NULL PRIMARY KEY,
   position INTEGER NOT NULL,
@@ -23,3 +24,31 @@ ALTER TABLE placements ADD COLUMN worker_request INTEGER NOT NULL DEFAULT 0;
 -- The removals of the data of partitions, each a JSON array of the values of a RemovalRecord.
 ALTER TABLE partitions ADD COLUMN removal TEXT NOT NULL DEFAULT '';
 ALTER TABLE partition_snapshots ADD COLUMN removal TEXT NOT NULL DEFAULT '';
+
+-- The metrics, the checks and the schemas that job runs have reported; `ref` is '' if a report is about the whole run.
+CREATE TABLE job_run_metrics (
+  job_run_id TEXT NOT NULL,
+  name TEXT NOT NULL,
+  ref TEXT NOT NULL,
+  build_request_id TEXT NOT NULL,
+  value REAL NOT NULL,
+  unit TEXT NOT NULL,
+  PRIMARY KEY (job_run_id, name, ref)
+) WITHOUT ROWID;
+CREATE TABLE job_run_checks (
+  job_run_id TEXT NOT NULL,
+  name TEXT NOT NULL,
+  ref TEXT NOT NULL,
+  build_request_id TEXT NOT NULL,
+  passed INTEGER NOT NULL,
+  severity TEXT NOT NULL,
+  message TEXT NOT NULL,
+  PRIMARY KEY (job_run_id, name, ref)
+);
+CREATE TABLE job_run_schemas (
+  job_run_id TEXT NOT NULL,
+  ref TEXT NOT NULL,
+  build_request_id TEXT NOT NULL,
+  schema TEXT NOT NULL,
+  PRIMARY KEY (job_run_id, ref)
+);

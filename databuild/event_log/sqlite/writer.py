@@ -23,6 +23,9 @@ from databuild.event_log.projection import (
     NewRun,
     PartitionChange,
     PlacedRun,
+    RunCheck,
+    RunMetric,
+    RunSchema,
     StartedRun,
 )
 from databuild.event_log.sqlite import claims, snapshots
@@ -78,6 +81,15 @@ _PLACED_RUN = ManyRows(
       worker_id = iif(excluded.worker_request, excluded.worker_id, worker_id),
       worker_request = iif(excluded.worker_request, excluded.worker_request, worker_request)""",
 )
+
+
+def _replace(table: str, columns: Sequence[str]) -> ManyRows:
+    return ManyRows(f"INSERT OR REPLACE INTO {table} ({', '.join(columns)})", len(columns))
+
+
+_METRIC = _replace("job_run_metrics", RunMetric._fields)
+_CHECK = _replace("job_run_checks", RunCheck._fields)
+_SCHEMA = _replace("job_run_schemas", RunSchema._fields)
 _STATUS = "status = excluded.status, build_request_id = excluded.build_request_id, time = excluded.time"
 _INTO_PARTITIONS = (
     "INSERT INTO partitions "
@@ -325,6 +337,9 @@ class SqliteWriter:
         _STARTED_RUN.execute(connection, changes.started_runs)
         _ENDED_RUN.execute(connection, changes.ended_runs)
         _PLACED_RUN.execute(connection, list(changes.placed_runs.values()))
+        _METRIC.execute(connection, list(changes.metrics.values()))
+        _CHECK.execute(connection, list(changes.checks.values()))
+        _SCHEMA.execute(connection, list(changes.schemas.values()))
         rows = [(build, ref, *row) for ref, row in changes.build_partitions.items()]
         _BUILD_PARTITION.execute(connection, rows)
         self._write_missing(build, changes)

@@ -152,6 +152,7 @@ class _Build:
             request.options.verify,
             max_age_seconds=context.settings.input_check_seconds,
             lost=self._record_losses,
+            extensions=context.catalog.extensions,
         )
         self._recorder = BuildRecorder(
             self._orchestrator,
@@ -252,9 +253,10 @@ class _Build:
             retry_of=request.retry_of,
             downstream_of=request.downstream_of,
             warnings=request.warnings,
+            environment=self._context.settings.environment,
+            origin=self._context.settings.origin,
             traceparent=request.traceparent,
             bazel_invocation_id=self._context.settings.bazel_invocation_id,
-            environment=self._context.settings.environment,
         )
 
     async def _end(self, result: BuildResult) -> None:

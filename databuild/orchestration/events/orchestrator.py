@@ -153,9 +153,10 @@ class BuildOrchestrator:
         retry_of: str = "",
         downstream_of: Sequence[str] = (),
         warnings: Sequence[str] = (),
+        environment: str = "",
+        origin: ev.BuildOrigin | None = None,
         traceparent: str = "",
         bazel_invocation_id: str = "",
-        environment: str = "",
     ) -> Awaitable[None]:
         """Emits RECEIVED, and REQUESTED for each requested partition.
 
@@ -165,9 +166,10 @@ class BuildOrchestrator:
             retry_of: The id of the build that this one retries; empty for none.
             downstream_of: The partitions that the requested ones were made from, if the request named those instead.
             warnings: Warnings about the request, one sentence each.
+            environment: The environment of the build; empty for the base.
+            origin: The source of the build and the machine of this process; None if they are unknown.
             traceparent: The trace context of the caller; empty for none.
             bazel_invocation_id: The invocation of Bazel that has started this process; empty if it is unknown.
-            environment: The environment of the build; empty for the base.
         """
         received = build_received(
             self.requested_partitions,
@@ -176,9 +178,10 @@ class BuildOrchestrator:
             retry_of=retry_of,
             downstream_of=downstream_of,
             warnings=warnings,
+            environment=environment,
+            origin=origin,
             traceparent=traceparent,
             bazel_invocation_id=bazel_invocation_id,
-            environment=environment,
         )
         return self.emit(received, *map(partition_requested, dict.fromkeys(self.requested_partitions)))
 

@@ -31,9 +31,10 @@ def build_received(
     retry_of: str,
     downstream_of: Sequence[str],
     warnings: Sequence[str],
+    environment: str,
+    origin: ev.BuildOrigin | None,
     traceparent: str,
     bazel_invocation_id: str,
-    environment: str,
 ) -> Payload:
     """Returns the first event of a build, RECEIVED."""
     received = ev.BuildRequestEvent(
@@ -44,9 +45,10 @@ def build_received(
         retry_of_build_request_id=retry_of,
         warnings=warnings,
         downstream_of=[pt.PartitionRef(str=ref) for ref in downstream_of],
+        environment=environment,
+        origin=origin,
         traceparent=traceparent,
         bazel_invocation_id=bazel_invocation_id,
-        environment=environment,
     )
     return ("build_request", received)
 

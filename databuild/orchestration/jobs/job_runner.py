@@ -21,7 +21,7 @@ from databuild.graph.catalog import Job, JobCatalog
 from databuild.graph.ports import RunNotEndedError, RunOutcome
 from databuild.model.executor_uri import properties_for
 from databuild.model.job_graph import Task
-from databuild.model.job_run_id import format_job_run_id
+from databuild.model.job_run_id import format_job_run_id, parse_job_run_id
 from databuild.model.trace_context import TRACEPARENT_VARIABLE, TraceContext, span_of_job_run
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.orchestration.jobs.process_faults import ProcessFault, process_fault
@@ -126,26 +126,26 @@ class JobRunner:
         job_run_id = format_job_run_id(self._build_request_id, task.task_id, attempt)
         self._logs.begin(job_run_id, resumed=job_run_id in self._handles)
         try:
-            outcome = await self._run_anywhere(task, attempt, job_run_id)
+            outcome = await self._run_anywhere(task, job_run_id)
         finally:
             sizes = self._logs.end(job_run_id)
         return outcome if sizes is None else replace(outcome, log_sizes=sizes)
 
-    async def _run_anywhere(self, task: Task, attempt: int, job_run_id: str) -> JobRunOutcome:
+    async def _run_anywhere(self, task: Task, job_run_id: str) -> JobRunOutcome:
         if self._engine is not None and not self._catalog.jobs[task.job_label].always_local:
-            return await self._run_on(self._engine, task, attempt, job_run_id)
+            return await self._run_on(self._engine, task, job_run_id)
         if self._tasks.socket:
-            return await self._run(task, attempt, job_run_id, self._tasks.socket)
+            return await self._run(task, job_run_id, self._tasks.socket)
         async with self._tasks.file(job_run_id) as path:
-            return await self._run(task, attempt, job_run_id, path)
+            return await self._run(task, job_run_id, path)
 
-    async def _run(self, task: Task, attempt: int, job_run_id: str, address: str) -> JobRunOutcome:
-        spec = self._spec(task, attempt, job_run_id, address)
+    async def _run(self, task: Task, job_run_id: str, address: str) -> JobRunOutcome:
+        spec = self._spec(task, job_run_id, address)
         reported = _Reports(frozenset(task.config.outputs), self._inputs(task, job_run_id), is_local=True)
         result = await self._executor.run(spec, lambda line: self._reported(task, job_run_id, line, reported))
         return _outcome(self._catalog.jobs[task.job_label], result, reported)
 
-    async def _run_on(self, engine: RemoteExecutor, task: Task, attempt: int, job_run_id: str) -> JobRunOutcome:
+    async def _run_on(self, engine: RemoteExecutor, task: Task, job_run_id: str) -> JobRunOutcome:
         job = self._catalog.jobs[task.job_label]
         orchestrator = self._orchestrator
         reported = _Reports(frozenset(task.config.outputs), self._inputs(task, job_run_id), is_local=False)
@@ -166,7 +166,7 @@ class JobRunner:
         # build after this one asks the engine for it, and does not start it again.
         await orchestrator.written()
         async with self._tasks.content(job_run_id) as description:
-            spec = self._spec(task, attempt, job_run_id, "")
+            spec = self._spec(task, job_run_id, "")
             spec = replace(
                 spec,
                 env={**spec.env, ENGINE_VARIABLE: engine.uri},
@@ -189,7 +189,7 @@ class JobRunner:
             orchestrator.emit_start(job_run_id, machine=result.machine, queued_seconds=result.queued_seconds)
         return _outcome(job, result, reported)
 
-    def _spec(self, task: Task, attempt: int, job_run_id: str, address: str) -> ProcessSpec:
+    def _spec(self, task: Task, job_run_id: str, address: str) -> ProcessSpec:
         job = self._catalog.jobs[task.job_label]
         base = f"{self._folder}/{job_run_id}"
         log = f"{self._logs.folder}/{job_run_id}"
@@ -198,16 +198,15 @@ class JobRunner:
         return ProcessSpec(
             argv=job.command(task.config.args),
             env={
-                **job.environment,
-                **dict(task.config.env),
-                "DATABUILD_BUILD_REQUEST_ID": self._build_request_id,
-                "DATABUILD_JOB_RUN_ID": job_run_id,
-                "DATABUILD_JOB_LABEL": task.job_label,
-                "DATABUILD_ATTEMPT": str(attempt),
-                "DATABUILD_ENVIRONMENT": self._environment,
-                "DATABUILD_FENCING_TOKEN": str(token),
-                "DATABUILD_REPORT": base + ".report",
-                "DATABUILD_TASK": address,
+                **run_environment(
+                    job,
+                    task,
+                    job_run_id,
+                    environment=self._environment,
+                    token=token,
+                    report=base + ".report",
+                    address=address,
+                ),
                 TRACEPARENT_VARIABLE: self._trace.traceparent(span_of_job_run(job_run_id)),
             },
             cwd=self._working_directory,
@@ -251,6 +250,35 @@ class JobRunner:
         # the build raises the same error.
         with contextlib.suppress(OrchestrationError):
             self._on_report(task, job_run_id, report)
+
+
+def run_environment(
+    job: Job, task: Task, job_run_id: str, *, environment: str, token: int, report: str, address: str
+) -> dict[str, str]:
+    """Returns the variables of a job run.
+
+    Args:
+        job: The job.
+        task: The task that the job run executes.
+        job_run_id: The id of the job run.
+        environment: The environment that it belongs to; empty for the base.
+        token: Its fencing token; 0 if no other run can overtake it.
+        report: The file to which it may append reports.
+        address: The socket or the file with its task description.
+    """
+    build_request_id, _, attempt = parse_job_run_id(job_run_id)
+    return {
+        **job.environment,
+        **dict(task.config.env),
+        "DATABUILD_BUILD_REQUEST_ID": build_request_id,
+        "DATABUILD_JOB_RUN_ID": job_run_id,
+        "DATABUILD_JOB_LABEL": task.job_label,
+        "DATABUILD_ATTEMPT": str(attempt),
+        "DATABUILD_ENVIRONMENT": environment,
+        "DATABUILD_FENCING_TOKEN": str(token),
+        "DATABUILD_REPORT": report,
+        "DATABUILD_TASK": address,
+    }
 
 
 def _outcome(job: Job, result: ProcessResult, reported: _Reports) -> JobRunOutcome:

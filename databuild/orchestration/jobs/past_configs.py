@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from databuild.model.job_graph import JobConfig
+from databuild.model.job_graph import JobConfig, Task
 from databuild.model.job_run_id import parse_job_run_id
 from databuild.model.plan_messages import tasks_from_messages
 from databuild.model.records import BuildRecord
@@ -34,6 +34,11 @@ class LoggedConfigs:
     def __call__(self, job_run_id: str) -> JobConfig | None:
         if not job_run_id:  # the data was adopted, so it has no job run here
             return None
+        task = self.task(job_run_id)
+        return task.config if task is not None else None
+
+    def task(self, job_run_id: str) -> Task | None:
+        """Returns the task of a job run; None if the first job graph of its build does not have it."""
         build, task_id, _ = parse_job_run_id(job_run_id)
         if build not in self._ranges:
             self._ranges[build] = self._job_graph_range(build)
@@ -48,7 +53,7 @@ class LoggedConfigs:
         part = self._event(build, _first(is_at_or_after_task, start, end))
         for task in part.job_graph.tasks if part is not None else ():
             if task.task_id == task_id:
-                return tasks_from_messages([task])[0].config
+                return tasks_from_messages([task])[0]
         return None
 
     def _job_graph_range(self, build: str) -> tuple[int, int]:

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from databuild.event_log.reads import MetadataReads, StoredDataReads
+from databuild.event_log.reads import MetadataReads, ReportReads, StoredDataReads
 from databuild.graph.catalog import JobCatalog
 from databuild.model.job_graph import Task
 from databuild.model.pacing import Pace, slices
 from databuild.model.records import Location
 from databuild.v1 import partition_pb2 as pt
 
+if TYPE_CHECKING:
+    from databuild.graph.series import Series
+    from databuild.orchestration.comparisons.measurements import Measurement
 
-class _Reads(MetadataReads, StoredDataReads, Protocol):
+
+class _Reads(MetadataReads, StoredDataReads, ReportReads, Protocol):
     """The reads of this module."""
 
 
@@ -59,7 +63,8 @@ class TaskDescriptions:
         yield (json.dumps(heading)[:-1] + ', "outputs": [').encode()
         separator = "\n"
         for refs in slices(task.config.outputs):
-            yield _joined([self._output(ref, task.job_label) for ref in refs], separator)
+            earlier = await self._earlier(refs, task.job_label, pace)
+            yield _joined([self._output(ref, task.job_label, earlier) for ref in refs], separator)
             separator = ",\n"
             await pace.rest()
         yield b'], "inputs": ['
@@ -78,8 +83,34 @@ class TaskDescriptions:
             await pace.rest()
         yield b"]}\n"
 
-    def _output(self, ref: str, job_label: str) -> dict[str, Any]:
-        return {"ref": ref, **self._fields(ref, job_label)}
+    def _output(self, ref: str, job_label: str, earlier: Mapping[str, Sequence[Measurement]] | None) -> dict[str, Any]:
+        described: dict[str, Any] = {"ref": ref, **self._fields(ref, job_label)}
+        if earlier is not None:
+            described["history"] = [
+                {"ref": one.ref, "numbers": {name: value for name, (value, _) in one.numbers.items()}}
+                for one in earlier.get(ref, ())
+            ]
+        return described
+
+    async def _earlier(
+        self, refs: Sequence[str], job_label: str, pace: Pace
+    ) -> Mapping[str, Sequence[Measurement]] | None:
+        """Returns the numbers of the partitions before outputs; None for a job that does not ask for them."""
+        job = self._catalog.jobs.get(job_label)
+        if job is None or not job.history:
+            return None
+        from databuild.orchestration.comparisons.measurements import earlier_measurements
+
+        await self._settled()
+        by_series: dict[Series, list[str]] = {}
+        for ref in refs:
+            if (series := self._catalog.series_of(ref)) is not None:
+                by_series.setdefault(series, []).append(ref)
+        earlier: dict[str, Sequence[Measurement]] = {}
+        for series, outputs in by_series.items():
+            earlier |= earlier_measurements(self._reader, series, outputs, job.history)
+            await pace.rest()
+        return earlier
 
     def _input(
         self, used: pt.InputVersion, metadata: Mapping[str, Any] | None, location: Location | None

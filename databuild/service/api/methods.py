@@ -28,8 +28,10 @@ from databuild.model.pruning import PruneOptions
 from databuild.model.record_messages import build_partition_to_message, job_run_to_message, partition_to_message
 from databuild.model.removal import CleanOptions
 from databuild.model.removal_messages import cleaning_to_message, deletion_to_message
+from databuild.model.reproduction_messages import reproduction_to_message
 from databuild.model.statuses import StatusEnum
 from databuild.model.store_check_messages import check_to_message, options_from_message
+from databuild.model.trend_messages import check_result_to_message, trends_to_message
 from databuild.model.view_messages import (
     build_to_message,
     downstream_to_message,
@@ -51,6 +53,7 @@ from databuild.service.graph.environments import Environments
 from databuild.service.graph.graph_service import GraphService
 from databuild.service.job_runs.jobs import definition
 from databuild.service.job_runs.logs import MAX_CHUNK_BYTES
+from databuild.service.partitions.previews import preview_to_message
 from databuild.v1 import plan_pb2
 from databuild.v1 import service_pb2 as sv
 
@@ -71,6 +74,8 @@ ROLES: Final[Mapping[str, str]] = {
     "GetPartition": READ,
     "ExplainPartition": READ,
     "GetLineage": READ,
+    "GetTrends": READ,
+    "PreviewPartition": READ,
     "ListDownstream": READ,
     "GetDeclaredDownstream": READ,
     "TaintPartitions": WRITE,
@@ -86,6 +91,7 @@ ROLES: Final[Mapping[str, str]] = {
     "ListJobs": READ,
     "GetJob": READ,
     "GetJobRun": READ,
+    "GetReproduction": READ,
     "GetStorage": READ,
     "PruneBuilds": WRITE,
     "VerifyEvents": WRITE,
@@ -284,6 +290,9 @@ class Api:
     async def get_job_run(self, request: sv.GetJobRunRequest, _caller: Caller) -> sv.JobRun:
         return job_run_to_message(await self._builds.job_run(request.job_run_id))
 
+    async def get_reproduction(self, request: sv.GetReproductionRequest, _caller: Caller) -> sv.Reproduction:
+        return reproduction_to_message(await self._service.jobs.reproduction(request.job_run_id))
+
     async def get_graph(self, request: sv.GetGraphRequest, _caller: Caller) -> sv.Graph:
         return graph_to_message(await self._service.graph.view(records=request.include_records))
 
@@ -326,6 +335,14 @@ class Api:
         query = self._partitions.downstream if down else self._partitions.upstream
         lineage = await query(request.ref, depth=request.depth or 1, limit=request.max_edges or _DEFAULT_EDGES)
         return lineage_to_message(lineage)
+
+    async def get_trends(self, request: sv.GetTrendsRequest, _caller: Caller) -> sv.Trends:
+        return trends_to_message(
+            await self._service.trends.get(request.ref, request.job_label, max_points=request.max_points)
+        )
+
+    async def preview_partition(self, request: sv.PreviewPartitionRequest, _caller: Caller) -> sv.Preview:
+        return preview_to_message(await self._service.previews.make(request.ref, request.image))
 
     async def list_downstream(self, request: sv.ListDownstreamRequest, _caller: Caller) -> sv.ListDownstreamResponse:
         page = await self._partitions.list_downstream(
@@ -397,7 +414,7 @@ class Api:
         return deletion_to_message(deletion)
 
     async def clean_partitions(self, request: sv.CleanPartitionsRequest, caller: Caller) -> sv.CleanPartitionsResponse:
-        options = CleanOptions(keep_inputs=not request.delete_inputs, dry_run=request.dry_run)
+        options = CleanOptions(delete_inputs=request.delete_inputs, dry_run=request.dry_run)
         return cleaning_to_message(await self._service.removals.clean(options, author=caller.name))
 
     async def list_jobs(self, _request: sv.ListJobsRequest, _caller: Caller) -> sv.ListJobsResponse:
@@ -405,10 +422,12 @@ class Api:
 
     async def get_job(self, request: sv.GetJobRequest, _caller: Caller) -> sv.JobDetail:
         job, runs = await self._service.jobs.get(request.job_label, limit=request.max_job_runs or _DEFAULT_ROWS)
+        checks = await self._service.jobs.checks(runs)
         return sv.JobDetail(
             job=job_to_message(job),
             job_runs=map(job_run_to_message, runs),
             definition=definition(self._service.catalog.jobs[job.job_label]),
+            checks=map(check_result_to_message, checks),
         )
 
     async def read_log(self, request: sv.ReadLogRequest, _caller: Caller) -> sv.LogChunk:

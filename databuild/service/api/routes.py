@@ -93,6 +93,12 @@ ROUTES: Final = (
     Route("GET", f"{_BUILD}/partitions", "ListBuildPartitions", "List the partitions of a build, by ref."),
     Route("GET", f"{_BUILD}/job_runs", "ListJobRuns", "List the job runs of a build."),
     Route("GET", "/job_runs/{job_run_id}", "GetJobRun", "Show a job run."),
+    Route(
+        "GET",
+        "/job_runs/{job_run_id}/reproduction",
+        "GetReproduction",
+        "Show what is needed to run a job run again, and whether its inputs have changed.",
+    ),
     Route("GET", "/graph", "GetGraph", "Show the jobs of the graph and their inputs."),
     Route("GET", "/graph.svg", "GetGraph", "Draw the graph by job.", SVG),
     Route("GET", f"{_BUILD}/graph", "GetBuildGraph", "Show the job graph of a build, with the status of each task."),
@@ -102,6 +108,8 @@ ROUTES: Final = (
     Route("GET", "/partition", "GetPartition", "Show a partition."),
     Route("GET", "/partition/explanation", "ExplainPartition", "Show what a build would do with a partition, and why."),
     Route("GET", "/partition/lineage", "GetLineage", "List the inputs of a partition, or the partitions that use it."),
+    Route("GET", "/partition/preview", "PreviewPartition", "Show the beginning of the data of a partition."),
+    Route("GET", "/trends", "GetTrends", "Show the numbers of a partition, or of the partitions of a job, over time."),
     Route(
         "GET",
         "/partition/downstream",

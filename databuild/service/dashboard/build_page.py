@@ -76,7 +76,8 @@ async def _changes(visit: Visit, build_request_id: str, after: int) -> AsyncGene
     async def listen() -> None:
         nonlocal newest
         with contextlib.suppress(DataBuildError):  # the browser reconnects and gets the error then
-            async with contextlib.aclosing(visit.site.api.watch_build(request, visit.session.caller)) as answers:
+            api = await visit.api_for("WatchBuild")
+            async with contextlib.aclosing(api.watch_build(request, visit.session.caller)) as answers:
                 async for answer in answers:
                     newest = answer.events[-1].sequence
                     changed.set()

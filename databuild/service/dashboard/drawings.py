@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from databuild.drawing.job_graph import draw_job_graph
 from databuild.drawing.lineage import Step, draw_lineage
+from databuild.drawing.plot import PlottedPoint, draw_plot
 from databuild.drawing.runs import DrawnRun
 from databuild.drawing.timeline import draw_timeline
 from databuild.graph.graph_rendering import graph_as_svg
 from databuild.model.graph_messages import graph_from_message
+from databuild.model.trends import quantity_text
 from databuild.service.dashboard.formats import url_quoted
 from databuild.service.partitions.pictures import drawn_state, drawn_tasks
 from databuild.v1 import partition_pb2 as pt
@@ -22,6 +24,8 @@ _STATES: Final = {
     pt.PARTITION_STATUS_FAILED: "failed",
     pt.PARTITION_STATUS_BUILDING: "building",
     pt.PARTITION_STATUS_MISSING: "missing",
+    pt.PARTITION_STATUS_FORGOTTEN: "missing",
+    pt.PARTITION_STATUS_DELETED: "missing",
 }
 
 
@@ -106,3 +110,30 @@ def partition_state(record: pt.PartitionRecord) -> str:
 def log_address(job_run_id: str) -> str:
     """Returns the path of the log page of a job run."""
     return f"/job_runs/{url_quoted(job_run_id)}/log"
+
+
+def plots(trends: Iterable[sv.Trend], ref: str = "") -> list[str]:
+    """Draws the trends with more than one value.
+
+    Outliers, the newest point and that of the given partition lead to the pages of their partitions.
+
+    The other points are no links: each would be a stop of the Tab key.
+    """
+    return [_plot(trend, ref) for trend in trends if len(trend.points) > 1]
+
+
+def _plot(trend: sv.Trend, ref: str) -> str:
+    newest = trend.points[-1].ref
+    points = [
+        PlottedPoint(
+            point.date,
+            point.position,
+            point.value,
+            quantity_text(point.value, trend.unit),
+            point.ref,
+            point.outlier,
+            partition_address(point.ref) if point.outlier or point.ref in {newest, ref} else "",
+        )
+        for point in trend.points
+    ]
+    return draw_plot(trend.name, points)

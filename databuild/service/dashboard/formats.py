@@ -150,6 +150,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def printable_lines(text: str) -> str:
+    """Returns a text of several lines with escape sequences for characters that are not printable."""
+    return "\n".join(printable(line.expandtabs(8)) for line in text.split("\n"))
+
+
 def url_quoted(text: Any) -> str:
     """Returns a text percent-encoded for any part of a URL."""
     return quote(str(text), safe="")

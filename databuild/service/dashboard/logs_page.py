@@ -64,7 +64,8 @@ async def follow(visit: Visit) -> Response:
 async def _chunks(visit: Visit, request: sv.FollowLogRequest) -> AsyncGenerator[ServerSentEvent]:
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     with contextlib.suppress(DataBuildError):  # the browser reconnects and gets the error then
-        async with contextlib.aclosing(visit.site.api.follow_log(request, visit.session.caller)) as chunks:
+        api = await visit.api_for("FollowLog")
+        async with contextlib.aclosing(api.follow_log(request, visit.session.caller)) as chunks:
             async for chunk in chunks:
                 text = decoder.decode(chunk.data)
                 yield ServerSentEvent(json.dumps(text), id=str(chunk.next_offset))

@@ -96,18 +96,21 @@ class Sessions:
         """Ends a session."""
         self._callers.pop(_digest(cookie), None)
 
-    def csrf_token(self, session: Session) -> str:
-        """Returns the CSRF token for the forms of a session: a keyed hash of the session key."""
-        return hmac.new(self._secret, session.key.encode(), hashlib.sha256).hexdigest()
+    def csrf_token(self, session: Session, environment: str) -> str:
+        """Returns the CSRF token for the forms of a session: a keyed hash of the session key and the environment."""
+        return hmac.new(self._secret, f"{session.key} {environment}".encode(), hashlib.sha256).hexdigest()
 
-    def check_csrf_token(self, session: Session, csrf_token: str) -> None:
-        """Checks that a form comes from a page of this session.
+    def check_csrf_token(self, session: Session, environment: str, csrf_token: str) -> None:
+        """Checks that a form comes from a page of this session, and is about the environment that it shows now.
 
         Raises:
-            PermissionDeniedError: It does not, or the service has been restarted since.
+            PermissionDeniedError: It does not, the service has been restarted since, or another environment was chosen.
         """
-        if not hmac.compare_digest(csrf_token.encode(), self.csrf_token(session).encode()):
-            message = "the form is not from a page of this session, or the service was restarted: reload the page"
+        if not hmac.compare_digest(csrf_token.encode(), self.csrf_token(session, environment).encode()):
+            message = (
+                "the form is not from a page of this session, or of another environment, or the service was restarted: "
+                "reload the page"
+            )
             raise PermissionDeniedError(message)
 
 

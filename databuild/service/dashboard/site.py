@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from databuild.errors import HttpRequestError, InvalidRequestError, UnauthenticatedError
+from databuild.model.environments import check_environment
 from databuild.model.paging import PAGE_ROWS
 from databuild.service.access.auth import READ, Caller
 from databuild.service.access.certificates import CERTIFICATE_NAME_KEY
@@ -27,6 +28,8 @@ from databuild.service.dashboard.assets import assets
 from databuild.service.dashboard.sessions import COOKIE, CSRF_FIELD, SESSION_SECONDS, Session, Sessions
 
 _Row = TypeVar("_Row")
+
+ENVIRONMENT_COOKIE: Final = "databuild_environment"
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _FORM: Final = "application/x-www-form-urlencoded"
@@ -91,16 +94,22 @@ class Visit(NamedTuple):
         request: The HTTP request.
         session: The session of the browser.
         form: Fields of the form; for GET those of the query.
+        environment: The environment that the browser has chosen; empty for the base.
     """
 
     site: Site
     request: Request
     session: Session
     form: Form
+    environment: str
 
     async def call(self, rpc: str, message: Message) -> Any:
         """Calls an RPC that is not a stream, and returns its response."""
-        return await self.site.api.answer(rpc, message, self.session.caller)
+        return await (await self.api_for(rpc)).answer(rpc, message, self.session.caller)
+
+    async def api_for(self, rpc: str) -> Api:
+        """Returns the API of the chosen environment for an RPC."""
+        return await self.site.api.of_environment(self.environment, rpc)
 
     async def rows(
         self, rpc: str, request: Any, rows_of: Callable[[Any], Iterable[_Row]], limit: int
@@ -180,7 +189,8 @@ class Site:
             values,
             graph_label=self._graph_label,
             path=request.url.path,
-            csrf_token=self.sessions.csrf_token(session) if session else "",
+            environment=environment_of(request),
+            csrf_token=self.sessions.csrf_token(session, environment_of(request)) if session else "",
             caller=session.caller if session else None,
             needs_token=self.sessions.needs_token,
             now=self.clock(),
@@ -223,14 +233,24 @@ class Site:
                 session = Session("", Caller(name="", role=READ))
             form = await _form(request)
             if request.method == "POST" and not public:
-                self.sessions.check_csrf_token(session, form.exact(CSRF_FIELD))
-            return await endpoint(Visit(self, request, session, form))
+                self.sessions.check_csrf_token(session, environment_of(request), form.exact(CSRF_FIELD))
+            return await endpoint(Visit(self, request, session, form, environment_of(request)))
         except HTTPException:
             raise
         except Exception as error:
             report(error, f"{request.method} {request.url.path}")
             detail = worded_detail_of(error)
             return self.page(request, session, "error", meaning_of(error).http, detail=detail)
+
+
+def environment_of(request: Request) -> str:
+    """Returns the environment that a browser has chosen; empty for the base, and for a cookie that names none."""
+    name: str = request.cookies.get(ENVIRONMENT_COOKIE, "")
+    try:
+        check_environment(name)
+    except InvalidRequestError:
+        return ""
+    return name
 
 
 def redirect(address: str, query: Mapping[str, str] | None = None) -> Response:
@@ -288,6 +308,7 @@ def _environment() -> jinja2.Environment:
         formats.size,
         formats.struct_value,
         formats.printable,
+        formats.printable_lines,
     ):
         environment.filters[function.__name__] = function
     return environment

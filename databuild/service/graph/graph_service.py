@@ -34,8 +34,10 @@ from databuild.service.job_runs.jobs import Jobs
 from databuild.service.job_runs.logs import Logs
 from databuild.service.partitions.adoptions import Adoptions
 from databuild.service.partitions.partitions import Partitions
+from databuild.service.partitions.previews import Previews
 from databuild.service.partitions.removals import ServiceRemovals
 from databuild.service.partitions.store_verification import StoreVerification
+from databuild.service.partitions.trends import PartitionTrends
 from databuild.service.resources.limits import Limits
 from databuild.service.resources.reader_pool import ReaderPool
 from databuild.storage.storages import Storages
@@ -56,6 +58,8 @@ class GraphService:
         partitions: Operations on partitions, and plans.
         adoptions: Adoption of existing data.
         stores: Verification of the stores of data.
+        trends: The numbers of partitions over time.
+        previews: Previews of data.
         jobs: Queries about jobs.
         graph: The graph by job.
         logs: The logs of job runs.
@@ -153,7 +157,9 @@ class GraphService:
             limits=limits,
             clock=clock,
         )
-        self.stores = StoreVerification(catalog=catalog, event_log=self._event_log, limits=limits, clock=clock)
+        self.stores = StoreVerification(
+            catalog=catalog, event_log=self._event_log, limits=limits, storages=storages, clock=clock
+        )
         self.removals = ServiceRemovals(
             catalog=catalog,
             event_log=self._event_log,
@@ -163,9 +169,11 @@ class GraphService:
             limits=limits,
             clock=clock,
         )
+        self.trends = PartitionTrends(catalog, self._readers)
+        self.previews = Previews(catalog, self._readers, enabled=limits.previews)
         self.jobs = Jobs(catalog, limits, self._readers)
         self.graph = GraphRecords(catalog, limits, self._readers)
-        log_reader = LogReader(settings.log_directory, storages)
+        log_reader = LogReader(settings.log_directory, storages, base_log_directory=settings.base_log_directory)
         self.logs = Logs(settings.log_directory, self._readers, log_reader)
         self.reports = Reports(self.builds, log_reader)
         self.maintenance = Maintenance(

@@ -10,8 +10,10 @@ from databuild.event_log.reads import BuildReads
 from databuild.graph.catalog import Job, JobCatalog
 from databuild.graph.declared.declaration import Declaration
 from databuild.model import statuses
-from databuild.model.records import JobRunRecord
+from databuild.model.records import CheckRecord, JobRunRecord
+from databuild.model.reproduction import Reproduction
 from databuild.model.views import JobStatistics
+from databuild.orchestration.reproduction.recorded_run import RunReads, describe, read_run
 from databuild.service.resources.limits import Limits
 from databuild.service.resources.reader_pool import ReaderPool
 from databuild.v1 import catalog_pb2
@@ -19,6 +21,9 @@ from databuild.v1 import service_pb2 as sv
 
 RECENT_RUNS: Final = 100
 """The number of runs of a job that its statistics cover."""
+
+MAX_CHECKS: Final = 1000
+"""The maximum number of results of checks in one answer."""
 
 
 class Jobs:
@@ -53,6 +58,26 @@ class Jobs:
         limit = min(max(limit, 1), self._limits.max_page_rows)
         runs = await self._readers.read(lambda reader: reader.runs_of_job(full_label, limit=max(limit, RECENT_RUNS)))
         return statistics(job, runs[:RECENT_RUNS]), runs[:limit]
+
+    async def checks(self, runs: Sequence[JobRunRecord]) -> Sequence[CheckRecord]:
+        """Returns the results of the checks of job runs, at most `MAX_CHECKS`."""
+        ids = [run.job_run_id for run in runs]
+        return await self._readers.read(lambda reader: reader.checks_of_runs(ids, limit=MAX_CHECKS))
+
+    async def reproduction(self, job_run_id: str) -> Reproduction:
+        """Returns what is needed to run a job run again.
+
+        Raises:
+            JobRunNotFoundError: There is no such job run.
+            BuildPrunedError: The events of its build were pruned.
+            InvalidRequestError: It has never started.
+        """
+
+        def query(reader: RunReads) -> Reproduction:
+            run = read_run(reader, job_run_id)
+            return describe(run, reader, self._catalog.jobs.get(run.task.job_label))
+
+        return await self._readers.read(query)
 
 
 def statistics(job: Job, runs: Sequence[JobRunRecord]) -> JobStatistics:

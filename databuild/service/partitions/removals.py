@@ -13,8 +13,8 @@ from databuild.executors.executor import ProcessExecutor
 from databuild.graph.catalog import JobCatalog
 from databuild.model.removal import MAX_REMOVALS, Cleaning, CleanOptions, Deletion
 from databuild.orchestration.build.settings import Settings
-from databuild.orchestration.maintenance.cleaning import Cleaner
-from databuild.orchestration.maintenance.removal import Forgotten, Removals
+from databuild.orchestration.stores.cleaning import Cleaner
+from databuild.orchestration.stores.removal import Forgotten, Removals
 from databuild.orchestration.stores.selection import Selection
 from databuild.service.resources.limits import Limits
 from databuild.storage.storages import Storages

@@ -26,6 +26,7 @@ class Limits:
         max_plans: The number of plans that are made at once. Further plans wait.
         max_connections: The number of open HTTP connections. Further ones get an error response and are closed.
         max_requests: The number of requests in progress, for HTTP and for gRPC each. Further requests are refused.
+        previews: False to show no previews of data.
         answer_timeout_seconds: The time for a response that is not a stream.
         send_timeout_seconds: The time in which a client has to accept one message of a stream, or be disconnected.
     """
@@ -45,5 +46,6 @@ class Limits:
     max_plans: int = 2
     max_connections: int = 4000
     max_requests: int = 1000
+    previews: bool = True
     answer_timeout_seconds: float = 300.0
     send_timeout_seconds: float = 60.0

@@ -21,7 +21,7 @@ IMPORTED_BY_BUILD = {
     "databuild.cli": "main",
     "databuild.cli.backend": (
         "backend build_flags build_outcome build_session engines exporting invocation job_environment "
-        "local_backend local_build local_plan log_stores records requested_partitions state_directories summary"
+        "local_backend local_build local_plan log_stores origin records requested_partitions state_directories summary"
     ),
     "databuild.cli.commands": "build",
     "databuild.cli.display": "build_display error_text formats notices output progress",

@@ -16,10 +16,10 @@ from databuild.model.removal import Cleaning, CleanOptions, RemovedData
 from databuild.model.results import Failed, Success
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.orchestration.events.payloads import job_event
-from databuild.orchestration.maintenance.cleaning import Cleaner
 from databuild.orchestration.maintenance.operations import taint
-from databuild.orchestration.maintenance.removal import Removals
+from databuild.orchestration.stores.cleaning import Cleaner
 from databuild.orchestration.stores.leftovers import MIN_AGE_SECONDS
+from databuild.orchestration.stores.removal import Removals
 from databuild.storage.storages import Storages
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
@@ -27,7 +27,7 @@ from tests.support.build_world import CLEAN, RAW, World
 from tests.support.file_jobs import Files
 
 DAY = 86_400.0
-ALL = CleanOptions(keep_inputs=False)
+ALL = CleanOptions(delete_inputs=True)
 KEEPING = CleanOptions()
 
 

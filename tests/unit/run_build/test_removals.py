@@ -18,7 +18,7 @@ from databuild.model.records import RemovalRecord
 from databuild.model.removal import Deletion
 from databuild.model.results import Failed, Success
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
-from databuild.orchestration.maintenance.removal import Removals
+from databuild.orchestration.stores.removal import Removals
 from databuild.orchestration.stores.selection import Selection
 from databuild.storage.storages import Storages
 from databuild.v1 import job_pb2, plan_pb2

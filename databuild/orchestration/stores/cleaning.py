@@ -16,8 +16,8 @@ from databuild.model.pacing import slices
 from databuild.model.paging import read_rows
 from databuild.model.records import PartitionUse, PlacedData
 from databuild.model.removal import Cleaning, CleanOptions, RemovedData
-from databuild.orchestration.maintenance.removal import Removals, all_rows, read_in_thread
 from databuild.orchestration.stores.leftovers import Leftover, Leftovers
+from databuild.orchestration.stores.removal import Removals, all_rows, read_in_thread
 
 REASON: Final = "older than the retention of its job"
 
@@ -74,7 +74,7 @@ class Cleaner:
         looked = dict(zip([row.ref for row in rows], await self._removals.look(rows), strict=True))
         deletable = frozenset(ref for ref, one in looked.items() if not one.fault)
         kept: Set[str] = frozenset()
-        if options.keep_inputs:
+        if not options.delete_inputs:
             expired = deletable.intersection(row.ref for row in old.expired)
             kept = await read_in_thread(self._event_log, lambda reader: _inputs_to_keep(reader, expired))
         chosen = [row for row in rows if row.ref in deletable and row.ref not in kept]

@@ -1,0 +1,1 @@
+"""Comparisons of partitions with earlier ones, by what their jobs reported."""

@@ -1,0 +1,34 @@
+"""The page `environments`: the environments beside the base, and the switch between them."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from databuild.service.dashboard.sessions import SESSION_SECONDS
+from databuild.service.dashboard.site import ENVIRONMENT_COOKIE, Visit, redirect
+from databuild.v1 import service_pb2 as sv
+
+
+async def environments(visit: Visit) -> Response:
+    """Renders the list of environments."""
+    listed = (await visit.call("ListEnvironments", sv.ListEnvironmentsRequest())).environments
+    return visit.page("environments", environments=listed)
+
+
+async def switch(visit: Visit) -> Response:
+    """Shows another environment, or the base, from now on."""
+    name = visit.form.text("environment")
+    response = redirect("/")
+    if not name:
+        response.delete_cookie(ENVIRONMENT_COOKIE)
+        return response
+    await visit.site.api.of_environment(name, "ListBuilds")  # refuses one that does not exist
+    response.set_cookie(
+        ENVIRONMENT_COOKIE,
+        name,
+        max_age=SESSION_SECONDS,
+        secure=visit.request.url.scheme == "https",
+        httponly=True,
+        samesite="lax",
+    )
+    return response
