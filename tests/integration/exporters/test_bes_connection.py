@@ -118,8 +118,7 @@ def test_an_acknowledgement_out_of_order_is_a_fault_and_the_rest_is_sent_again(
     server.skips = 5
     code, _, err = graph.run("build", "--exporter_failure=fail", "--exporter_seconds=60", f"--exporter={server.uri}")
     assert code == 0, err
-    assert "it acknowledged event 6 instead of event 5" in err
-    assert server.only_stream().finished
+    assert (server.only_stream().finished, server.calls) == (True, 2)
     assert not server.faults
 
 
