@@ -18,6 +18,8 @@ PAGES: Final[Mapping[str, str]] = {
     "page: partitions, a prefix": "/partitions?q=leaf/7/",
     "page: partitions, a status": "/partitions?status=FAILED",
     "page: partition": "/partition?ref=leaf/7/3",
+    "page: partition, trends": "/partition?ref=day/2025-12-31",
+    "page: job, trends": "/job?label=//load:day",
     "page: builds": "/builds",
 }
 """The path of each page, by the name of its row."""

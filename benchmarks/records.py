@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,6 +34,17 @@ COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
 _TURNS_PER_REPEAT = 3
 _RECORDS_PER_BUILD: Final = 100
 _COPIED_TABLES: Final = ("builds", "build_requests", "build_partitions", "job_runs", "partitions")
+_LAST_DAY: Final = dt.date(2025, 12, 31)
+_NEW_DAY: Final = """
+INSERT INTO partitions
+  (ref, status, build_request_id, time, available, version, job_run_id, metadata, adoption, location)
+SELECT ?, status, build_request_id, time, available, version, job_run_id, ?, '', '["file:///data/day",7,""]'
+FROM partitions WHERE ref = ?
+"""
+_NEW_METRICS: Final = """
+INSERT INTO job_run_metrics
+SELECT job_run_id, 'read', '', build_request_id, 5, 'bytes' FROM partitions WHERE ref LIKE 'day/%'
+"""
 _CONFIG: Final = """\
 #!/bin/sh
 shift
@@ -67,7 +79,8 @@ def read(session: Session, _start_up: Mapping[str, Measurement]) -> Iterator[Row
     job.write_text(_CONFIG)
     job.chmod(0o755)
     entry = {"label": "//load:job", "executable": "job", "outputs": ["leaf/{n:int}", "leaf/{n:int}/{build:int}"]}
-    (folder / "catalog.json").write_text(json.dumps({"graphLabel": "//load:graph", "jobs": [entry]}))
+    dated = {"label": "//load:day", "executable": "job", "outputs": ["day/{d:date}"]}
+    (folder / "catalog.json").write_text(json.dumps({"graphLabel": "//load:graph", "jobs": [entry, dated]}))
     for records in session.sizes.records:
         session.log(f"{SCENARIO}: creating {records:,} records")
         _create(session, folder, records)
@@ -115,11 +128,21 @@ def _create(session: Session, folder: Path, records: int) -> None:
         for number in range(1, records // _RECORDS_PER_BUILD):
             connection.executemany(insert, [tuple(_renamed(value, number) for value in row) for row in rows])
     connection.executemany("UPDATE job_runs SET inputs = ? WHERE job_run_id = ?", _manifests(connection))
+    connection.executemany(_NEW_DAY, _days(connection))
+    connection.execute(_NEW_METRICS)
     connection.execute("COMMIT")
     connection.close()
     writer = SqliteWriter(str(state / "events.db"))
     writer.fill_uses()
     writer.close()
+
+
+def _days(connection: sqlite3.Connection) -> Iterator[tuple[str, str, str]]:
+    """Yields a day with its metadata for every second partition, which has the same job run; the newest is the same."""
+    refs = connection.execute("SELECT ref FROM partitions").fetchall()[::2]
+    for number, (ref,) in enumerate(refs, 1):
+        day = dt.date.fromordinal(_LAST_DAY.toordinal() - len(refs) + number)
+        yield f"day/{day}", json.dumps({"rows": 1000 + number % 7}), ref
 
 
 def _manifests(connection: sqlite3.Connection) -> Iterator[tuple[str, str]]:

@@ -339,7 +339,7 @@ class EnvironmentNotFoundError(InvalidRequestError):
     def __init__(self, environment: str, *, known: Sequence[str] = ()) -> None:
         self.environment = environment
         self.known = tuple(known)
-        there = f"there are {', '.join(known)}" if known else "there are none; `build --environment=NAME` makes one"
+        there = f"there are {', '.join(known)}" if known else "there are none; the first build in one makes it"
         super().__init__(f"there is no environment {environment!r}; {there}")
 
 

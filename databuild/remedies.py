@@ -20,6 +20,7 @@ Remedy = Literal[
     "OTHER_GRPC_PORT",
     "AUTHENTICATE_CALLERS",
     "ALLOW_HOST",
+    "CONFIRM_LOSSES",
 ]
 
 REQUEST_WORDS: Final[Mapping[str, str]] = {
@@ -33,6 +34,10 @@ REQUEST_WORDS: Final[Mapping[str, str]] = {
     "OTHER_GRPC_PORT": "the service needs another port for gRPC",
     "AUTHENTICATE_CALLERS": "the service needs tokens or client certificates",
     "ALLOW_HOST": "the service has to be started with this host among the allowed ones",
+    "CONFIRM_LOSSES": (
+        "a build with `verify` NONE uses the data as it is; if it is lost, a verification of partitions with "
+        "`confirm_losses` records that"
+    ),
 }
 """The wording of each remedy for callers of a service, by fields of their requests."""
 

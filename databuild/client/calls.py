@@ -297,6 +297,7 @@ class Calls(Reads):
         content: bool = False,
         changed: str = REPORT,
         dry_run: bool = False,
+        confirm_losses: bool = False,
     ) -> StoreCheck:
         """Looks whether the data of partitions is at the recorded places, and records what is missing.
 
@@ -305,8 +306,9 @@ class Calls(Reads):
             content: True to compare the content of data whose version is a digest that `databuild.job` has computed.
             changed: How to handle changed data: `report`, `rebuild` or `adopt`.
             dry_run: True to record nothing.
+            confirm_losses: True to record data as missing although a whole folder with many partitions is gone.
         """
-        options = StoreCheckOptions(content, changed, dry_run)
+        options = StoreCheckOptions(content, changed, dry_run, confirm_losses)
         total = await self.verify_part(partitions, options)
         while total.next_after:
             total = total.plus(await self.verify_part(partitions, options, after=total.next_after))

@@ -278,9 +278,14 @@ class DatabuildClient:
         content: bool = False,
         changed: str = REPORT,
         dry_run: bool = False,
+        confirm_losses: bool = False,
     ) -> StoreCheck:
         """Looks whether the data of partitions is at the recorded places, and records what is missing."""
-        return run_sync(self._calls.verify_partitions(partitions, content=content, changed=changed, dry_run=dry_run))
+        return run_sync(
+            self._calls.verify_partitions(
+                partitions, content=content, changed=changed, dry_run=dry_run, confirm_losses=confirm_losses
+            )
+        )
 
     def verify_part(
         self, partitions: Sequence[str], options: StoreCheckOptions, *, author: str = "", after: str = ""

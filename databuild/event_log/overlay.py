@@ -131,6 +131,33 @@ class OverlayReader:
             limit=limit,
         )
 
+    def reported_under(self, prefix: str = "", *, before: str = "", limit: int = 100) -> Sequence[ReportedData]:
+        rows = [
+            {data.ref: data for data in reader.reported_under(prefix, before=before, limit=limit)}
+            for reader in (self.own, self.base)
+        ]
+        refs = sorted(rows[0].keys() | rows[1].keys(), reverse=True)[:limit]
+        own = self.own_refs(refs)
+        # The newest of each log include the newest of both.
+        return [rows[ref not in own][ref] for ref in refs if ref in rows[ref not in own]]
+
+    def reported_of(self, refs: Collection[str]) -> Sequence[ReportedData]:
+        own, base = self._split(refs)
+        return [
+            *(self.own.reported_of(own) if own else ()),
+            *(self.base.reported_of(base) if base else ()),
+        ]
+
+    def metrics_of_runs(self, job_run_ids: Collection[str]) -> Sequence[MetricRecord]:
+        return sorted([*self.own.metrics_of_runs(job_run_ids), *self.base.metrics_of_runs(job_run_ids)])
+
+    def checks_of_runs(self, job_run_ids: Collection[str], *, limit: int = 1000) -> Sequence[CheckRecord]:
+        checks = (reader.checks_of_runs(job_run_ids, limit=limit) for reader in (self.own, self.base))
+        return sorted(itertools.chain.from_iterable(checks))[:limit]
+
+    def schemas_of(self, ref: str, job_run_ids: Collection[str]) -> Mapping[str, Mapping[str, str]]:
+        return {**self.base.schemas_of(ref, job_run_ids), **self.own.schemas_of(ref, job_run_ids)}
+
     def placed_data_of(self, refs: Collection[str]) -> Sequence[PlacedData]:
         own, base = self._split(refs)
         return [
@@ -145,27 +172,6 @@ class OverlayReader:
             after=after,
             limit=limit,
         )
-
-    def reported_under(self, prefix: str = "", *, before: str = "", limit: int = 100) -> Sequence[ReportedData]:
-        below = self.base.reported_under(prefix, before=before, limit=limit)
-        above = self.own.reported_under(prefix, before=before, limit=limit)
-        own = self.own_refs({data.ref for data in (*above, *below)})
-        rows = [*(data for data in above if data.ref in own), *(data for data in below if data.ref not in own)]
-        return sorted(rows, key=lambda data: data.ref, reverse=True)[:limit]
-
-    def reported_of(self, refs: Collection[str]) -> Sequence[ReportedData]:
-        own, base = self._split(refs)
-        return [*(self.own.reported_of(own) if own else ()), *(self.base.reported_of(base) if base else ())]
-
-    def metrics_of_runs(self, job_run_ids: Collection[str]) -> Sequence[MetricRecord]:
-        return sorted([*self.own.metrics_of_runs(job_run_ids), *self.base.metrics_of_runs(job_run_ids)])
-
-    def checks_of_runs(self, job_run_ids: Collection[str], *, limit: int = 1000) -> Sequence[CheckRecord]:
-        found = [reader.checks_of_runs(job_run_ids, limit=limit) for reader in (self.own, self.base)]
-        return sorted(itertools.chain.from_iterable(found))[:limit]
-
-    def schemas_of(self, ref: str, job_run_ids: Collection[str]) -> Mapping[str, Mapping[str, str]]:
-        return {**self.base.schemas_of(ref, job_run_ids), **self.own.schemas_of(ref, job_run_ids)}
 
     def uses(
         self, refs: Collection[str], *, after: tuple[str, str, str] | None = None, limit: int = 1000

@@ -16,6 +16,18 @@ _SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567
 """The bytes that stand for themselves in the path of a URI (RFC 3986, section 3.3)."""
 
 
+OBJECT_VERSIONS = ("generation", "ETag", "etag")
+"""The names by which the libraries of object stores give the version of an object."""
+
+_LIBRARIES = {"s3": "s3fs", "gs": "gcsfs", "abfs": "adlfs", "az": "adlfs"}
+"""The library of fsspec for each scheme."""
+
+_SECRETS = (
+    "X-Amz-Signature|X-Amz-Credential|X-Amz-Security-Token|AWSAccessKeyId|X-Goog-Signature|X-Goog-Credential"
+    "|GoogleAccessId|Signature|sig|access_token|token|password"
+)
+"""Parameters of queries by which S3, Google Cloud Storage, Azure and other services give access to who has the URL."""
+
 DATA_ROOT_VARIABLE = "DATABUILD_DATA_ROOT"
 ENVIRONMENT_VARIABLE = "DATABUILD_ENVIRONMENT"
 ENVIRONMENTS_FOLDER = ".environments"
@@ -51,6 +63,19 @@ def is_uri(text: str) -> bool:
     return bool(colon) and scheme.isascii() and scheme.isidentifier() and (rest.startswith("/") or scheme == "file")
 
 
+def without_credentials(text: str) -> str:
+    """Returns a text without what URIs in it have as credentials: users with passwords, and signatures of queries."""
+    import re
+
+    text = re.sub(r"(?<=://)[^/@\s\"'?#]*:[^/@\s\"'?#]*@", "", text)
+    return re.sub(rf"([?&])({_SECRETS})=[^&#\s\"']*", r"\1\2=...", text, flags=re.IGNORECASE)
+
+
+def has_credentials(uri: str) -> bool:
+    """Returns True if a URI has a user with a password, or a parameter by which stores sign URLs."""
+    return without_credentials(uri) != uri
+
+
 def file_uri(path: "str | os.PathLike[str]") -> str:
     """Returns the `file:` URI of a path, which may be relative to the working directory (RFC 8089)."""
     data = os.fsencode(os.path.abspath(path))
@@ -80,6 +105,27 @@ def file_path(uri: str) -> str:
         return os.fsdecode(first + b"".join(bytes([int(part[:2], 16)]) + part[2:] for part in escaped))
     except ValueError:
         raise ValueError(f"{uri!r} has an invalid escape") from None
+
+
+def object_facts(uri: str, size: "int | None", version: str) -> "tuple[int | None, str]":
+    """Returns the size and the version of an object, where they are not given.
+
+    They are what fsspec returns, if this process has imported the library of the store. A job that uses another library
+    does not wait for one that it does not need. Facts that cannot be read stay unknown.
+    """
+    import sys
+
+    if _LIBRARIES.get(uri.partition(":")[0]) not in sys.modules:
+        return size, version
+    try:
+        files, path = sys.modules["fsspec.core"].url_to_fs(uri)
+        facts = files.info(path, refresh=True) if uri.startswith("s3:") else files.info(path)
+    except Exception:  # the libraries have no common class of errors
+        return size, version
+    if facts.get("type") != "file":
+        return size, version
+    found = next((str(facts[name]).strip('"') for name in OBJECT_VERSIONS if facts.get(name)), "")
+    return int(facts["size"]) if size is None else size, version or found
 
 
 def size_and_version(path: "str | os.PathLike[str]") -> tuple[int, str]:

@@ -125,9 +125,10 @@ class Run:
             uri: The place of its data: a URI such as `s3://bucket/day.parquet`, or the path of a file or folder. Builds
                 look there whether the data still exists. Default: the text `path` of the metadata, if there is one and
                 the run is not on an engine.
-            size: The size of the data in bytes. Default for a file or folder: its size.
+            size: The size of the data in bytes. Default for a file or folder: its size; for an object, that which
+                fsspec returns, if the job has imported its library for the store (s3fs, gcsfs, adlfs).
             version: The version that the store gave to the data, such as the ETag of an object. Default for a file or
-                folder: the version of `databuild.job.locations`.
+                folder: the version of `databuild.job.locations`; for an object, its ETag or generation as for `size`.
             content_digest: A digest of the content. A partition that is rebuilt to the same digest makes no other
                 partition stale.
             **metadata: Facts about the data, such as `rows=842`, with values that JSON allows, or those of `markdown`,
@@ -135,6 +136,7 @@ class Run:
 
         Raises:
             FileNotFoundError: The file or folder `uri` does not exist.
+            ValueError: The URI contains credentials, such as a password or a signature.
         """
         if not self._report_path:
             return
@@ -159,6 +161,10 @@ class Run:
             uri = path
         if not locations.is_uri(uri):
             uri = locations.file_uri(uri)
+        elif locations.has_credentials(uri):
+            raise ValueError(f"the location {locations.without_credentials(uri)} must contain no credentials")
+        elif size is None or not version:
+            size, version = locations.object_facts(uri, size, version)
         from databuild.job.scratch import path_to_read
 
         if uri.startswith("file:") and (size is None or not version):

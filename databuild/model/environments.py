@@ -38,6 +38,6 @@ def refuse_removal(environment: str) -> None:
     """
     if environment:
         raise InvalidRequestError(
-            "data of single partitions is not removed in an environment; `environments remove "
-            f"{environment} --delete_data` removes all data that was made there"
+            "data of single partitions is not removed in an environment; "
+            f"`environments remove {environment}` removes it as a whole"
         )

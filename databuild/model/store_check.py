@@ -40,11 +40,14 @@ class StoreCheckOptions(NamedTuple):
         content: True to compare the content of data whose version is a digest that can be computed.
         changed: The policy for changed data, one of `POLICIES`.
         dry_run: True to record nothing.
+        confirm_losses: True to believe that data is lost if a whole folder with many partitions is gone. Otherwise it
+            is unreadable, since a disk may not be mounted.
     """
 
     content: bool = False
     changed: str = REPORT
     dry_run: bool = False
+    confirm_losses: bool = False
 
 
 class StoreCheck(NamedTuple):
@@ -55,12 +58,14 @@ class StoreCheck(NamedTuple):
         not_looked_at: The number of partitions without a location, or with one of a scheme that is not looked at.
         findings: The findings, by ref.
         next_after: The last ref of this part, if another part may follow; empty at the end.
+        hints: Steps after which partitions that were not looked at are looked at. Each is one sentence.
     """
 
     checked: int = 0
     not_looked_at: int = 0
     findings: tuple[StoreFinding, ...] = ()
     next_after: str = ""
+    hints: tuple[str, ...] = ()
 
     def plus(self, part: StoreCheck) -> StoreCheck:
         """Returns the result of this part and the next."""
@@ -69,6 +74,7 @@ class StoreCheck(NamedTuple):
             self.not_looked_at + part.not_looked_at,
             self.findings + part.findings,
             part.next_after,
+            tuple(dict.fromkeys(self.hints + part.hints)),
         )
 
     def count(self, kind: FindingKind) -> int:

@@ -44,7 +44,12 @@ def store_check_to_message(
     if policy is None:
         raise InvalidRequestError(f"changed is {options.changed!r}; it must be one of {', '.join(POLICIES)}")
     return sv.VerifyPartitionsRequest(
-        partitions=partitions, content=options.content, changed=policy, dry_run=options.dry_run, page_token=after
+        partitions=partitions,
+        content=options.content,
+        changed=policy,
+        dry_run=options.dry_run,
+        page_token=after,
+        confirm_losses=options.confirm_losses,
     )
 
 
@@ -57,7 +62,7 @@ def options_from_message(message: sv.VerifyPartitionsRequest) -> StoreCheckOptio
     policy = _POLICIES.get(message.changed)
     if policy is None:
         raise InvalidRequestError(f"changed is {message.changed}; it must be a value of ChangedPolicy")
-    return StoreCheckOptions(message.content, policy, message.dry_run)
+    return StoreCheckOptions(message.content, policy, message.dry_run, message.confirm_losses)
 
 
 def check_to_message(check: StoreCheck) -> sv.VerifyPartitionsResponse:
@@ -69,6 +74,7 @@ def check_to_message(check: StoreCheck) -> sv.VerifyPartitionsResponse:
             for finding in check.findings
         ],
         next_page_token=check.next_after,
+        hints=check.hints,
     )
 
 
@@ -77,4 +83,6 @@ def check_from_message(message: sv.VerifyPartitionsResponse) -> StoreCheck:
         StoreFinding(finding.ref, _KIND_NAMES[finding.kind], finding.uri, finding.detail)
         for finding in message.findings
     )
-    return StoreCheck(int(message.checked), int(message.not_looked_at), tuple(findings), message.next_page_token)
+    return StoreCheck(
+        int(message.checked), int(message.not_looked_at), tuple(findings), message.next_page_token, tuple(message.hints)
+    )

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from stat import S_ISREG
+from urllib.parse import quote
 
 from databuild.errors import StorageError
 from databuild.storage.storage import StoredFile
@@ -16,6 +17,10 @@ from databuild.storage.storage_uri import local_path
 
 _TEMPORARY = ".databuild-"
 """The prefix of files that are being written. Listings leave them out."""
+
+
+_SAFE = "/!$&'()*+,;=:@"
+"""Characters besides letters and digits that stand for themselves in the path of a URI (RFC 3986, section 3.3)."""
 
 
 class LocalStorage:
@@ -39,10 +44,16 @@ class LocalStorage:
                     if name.startswith(_TEMPORARY):
                         continue
                     try:
-                        found.append(_stored_file(uri.rstrip("/") + path[len(root) :], Path(path).stat()))
+                        found.append(_stored_file(_below(uri, path[len(root) :]), Path(path).stat()))
                     except FileNotFoundError:  # removed since it was listed
                         continue
             return sorted(found, key=lambda file: file.uri)
+
+    def beginning_with(self, uri: str) -> Sequence[StoredFile]:
+        return [file for file in self.list(uri.rpartition("/")[0]) if file.uri.startswith(uri)]
+
+    def has_root(self, uri: str) -> bool:  # noqa: ARG002 - as the interface has it
+        return True
 
     def folders(self, uri: str) -> Sequence[str]:
         with _translated(uri):
@@ -93,6 +104,11 @@ class LocalStorage:
 def _stored_file(uri: str, status: os.stat_result) -> StoredFile:
     version = f"{status.st_mtime_ns:x}-{status.st_ino:x}-{status.st_size:x}"
     return StoredFile(uri=uri, size_bytes=status.st_size, version=version)
+
+
+def _below(uri: str, relative: str) -> str:
+    """Returns the URI of a file below a directory, in the form of that of the directory."""
+    return uri.rstrip("/") + (quote(os.fsencode(relative), safe=_SAFE) if uri.startswith("file:") else relative)
 
 
 def _path(uri: str) -> str:

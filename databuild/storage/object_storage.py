@@ -65,6 +65,31 @@ class ObjectStorage:
             names = sorted(name for name in found if name.startswith(prefix))
             return [_stored_file(f"{uri.rstrip('/')}/{name[len(prefix) :]}", found[name]) for name in names]
 
+    def beginning_with(self, uri: str) -> Sequence[StoredFile]:
+        parent, _, name = uri.rpartition("/")
+        beginning = f"{self._path(parent)}/{name}"
+        with _translated(uri):
+            try:
+                found = self._files.find(self._path(parent), prefix=name, detail=True)
+            except FileNotFoundError:
+                return []
+            if not isinstance(found, Mapping):  # adlfs returns only the name of a single file
+                return []
+            return [
+                _stored_file(f"{parent}/{path[len(beginning) - len(name) :]}", facts)
+                for path, facts in found.items()
+                if path.startswith(beginning) and facts["type"] == "file"
+            ]
+
+    def has_root(self, uri: str) -> bool:
+        scheme, _, path = uri.partition("://")
+        with _translated(uri):
+            try:
+                self._files.info(self._path(f"{scheme}://{path.partition('/')[0]}"))
+            except FileNotFoundError:
+                return False
+            return True
+
     def folders(self, uri: str) -> Sequence[str]:
         path = self._path(uri).rstrip("/")
         with _translated(uri):

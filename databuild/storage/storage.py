@@ -44,6 +44,20 @@ class Storage(Protocol):
         """
         ...
 
+    def beginning_with(self, uri: str) -> Sequence[StoredFile]:
+        """Returns all files whose URIs begin with a text, in any order; nothing if there are none.
+
+        For an object store, this is one request for each 1,000 files or so.
+
+        Args:
+            uri: The text, at least a bucket or directory and a slash.
+        """
+        ...
+
+    def has_root(self, uri: str) -> bool:
+        """Returns False if the bucket of a URI does not exist. A file system always has its root."""
+        ...
+
     def folders(self, uri: str) -> Sequence[str]:
         """Returns the names of the directories directly below a directory, in order; nothing if it does not exist."""
         ...

@@ -6,9 +6,10 @@ stores, which take them from the environment.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from databuild.errors import InvalidRequestError
 
@@ -65,7 +66,7 @@ def without_credentials(uri: str) -> str:
 
 
 def local_path(uri: str) -> str | None:
-    """Returns the absolute path of a file on this machine; None for other URIs.
+    """Returns the absolute path of a file on this machine, with the escapes of a URI decoded; None for other URIs.
 
     Raises:
         InvalidRequestError: A `file:` URI has a host or a relative path.
@@ -79,7 +80,7 @@ def local_path(uri: str) -> str | None:
         path = path.removeprefix("//").removeprefix("localhost")
     if not path.startswith("/"):
         raise InvalidRequestError(f"{uri!r} must be file:///PATH with an absolute path")
-    return path
+    return os.fsdecode(unquote_to_bytes(os.fsencode(path)))
 
 
 def extension_of(uri: str) -> str | None:

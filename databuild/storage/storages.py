@@ -48,6 +48,11 @@ class Storages:
         self._opened: dict[str, Storage] = {}
         self._lock = threading.Lock()
 
+    @property
+    def extensions(self) -> Collection[str]:
+        """The extensions that the graph names."""
+        return self._import_paths.keys()
+
     def for_uri(self, uri: str) -> Storage:
         """Returns the storage of a URI. The first call for a scheme imports its library, which takes some 0.5 seconds.
 

@@ -112,6 +112,7 @@ async def busy(served: Served) -> Served:
         "calendar": "/partitions?pattern=day%2F%7Bd%3Adate%7D",
         "partition": "/partition?ref=clean%2F1&why=1",
         "tainted": "/partition?ref=raw%2F2",
+        "environments": "/environments",
         "jobs": "/jobs",
         "job": "/job?label=%2F%2F%3Araw",
         "job with a calendar": "/job?label=%2F%2F%3Aday",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from databuild.event_log.sqlite.connection import connect_for_reading
 from tests.support.stores import Store
 
-_LARGE = {"payload", "requested", "inputs", "output_digests", "metadata", "adoption", "location"} | {
-    "message",
-    "schema",
+_LARGE = {
+    *("payload", "requested", "inputs", "output_digests", "metadata", "adoption", "location", "removal"),
+    *("message", "schema"),
 }
 """The columns of unlimited size."""
 _SMALL = {

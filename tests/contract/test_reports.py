@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from databuild.event_log.log import EventLog
+from databuild.event_log.open import open_event_log
+from databuild.event_log.overlay import OverlayReader
 from databuild.event_log.verify import verify
 from databuild.model.records import CheckRecord, Location, MetricRecord
 from databuild.model.results import Success
@@ -93,3 +95,27 @@ async def test_reports_are_pruned_with_their_runs(log: EventLog) -> None:
     assert [check.job_run_id for check in reader.checks_of_runs(runs)] == ["b1.1.1"]
     assert (list(reader.schemas_of("p", runs)), list(reader.schemas_of("q", runs))) == (["b1.1.1"], [])
     assert verify(reader).reported == ()
+
+
+async def test_an_environment_has_its_reports_and_those_of_its_base(uri: str) -> None:
+    base, own = open_event_log(uri), open_event_log("memory:")
+    below = await begin(base, "b1", "d/1", "d/2", "d/3")
+    for number, ref in enumerate(("d/1", "d/2", "d/3"), 1):
+        await _run(below, number, ref, pt.Metric(name="read", value=number), checks=1)
+    above = await begin(own, "b2", "d/2", "d/4")
+    await _run(above, 1, "d/2", pt.Metric(name="read", value=9), checks=1)
+    reader = OverlayReader(own.reader(), base.reader())
+    runs = [data.job_run_id for data in reader.reported_under("d/")]
+    page = [data.ref for data in reader.reported_under("d/", before="d/4", limit=2)]
+    found = {data.ref: data.job_run_id for data in reader.reported_of(["d/1", "d/2"])}
+    metrics, checks = reader.metrics_of_runs(runs), reader.checks_of_runs(runs)
+    schemas = reader.schemas_of("d/2", ["b1.2.1", "b2.1.1"])
+    for log in (own, base):
+        await log.close()
+
+    assert runs == ["", "b1.3.1", "b2.1.1", "b1.1.1"]
+    assert page == ["d/3", "d/2"]
+    assert found == {"d/1": "b1.1.1", "d/2": "b2.1.1"}
+    assert [metric.value for metric in metrics] == [1, 3, 9]
+    assert [check.job_run_id for check in checks] == ["b1.1.1", "b1.3.1", "b2.1.1"]
+    assert schemas.keys() == {"b1.2.1", "b2.1.1"}

@@ -133,7 +133,7 @@ async def test_a_build_is_planned_first_and_a_form_sent_twice_starts_one(served:
     assert "4 tasks would run for 2 requested partitions" in shown(plan)
     assert served.executor.made == []
 
-    form = fields(plan, "/builds") | {"keep_going": "1", "jobs": "2"}
+    form = fields(plan, "/builds") | {"keep_going": "1", "jobs": "2", "verify": "all"}
     answers = [await served.client.post("/builds", data=form) for _ in range(2)]
 
     assert [answer.status_code for answer in answers] == [303, 303]
@@ -141,6 +141,8 @@ async def test_a_build_is_planned_first_and_a_form_sent_twice_starts_one(served:
     await served.events(f"/api/v1{address}/watch".removeprefix("/api/v1"))
     assert "✓ completed" in shown(await served.client.get(address))
     assert sorted(served.executor.made) == ["clean/1", "clean/2", "raw/1", "raw/2"]
+    event = (await served.client.get(f"/api/v1{address}/events")).text
+    assert "VERIFY_POLICY_ALL" in event
 
 
 async def test_a_build_is_cancelled_and_retried(served: Served) -> None:

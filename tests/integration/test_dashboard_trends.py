@@ -117,4 +117,4 @@ async def test_previews_can_be_turned_off(tmp_path: Path) -> None:
     page = await served.client.get("/partition", params={"ref": day(0), "preview": "1"})
     await served.close()
 
-    assert "No preview: this service was started with --nopreviews." in shown(page)
+    assert "No preview: this service shows no previews." in shown(page)

@@ -232,7 +232,7 @@ async def test_a_process_makes_the_preview(service: _Service, folder: Path) -> N
     assert (picture.media_type, picture.picture) == ("image/png", png())
     assert (await previews.make("p/a", "rows")).unavailable == "no job has reported where it is"
     assert (await previews.make("p/b")).unavailable == "the partition has no data"
-    assert "--nopreviews" in (await service.previews(enabled=False).make("p/a")).unavailable
+    assert "shows no previews" in (await service.previews(enabled=False).make("p/a")).unavailable
 
 
 async def test_a_process_that_takes_too_long_is_killed(service: _Service, tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ MAY_READ = {
     "GetBuild", "WatchBuild", "ListBuilds", "ListBuildEvents", "ListBuildPartitions", "ListJobRuns", "GetBuildGraph",
     "PlanBuild", "ListPartitions", "GetPartition", "ExplainPartition", "GetLineage", "ListDownstream",
     "GetDeclaredDownstream", "ListJobs", "GetJob", "GetJobRun", "GetStorage", "ReadLog", "FollowLog", "GetGraph",
+    "ListEnvironments", "CompareEnvironment",
 }  # fmt: skip
 TEXTS = {
     "newline": "raw/a\nb",
@@ -143,7 +144,7 @@ async def test_each_rpc_takes_a_token_of_its_role(serve: Serve, method: MethodDe
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 async def test_no_text_in_a_request_over_http_causes_an_internal_error(served: Served, text: str) -> None:
     build = await served.build("clean/1")
-    known = {"build_request_id": build, "job_run_id": f"{build}.1.1"}
+    known = {"build_request_id": build, "job_run_id": f"{build}.1.1", "environment": "pr-1"}
     for route in ROUTES:
         for field in texts_of(route.request):
             fields: dict[str, Any] = {name: known[name] for name in route.path_fields}
@@ -160,6 +161,15 @@ async def test_no_text_in_a_request_over_http_causes_an_internal_error(served: S
                 assert len(answer.content) < 50_000
             elif route.media_type == EVENT_STREAM:
                 assert "event: end" in answer.text
+    await still_serves(served)
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+async def test_no_text_as_the_name_of_an_environment_causes_an_internal_error(served: Served, text: str) -> None:
+    for path in ("/builds", "/plans"):
+        answer = await served.client.post(PREFIX + path, params={"environment": text}, json={"partitions": ["raw/1"]})
+
+        assert answer.status_code == 400, answer.text
     await still_serves(served)
 
 

@@ -20,7 +20,7 @@ class FakeStorages(Storages):
     """
 
     def __init__(self) -> None:
-        super().__init__({})
+        super().__init__({"s3": ()})
         self.files: dict[str, bytes] = {}
         self.asked: list[tuple[str, str]] = []
         self.fault = ""
@@ -36,6 +36,14 @@ class FakeStorages(Storages):
     def list(self, uri: str) -> Sequence[StoredFile]:
         self._ask("list", uri)
         return [_file(name, self.files[name]) for name in sorted(self.files) if name.startswith(f"{uri}/")]
+
+    def beginning_with(self, uri: str) -> Sequence[StoredFile]:
+        self._ask("beginning_with", uri)
+        return [_file(name, data) for name, data in self.files.items() if name.startswith(uri)]
+
+    def has_root(self, uri: str) -> bool:
+        self._ask("has_root", uri)
+        return any(name.startswith(uri) for name in self.files)
 
     def folders(self, uri: str) -> Sequence[str]:
         self._ask("folders", uri)

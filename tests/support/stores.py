@@ -33,6 +33,8 @@ _POSTGRESQL_1 = (
     "DROP TABLE export_cursors",
     "ALTER TABLE partitions DROP COLUMN location",
     "ALTER TABLE partition_snapshots DROP COLUMN location",
+    "ALTER TABLE partitions DROP COLUMN removal",
+    "ALTER TABLE partition_snapshots DROP COLUMN removal",
     "DROP TABLE placements",
     "DROP TABLE job_run_metrics",
     "DROP TABLE job_run_checks",

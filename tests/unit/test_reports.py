@@ -109,3 +109,33 @@ def test_metadata_may_be_as_deep_as_an_event_can_be() -> None:
 def test_a_ref_in_another_unicode_form_is_told_with_the_form_of_all_refs(line: dict[str, dict[str, str]]) -> None:
     with pytest.raises(ReportFaultError, match=r"normalization form C.*\\xe9"):
         parse_report(json.dumps(line).encode(), {"\u00e9"})
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "s3://key:hunter2@bucket/a",
+        "postgresql://ann:hunter2@host/db/table",
+        "https://host/a?X-Amz-Date=1&X-Amz-Signature=hunter2",
+        "abfs://container@account/a?sig=hunter2",
+        "https://host/a?SIG=hunter2#x",
+    ],
+)
+@pytest.mark.parametrize("place", ["location", "path"])
+def test_credentials_are_refused_and_not_shown(uri: str, place: str) -> None:
+    partition = {"location": {"uri": uri}} if place == "location" else {"metadata": {"path": uri}}
+    line = json.dumps({"partition": {"ref": "a", **partition}}).encode()
+
+    with pytest.raises(ReportFaultError, match="has credentials in the") as caught:
+        parse_report(line, {"a"})
+    assert "hunter2" not in str(caught.value)
+    with pytest.raises(ReportFaultError) as caught:
+        parse_report(line + b"}", {"a"})
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("uri", ["s3://bucket/a@b:c@d", "abfs://container@account/a", "https://host/a?signal=1"])
+def test_a_uri_without_credentials_is_a_location(uri: str) -> None:
+    line = json.dumps({"partition": {"ref": "a", "location": {"uri": uri}}}).encode()
+
+    assert present(parse_report(line, {"a"})).partition.location.uri == uri

@@ -8,7 +8,7 @@ from pathlib import Path
 
 _HELPER = Path("tools/python/child.py")
 # An interpreter started without -I. With -I, a program declares that it needs only the standard library.
-_BARE_CHILD = re.compile(r'sys\.executable(?!,\s*"-I"|} -I )')
+_BARE_CHILD = re.compile(r'sys\.executable(?!,\s*"-I"|}"? -I\b)')
 _PROGRAM = re.compile(r"^( *)py_(binary|test)\(\n.*?^\1\)", re.MULTILINE | re.DOTALL)
 _CREATE_INIT = re.compile(r"legacy_create_init = [01],")
 _FLAG = re.compile(r"(?<![\w-])--[a-z_]+")

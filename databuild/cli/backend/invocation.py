@@ -166,6 +166,11 @@ class Invocation:
         return os.path.join(self.state_dir, *environment, "logs")  # noqa: PTH118
 
     @property
+    def base_log_dir(self) -> str:
+        """The folder of the job logs of the base, if the command is about an environment; else empty."""
+        return os.path.join(self.state_dir, "logs") if self.environment else ""  # noqa: PTH118
+
+    @property
     def event_log_uri(self) -> str:
         """The URI of the event log of the base, with an absolute path."""
         value = self.flags.get("event_log")

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from databuild.model.views import DeclaredDependents, DownstreamPage, Verification
     from databuild.orchestration.build.downstream_request import Requested
     from databuild.orchestration.logs.stored_logs import LogReader
+    from databuild.storage.storages import Storages
     from databuild.v1.events_pb2 import BuildEvent
 
 _POLL_SECONDS = 1.0
@@ -140,7 +141,7 @@ class LocalBackend:
     def log_path(self, job_run: JobRunRecord, stream: str) -> str:
         if job_run.log_store:
             return self._stored_logs.place(job_run, stream)
-        return log_path(self._call.log_dir, job_run, stream)
+        return log_path(self._call.log_dir, job_run, stream, self._call.base_log_dir)
 
     def read_log(self, job_run: JobRunRecord, stream: str, offset: int) -> bytes:
         if job_run.log_store:
@@ -166,7 +167,9 @@ class LocalBackend:
             from databuild.cli.backend.log_stores import storages
             from databuild.orchestration.logs.stored_logs import LogReader
 
-            self._log_reader = LogReader(self._call.log_dir, storages(self._call))
+            self._log_reader = LogReader(
+                self._call.log_dir, storages(self._call), base_log_directory=self._call.base_log_dir
+            )
         return self._log_reader
 
     def logs_pruned_before(self) -> float:
@@ -321,6 +324,7 @@ class LocalBackend:
     def verify_stores(
         self, partitions: Sequence[str], options: StoreCheckOptions, *, author: str, after: str
     ) -> Iterator[StoreCheck]:
+        from databuild.cli.backend.log_stores import storages
         from databuild.cli.backend.requested_partitions import expand
         from databuild.orchestration.stores.selection import Selection
         from databuild.orchestration.stores.verification import verify_part
@@ -328,8 +332,17 @@ class LocalBackend:
 
         author = author or user_name(self._call.environ)
         selection = Selection(partitions, lambda texts: expand(self._call, texts, produced=False))
+        opened: list[Storages] = []
+
+        def stores() -> Storages:
+            if not opened:
+                opened.append(storages(self._call))
+            return opened[0]
+
         while True:
-            part = verify_part(self.records, selection, options, after=after, author=author, clock=self._call.clock)
+            part = verify_part(
+                self.records, selection, options, after=after, author=author, clock=self._call.clock, storages=stores
+            )
             for event in part.events:
                 self._append([event])
             yield part.check

@@ -12,7 +12,9 @@ from databuild.model.store_check import ADOPT, REBUILD, StoreCheck, StoreCheckOp
 
 def run(call: Invocation) -> int:
     """Prints each finding as soon as it is recorded, and the numbers at the end."""
-    options = StoreCheckOptions(call.flags["content"], call.flags["changed"], call.flags["dry_run"])
+    options = StoreCheckOptions(
+        call.flags["content"], call.flags["changed"], call.flags["dry_run"], call.flags["confirm_losses"]
+    )
     total = StoreCheck()
     after = call.flags["after"]
     try:
@@ -30,6 +32,8 @@ def run(call: Invocation) -> int:
     if call.json:
         call.out.json({**total._asdict(), "dry_run": options.dry_run, "changed_policy": options.changed})
     else:
+        for hint in total.hints:
+            call.err.line(f"databuild: not looked at: {hint}")
         call.out.line(_summary(total, options) if total.checked else _nothing(call.positionals[1:]))
     return JOB_FAILED if unexplained else BUILT
 

@@ -21,6 +21,10 @@ FLAG_WORDS: Final[Mapping[str, str]] = {
         "require tokens (--token_file) or client certificates (--tls_client_ca), or accept the risk (--insecure_listen)"
     ),
     "ALLOW_HOST": "`serve --allowed_host` adds it",
+    "CONFIRM_LOSSES": (
+        "mount it; or use the data as it is with --verify=none; or, if it is lost, record that with "
+        "`partitions verify --confirm_losses`"
+    ),
 }
 
 

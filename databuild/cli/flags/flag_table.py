@@ -219,7 +219,8 @@ FLAGS = (
          "`databuild.job` has computed.", ("partitions",)),
     Flag("changed", ENUM, "report", "For `verify`: how to handle changed data. `rebuild` taints it, and `adopt` uses "
          "it as it is now.", ("partitions",), values=("report", "rebuild", "adopt")),
-    Flag("dry_run", BOOL, False, "For `verify`: record nothing.", ("partitions",), short="n"),
+    Flag("confirm_losses", BOOL, False, "For `verify`: record data as missing although a whole folder with many "
+         "partitions is gone, as if its disk were not mounted.", ("partitions",)),
     Flag("reason", STRING, "", "For `promote`: why the data is promoted. Recorded.", ("environments",),
          value_name="TEXT"),
     Flag("author", STRING, "", "For `promote`: the person who promotes. Recorded. Default: the user at the command "

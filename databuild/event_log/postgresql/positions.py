@@ -18,12 +18,19 @@ from typing import Any, Final
 
 import psycopg
 
-from databuild.event_log.postgresql.connection import QUERIES
+from databuild.event_log.postgresql.connection import QUERIES, SCHEMA
 
 _KEYS: Final = 0x4461 << 48
 """The base of the keys of these locks ("Da"), apart from other advisory locks in the same database."""
 
-LOCK_POSITIONS: Final = f"SELECT pg_advisory_xact_lock_shared({_KEYS} + last_value) FROM events_position_seq"
+_LOG: Final = f"""(CASE current_setting('search_path') WHEN '{SCHEMA}' THEN 0
+  ELSE 1 + mod(get_byte(decode(md5(current_setting('search_path')), 'hex'), 0), 255) END)::bigint"""
+"""A number of the log in bits 40 to 47 of the keys: 0 for the base, so that followers of one log hardly ever wait for
+transactions of the environments beside it."""
+
+LOCK_POSITIONS: Final = (
+    f"SELECT pg_advisory_xact_lock_shared({_KEYS} + ({_LOG} << 40) + last_value) FROM events_position_seq"
+)
 """The lock that a transaction takes before it takes positions."""
 
 APPEND: Final = f"""
@@ -36,8 +43,8 @@ that no position is taken before the lock."""
 
 _NEWEST: Final = "SELECT coalesce(max(position), 0) FROM events"
 _LOWEST_KEY: Final = f"""
-SELECT min((classid::bigint << 32 | objid::bigint) - {_KEYS}) FROM pg_locks
-WHERE locktype = 'advisory' AND objsubid = 1 AND classid::bigint >> 16 = {_KEYS >> 48}
+SELECT min((classid::bigint << 32 | objid::bigint) & ((1::bigint << 40) - 1)) FROM pg_locks
+WHERE locktype = 'advisory' AND objsubid = 1 AND classid::bigint >> 8 = ({_KEYS >> 40} | {_LOG})
   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 

@@ -152,6 +152,7 @@ class _Build:
             request.options.verify,
             max_age_seconds=context.settings.input_check_seconds,
             lost=self._record_losses,
+            extensions=context.catalog.extensions,
         )
         self._recorder = BuildRecorder(
             self._orchestrator,

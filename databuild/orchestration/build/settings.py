@@ -56,6 +56,7 @@ class Settings:
         origin: The source of builds and the machine of the process, which each build records; None if unknown.
         log_directory: The folder with one folder of job logs for each build.
         environment: The environment of the builds, whose event log it is; empty for the base.
+        base_log_directory: In an environment, the folder of the job logs of the base; else empty.
         config_calls: The maximum number of `config` processes at once.
         gc_while_planning: False for a process with one build or plan. Its parts live as long as the process, and a
             search for garbage among them takes a tenth of the time of planning.
@@ -71,6 +72,7 @@ class Settings:
     working_directory: str
     log_directory: str
     environment: str = ""
+    base_log_directory: str = ""
     origin: ev.BuildOrigin | None = None
     config_calls: int = 2
     gc_while_planning: bool = True
@@ -79,6 +81,8 @@ class Settings:
     claim_poll_seconds: float = 0.1
     engine_outage_seconds: float = 300.0
     engine_retry_seconds: float = 1.0
+    input_check_seconds: float = 60.0
+    bazel_invocation_id: str = ""
 
     def environment_folder(self, environment: str) -> str:
         """Returns the folder of an environment, beside the folder of the job logs of the base."""
@@ -87,7 +91,4 @@ class Settings:
     def in_environment(self, environment: str) -> Settings:
         """Returns the settings of the builds of an environment, given those of the base."""
         folder = f"{self.environment_folder(environment)}/logs"
-        return replace(self, environment=environment, log_directory=folder)
-
-    input_check_seconds: float = 60.0
-    bazel_invocation_id: str = ""
+        return replace(self, environment=environment, log_directory=folder, base_log_directory=self.log_directory)

@@ -111,7 +111,9 @@ def _schema(
     schema = schema_of(data[0].metadata) if data else None
     if schema is None:
         return None
-    runs = [run.job_run_id for run in reader.produced_by(ref, limit=_HISTORY_RUNS)]
+    # By time: the ids of builds, by which the history is in order, may be of the caller's choice.
+    history = sorted(reader.produced_by(ref, limit=_HISTORY_RUNS), key=lambda run: -run.started_time)
+    runs = [run.job_run_id for run in history]
     current = data[0].job_run_id
     before = runs[runs.index(current) + 1 :] if current in runs else []
     schemas = reader.schemas_of(ref, before) if before else {}

@@ -35,12 +35,12 @@ def parse_report(line: bytes, outputs: Collection[str], inputs: Collection[str] 
         return None
     from google.protobuf import json_format
 
-    shown = line[:_MAX_SHOWN_BYTES].decode(errors="replace")
+    shown = _without_credentials(line.decode(errors="replace"))[:_MAX_SHOWN_BYTES]
     try:
         report: Any = json_format.Parse(line, job_pb2.JobReport())
     except (json_format.ParseError, UnicodeDecodeError) as error:
         message = f"the report line {shown!r} is not a JobReport in JSON: {str(error).splitlines()[0]}"
-        raise ReportFaultError(message) from error
+        raise ReportFaultError(_without_credentials(message)) from error
     kind = report.WhichOneof("report")
     if kind is None:
         message = f"the report line {shown!r} is empty; it needs one of partition, metric, check, progress or missing"
@@ -61,10 +61,13 @@ def parse_report(line: bytes, outputs: Collection[str], inputs: Collection[str] 
         raise ReportFaultError(message)
     if kind == "partition" and report.partition.HasField("location") and not _is_uri(report.partition.location.uri):
         message = (
-            f"the location of {report.partition.ref!r} has the uri {report.partition.location.uri!r}, which is not a "
+            f"the location of {report.partition.ref!r} has the uri "
+            f"{_without_credentials(report.partition.location.uri)!r}, which is not a "
             "URI; write file:///PATH for a file"
         )
         raise ReportFaultError(message)
+    if kind == "partition":
+        _check_credentials(report.partition)
     if kind == "partition" and report.partition.HasField("metadata"):
         _check_metadata(report.partition.metadata, shown)
     return report  # type: ignore[no-any-return]
@@ -114,6 +117,26 @@ def _is_uri(text: str) -> bool:
     from databuild.job.locations import is_uri
 
     return is_uri(text)
+
+
+def _check_credentials(report: job_pb2.PartitionReport) -> None:
+    """Checks that neither the location nor the path contains credentials: everybody may read an event log."""
+    from databuild.job.locations import has_credentials
+
+    path = report.metadata.fields["path"].string_value if "path" in report.metadata.fields else ""
+    for name, uri in (("uri of its location", report.location.uri), ("path in its metadata", path)):
+        if has_credentials(uri):
+            message = (
+                f"the report of {report.ref!r} has credentials in the {name}, {_without_credentials(uri)!r}; report "
+                "the URI without a password or a signature, and give programs that read it their own credentials"
+            )
+            raise ReportFaultError(message)
+
+
+def _without_credentials(text: str) -> str:
+    from databuild.job.locations import without_credentials
+
+    return without_credentials(text)
 
 
 def _shown(ref: str) -> str:

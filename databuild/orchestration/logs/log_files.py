@@ -14,8 +14,18 @@ _UNSTORED = ".unstored"
 """The folder of the logs that are not in their store yet. No build has this id, since ids have no dots."""
 
 
-def log_path(log_directory: str, job_run: JobRunRecord, stream: str) -> str:
-    """Returns the path of a log on the machine of its orchestrator, where it also is until it is in a store."""
+def log_path(log_directory: str, job_run: JobRunRecord, stream: str, base_log_directory: str = "") -> str:
+    """Returns the path of a log on the machine of its orchestrator, where it also is until it is in a store.
+
+    Args:
+        log_directory: The folder of the job logs.
+        job_run: The job run.
+        stream: `stdout` or `stderr`.
+        base_log_directory: In an environment, the folder of the job logs of the base, which has those of its builds.
+    """
+    # The build of an environment makes its folder before it plans.
+    if base_log_directory and not os.path.isdir(f"{log_directory}/{job_run.build_request_id}"):  # noqa: PTH112
+        log_directory = base_log_directory
     folder = unstored_folder(log_directory) if job_run.log_store else log_directory
     return f"{folder}/{job_run.build_request_id}/{job_run.job_run_id}.{stream}"
 

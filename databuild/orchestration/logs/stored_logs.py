@@ -39,10 +39,19 @@ class LogReader:
         log_directory: The folder of the job logs of this machine.
         storages: The stores.
         clock: Returns a time in seconds that never goes back.
+        base_log_directory: In an environment, the folder of the job logs of the base.
     """
 
-    def __init__(self, log_directory: str, storages: Storages, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        log_directory: str,
+        storages: Storages,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        base_log_directory: str = "",
+    ) -> None:
         self._log_directory = log_directory
+        self._base_log_directory = base_log_directory
         self._storages = storages
         self._clock = clock
         self._lock = threading.Lock()
@@ -52,7 +61,7 @@ class LogReader:
         """Returns the path of a log, or the URI with which the names of its pieces begin."""
         if job_run.log_store:
             return f"{run_uri(job_run.log_store, job_run.job_run_id)}/{stream}"
-        return log_path(self._log_directory, job_run, stream)
+        return self._path(job_run, stream)
 
     def size(self, job_run: JobRunRecord, stream: str) -> int:
         """Returns the number of bytes that can be read now.
@@ -61,7 +70,7 @@ class LogReader:
             StorageError: The store cannot be read.
             OSError: The file cannot be read.
         """
-        local = log_size(log_path(self._log_directory, job_run, stream))
+        local = log_size(self._path(job_run, stream))
         if not job_run.log_store or local or known_size(job_run, stream) == 0:
             return local
         return stored_bytes(self._pieces(job_run, stream))
@@ -73,7 +82,7 @@ class LogReader:
             StorageError: The store cannot be read.
             OSError: The file cannot be read.
         """
-        data = read_log(log_path(self._log_directory, job_run, stream), offset, limit)
+        data = read_log(self._path(job_run, stream), offset, limit)
         if data or not job_run.log_store:
             return data
         size = known_size(job_run, stream)
@@ -86,6 +95,9 @@ class LogReader:
             if found:
                 return found
         return self._content(path_through(self._pieces(job_run, stream), offset), offset, limit)
+
+    def _path(self, job_run: JobRunRecord, stream: str) -> str:
+        return log_path(self._log_directory, job_run, stream, self._base_log_directory)
 
     def _pieces(self, job_run: JobRunRecord, stream: str) -> Sequence[Piece]:
         uri = run_uri(job_run.log_store, job_run.job_run_id)

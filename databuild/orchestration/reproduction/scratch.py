@@ -40,7 +40,7 @@ class Scratch:
         except OSError as error:
             raise InvalidRequestError(f"the scratch folder {folder} cannot be used: {error.strerror}") from error
         if not is_empty:
-            raise InvalidRequestError(f"the scratch folder {folder} is not empty; choose another --scratch_dir")
+            raise InvalidRequestError(f"the scratch folder {folder} is not empty; choose another one")
         self.folder = folder.resolve()
         self.root = self.folder / "root"
         self.root.mkdir()

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Final
 
+from databuild.errors import InvalidRequestError, StorageError
 from databuild.job.files import content_digest
 from databuild.job.locations import file_path
 from databuild.model.records import Location, StoredData
 from databuild.model.store_check import StoreFinding
 from databuild.orchestration.stores.local_files import FileFacts, facts_in
 
+if TYPE_CHECKING:
+    from databuild.storage.storages import Storages
+
 _DIGEST: Final = "sha256:"
 """The beginning of digests that `databuild.job.content_digest` computes."""
+
+_OBJECTS: Final = ("s3://", "gs://", "abfs://", "az://")
 
 
 class Look:
@@ -22,26 +28,38 @@ class Look:
         findings: The data that is not as recorded, in the order of the data. Data that is not looked at is left out.
         found: The places of changed data with the facts that are there now, by ref.
         not_looked_at: The number of partitions that were not looked at.
+        hints: Steps after which they are looked at. Each is one sentence.
+        absent: Pairs of the ref and the folder of each missing file.
     """
 
-    def __init__(self, data: Sequence[StoredData], *, content: bool = False) -> None:
+    def __init__(
+        self, data: Sequence[StoredData], *, content: bool = False, storages: Callable[[], Storages] | None = None
+    ) -> None:
         """Looks.
 
         Args:
             data: The data, with recorded locations.
             content: True to compare the content of data whose version is a digest that can be computed.
+            storages: Returns the storages of the graph, called if there are objects; None to look at no objects.
         """
         self.found: dict[str, Location] = {}
         self.not_looked_at = 0
+        self.hints: dict[str, None] = {}
+        self.absent: list[tuple[str, str]] = []
         self._content = content
         # Most URIs share their folder with others, which is decoded once.
         folders: dict[str, str] = {}
         wanted: dict[str, list[str]] = {}
         places: list[tuple[StoredData, Location, str, str]] = []
+        objects: list[tuple[StoredData, Location]] = []
         for one in data:
             location = one.location
             if location is None or not location.uri.startswith("file:"):
-                self.not_looked_at += 1
+                if location is not None and location.uri.startswith(_OBJECTS) and storages is not None:
+                    objects.append((one, location))
+                    places.append((one, location, "", ""))
+                else:
+                    self.not_looked_at += 1
                 continue
             parent, _, name = location.uri.rpartition("/")
             folder = folders.get(parent)
@@ -56,30 +74,81 @@ class Look:
             wanted.setdefault(folder, []).append(name)
             places.append((one, location, folder, name))
         facts = facts_in(wanted)
-        self.findings = tuple(self._compare(places, facts)) if places else ()
+        self._storages = storages() if storages is not None and objects else None
+        of_objects = self._object_facts([location.uri for _, location in objects])
+        self.findings = tuple(
+            finding
+            for one, location, folder, name in places
+            if (found := facts[folder][name] if name else of_objects.get(location.uri)) is not None
+            for finding in self._compare(one, location, folder, name, found)
+        )
+
+    def _object_facts(self, uris: Sequence[str]) -> dict[str, FileFacts]:
+        """Returns the facts about objects that the graph can look at; counts the others."""
+        if self._storages is None:
+            return {}
+        from databuild.orchestration.stores.objects import object_facts
+        from databuild.storage.storages import check_storage
+
+        served = []
+        for uri in uris:
+            try:
+                check_storage(uri, self._storages.extensions)
+            except InvalidRequestError as error:
+                self.not_looked_at += 1
+                self.hints[_hint(uri, error)] = None
+            else:
+                served.append(uri)
+        return dict(object_facts(served, self._storages))
 
     def _compare(
-        self, places: Sequence[tuple[StoredData, Location, str, str]], facts: Mapping[str, Mapping[str, FileFacts]]
+        self, one: StoredData, location: Location, folder: str, name: str, facts: FileFacts
     ) -> Iterator[StoreFinding]:
-        for one, location, folder, name in places:
-            size, version, fault = facts[folder][name]
-            if size == location.size and version == location.version and not self._content:
-                continue
-            if size >= 0:
-                if change := self._change(one, location, f"{folder}/{name}", size, version):
-                    self.found[one.ref] = Location(location.uri, size, version)
-                    yield StoreFinding(one.ref, "changed", location.uri, change)
-            elif fault:
-                yield StoreFinding(one.ref, "unreadable", location.uri, fault)
-            else:
-                yield StoreFinding(one.ref, "missing", location.uri)
+        size, version, fault = facts
+        if size == location.size and version == location.version and not self._content:
+            return
+        if size < 0:
+            if not fault and name:
+                self.absent.append((one.ref, folder))
+            yield StoreFinding(one.ref, "unreadable" if fault else "missing", location.uri, fault)
+            return
+        try:
+            change = self._change(one, location, f"{folder}/{name}" if name else "", size, version)
+        except (OSError, StorageError) as error:
+            detail = error.fault if isinstance(error, StorageError) else error.strerror or str(error)
+            yield StoreFinding(one.ref, "unreadable", location.uri, detail)
+            return
+        if change:
+            self.found[one.ref] = Location(location.uri, size, version)
+            yield StoreFinding(one.ref, "changed", location.uri, change)
 
     def _change(self, one: StoredData, location: Location, path: str, size: int, version: str) -> str:
-        """Describes the change of data that exists; returns an empty text if there is none."""
+        """Describes the change of data that exists; returns an empty text if there is none.
+
+        Args:
+            one: The data.
+            location: Its recorded place.
+            path: The path of a file; empty for an object.
+            size: Its size now.
+            version: Its version now.
+        """
         if location.size is not None and location.size != size:
             return f"{location.size:,} bytes are now {size:,}"
         if self._content and one.version.startswith(_DIGEST):
-            return "its content has changed" if content_digest(path) != one.version else ""
-        if location.version and location.version != version:
+            return "its content has changed" if self._digest(location.uri, path) != one.version else ""
+        if location.version and location.version.strip('"') != version:
             return "its size is the same, and it was written again"
         return ""
+
+    def _digest(self, uri: str, path: str) -> str:
+        if path or self._storages is None:
+            return content_digest(path)
+        from databuild.orchestration.stores.objects import object_digest
+
+        return object_digest(uri, self._storages)
+
+
+def _hint(uri: str, error: InvalidRequestError) -> str:
+    """Returns the step after an error about a URI, once for each bucket."""
+    root = "/".join(uri.split("/")[:3])
+    return str(error).replace(uri, root)

@@ -8,13 +8,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
-from typing import Final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
 
+from databuild.errors import StorageError
 from databuild.event_log.reads import StoredDataReads
 from databuild.model.job_graph import Plan, Task
 from databuild.model.pacing import slices
 from databuild.model.records import StoredData
 from databuild.v1 import partition_pb2 as pt
+
+if TYPE_CHECKING:
+    from databuild.storage.storages import Storages
 
 _PART: Final = 5000
 """The number of partitions that are looked for at once. Reading their places blocks the event loop."""
@@ -30,6 +35,7 @@ class UsedData:
         *,
         max_age_seconds: float,
         lost: Callable[[Mapping[str, str]], Awaitable[None]],
+        extensions: Mapping[str, Sequence[str]] = MappingProxyType({}),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Looks at nothing yet.
@@ -39,12 +45,15 @@ class UsedData:
             policy: The data to look for, one of `VERIFY_POLICIES`.
             max_age_seconds: The time after which the inputs of a task that is about to start are looked for again.
             lost: Records data that is missing: the versions, by ref.
+            extensions: The extensions of the graph with their import paths, which serve object stores.
             clock: Returns a time in seconds that never goes back.
         """
         self._reader = reader
         self._policy = policy
         self._max_age = max_age_seconds
         self._lost = lost
+        self._extensions = extensions
+        self._storages: Storages | None = None
         self._clock = clock
         self._seen: set[str] = set()
         # The inputs of tasks with a known place, and the time of the last look at each.
@@ -63,6 +72,7 @@ class UsedData:
 
         Raises:
             EventLogError: The places cannot be read.
+            StorageError: A whole folder with many partitions is gone, so that its disk may not be mounted.
         """
         if self._policy == "none":
             return False
@@ -73,7 +83,10 @@ class UsedData:
             now = self._clock()
             data = [one for one in self._reader.stored_data_of(refs) if one.location is not None]
             if data:
-                missing.update(await self._look(data))
+                lost, fault = await self._look(data)
+                if fault:
+                    raise StorageError("the data of other builds", fault).with_remedy("CONFIRM_LOSSES")
+                missing.update(lost)
             for one in data:
                 if one.ref in plan.versions:
                     self._inputs[one.ref] = one
@@ -104,19 +117,32 @@ class UsedData:
         await asyncio.sleep(0)
         pending, self._pending, self._looking = self._pending, {}, None
         now = self._clock()
-        missing = await self._look(list(pending.values()))
+        missing, _ = await self._look(list(pending.values()))
         self._looked.update(dict.fromkeys(pending, now))
         return missing
 
     def _is_due(self, ref: str) -> bool:
         return ref in self._inputs and self._clock() - self._looked[ref] >= self._max_age
 
-    async def _look(self, data: Sequence[StoredData]) -> Mapping[str, str]:
+    async def _look(self, data: Sequence[StoredData]) -> tuple[Mapping[str, str], str]:
+        """Returns the versions of lost data, and the fault of a folder that is gone, whose data is not lost."""
         from databuild.orchestration.stores.look import Look  # most builds find no data with a place
 
-        look = await asyncio.to_thread(Look, data)
-        lost = {found.ref for found in look.findings if found.kind == "missing"}
-        return {one.ref: one.version for one in data if one.ref in lost}
+        look = await asyncio.to_thread(Look, data, storages=self._object_storages)
+        findings, fault = look.findings, ""
+        if look.absent:
+            from databuild.orchestration.stores.gone_folders import gone_folders, guarded
+
+            findings, fault = guarded(findings, gone_folders(look.absent), self._reader)
+        lost = {found.ref for found in findings if found.kind == "missing"}
+        return {one.ref: one.version for one in data if one.ref in lost}, fault
+
+    def _object_storages(self) -> Storages:
+        if self._storages is None:
+            from databuild.storage.storages import Storages
+
+            self._storages = Storages(self._extensions)
+        return self._storages
 
     async def _record(self, missing: Mapping[str, str]) -> None:
         for ref in missing:

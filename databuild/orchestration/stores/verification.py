@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from databuild.event_log.reads import PartitionReads, StoredDataReads
 from databuild.model.record_messages import location_to_message
 from databuild.model.records import Location
 from databuild.model.store_check import ADOPT, REBUILD, StoreCheck, StoreCheckOptions, StoreFinding
 from databuild.orchestration.maintenance.operations import operation
+from databuild.orchestration.stores.gone_folders import gone_folders, guarded
 from databuild.orchestration.stores.look import Look
 from databuild.orchestration.stores.selection import Selection
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
+
+if TYPE_CHECKING:
+    from databuild.storage.storages import Storages
 
 PART: Final = 10_000
 """The number of partitions of a part."""
@@ -49,6 +53,7 @@ def verify_part(
     author: str,
     limit: int = PART,
     clock: Callable[[], float] = time.time,
+    storages: Callable[[], Storages] | None = None,
 ) -> Part:
     """Looks for the data of the next part of a selection. Blocks; writes nothing.
 
@@ -60,18 +65,22 @@ def verify_part(
         author: The user who verifies.
         limit: The maximum number of partitions.
         clock: Returns the time in seconds since the epoch.
+        storages: Returns the storages of the graph; None to look at no objects.
 
     Raises:
         EventLogError: The event log cannot be read.
     """
     data, next_after = selection.page(reader.stored_data_of, reader.stored_data_under, after, limit)
-    look = Look(data, content=options.content)
-    check = StoreCheck(len(data) - look.not_looked_at, look.not_looked_at, look.findings, next_after)
-    if options.dry_run or not look.findings:
+    look = Look(data, content=options.content, storages=storages)
+    findings = look.findings
+    if look.absent and not options.confirm_losses:
+        findings, _ = guarded(findings, gone_folders(look.absent), reader)
+    check = StoreCheck(len(data) - look.not_looked_at, look.not_looked_at, findings, next_after, tuple(look.hints))
+    if options.dry_run or not findings:
         return Part(check, ())
     versions = {one.ref: one.version for one in data}
-    missing = [finding.ref for finding in look.findings if finding.kind == "missing"]
-    changed = [finding for finding in look.findings if finding.kind == "changed"]
+    missing = [finding.ref for finding in findings if finding.kind == "missing"]
+    changed = [finding for finding in findings if finding.kind == "changed"]
     events = [_missing(missing, versions, author, clock)] if missing else []
     if changed and options.changed in {REBUILD, ADOPT}:
         # A build may have replaced the data since it was read. The window that is left is as small as that of `taint`.

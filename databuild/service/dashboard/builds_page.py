@@ -89,7 +89,9 @@ async def retry(visit: Visit) -> Response:
 
 
 def _build_options(form: Form) -> BuildOptions:
-    options = BuildOptions(jobs=form.number("jobs"), keep_going=form.checked("keep_going"))
+    options = BuildOptions(
+        jobs=form.number("jobs"), keep_going=form.checked("keep_going"), verify=form.text("verify") or "inputs"
+    )
     return options.with_planning(_plan_options(form))
 
 

@@ -157,7 +157,9 @@ class GraphService:
             limits=limits,
             clock=clock,
         )
-        self.stores = StoreVerification(catalog=catalog, event_log=self._event_log, limits=limits, clock=clock)
+        self.stores = StoreVerification(
+            catalog=catalog, event_log=self._event_log, limits=limits, storages=storages, clock=clock
+        )
         self.removals = ServiceRemovals(
             catalog=catalog,
             event_log=self._event_log,
@@ -171,7 +173,7 @@ class GraphService:
         self.previews = Previews(catalog, self._readers, enabled=limits.previews)
         self.jobs = Jobs(catalog, limits, self._readers)
         self.graph = GraphRecords(catalog, limits, self._readers)
-        log_reader = LogReader(settings.log_directory, storages)
+        log_reader = LogReader(settings.log_directory, storages, base_log_directory=settings.base_log_directory)
         self.logs = Logs(settings.log_directory, self._readers, log_reader)
         self.reports = Reports(self.builds, log_reader)
         self.maintenance = Maintenance(

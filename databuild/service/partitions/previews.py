@@ -65,7 +65,7 @@ class Previews:
         """
         self._catalog.check_ref(ref)
         if not self._enabled:
-            return Preview(unavailable="this service was started with --nopreviews")
+            return Preview(unavailable="this service shows no previews")
         records = await self._readers.read(lambda reader: reader.partition_records([ref]))
         record = records.get(ref)
         if record is None or not record.available:

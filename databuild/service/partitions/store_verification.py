@@ -14,6 +14,7 @@ from databuild.model.store_check import StoreCheck, StoreCheckOptions
 from databuild.orchestration.stores.selection import Selection
 from databuild.orchestration.stores.verification import Part, verify_part
 from databuild.service.resources.limits import Limits
+from databuild.storage.storages import Storages
 
 _PART: Final = 1000
 _PART_WITH_CONTENT: Final = 10
@@ -27,15 +28,23 @@ class StoreVerification:
         catalog: The jobs.
         event_log: Reads the places of data, and records findings.
         limits: The limit on the number of partitions.
+        storages: The storages of the graph.
         clock: Returns the time in seconds since the epoch.
     """
 
     def __init__(
-        self, *, catalog: JobCatalog, event_log: EventLog, limits: Limits, clock: Callable[[], float] = time.time
+        self,
+        *,
+        catalog: JobCatalog,
+        event_log: EventLog,
+        limits: Limits,
+        storages: Storages,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._catalog = catalog
         self._event_log = event_log
         self._limits = limits
+        self._storages = storages
         self._clock = clock
         # One at a time: each uses several threads.
         self._alone = asyncio.Lock()
@@ -73,4 +82,5 @@ class StoreVerification:
                 author=author,
                 limit=_PART_WITH_CONTENT if options.content else _PART,
                 clock=self._clock,
+                storages=lambda: self._storages,
             )

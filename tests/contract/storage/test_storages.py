@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote
 
 import pytest
 
@@ -111,12 +112,31 @@ def test_many_threads_use_one_storage(place: Place) -> None:
 
 @pytest.mark.parametrize("name", ["with space", "ünï", "a+b&c=d", "50%", "a#b"])
 def test_names_of_all_kinds(place: Place, name: str) -> None:
+    if place.uri.startswith("file:"):
+        name = quote(name, safe="+&=")
     place.storage.write(f"{place.uri}/{name}/x", b"1")
 
     assert [file.uri for file in place.storage.list(place.uri)] == [f"{place.uri}/{name}/x"]
     assert place.storage.read(f"{place.uri}/{name}/x") == b"1"
     place.storage.remove_below(f"{place.uri}/{name}")
     assert list(place.storage.list(place.uri)) == []
+
+
+def test_files_are_listed_by_the_beginning_of_their_uris(place: Place) -> None:
+    for name in ("day/10", "day/11/x", "day/2", "day%41"):
+        place.storage.write(f"{place.uri}/{name}", b"xyz")
+
+    found = {file.uri: file for file in place.storage.beginning_with(f"{place.uri}/day/1")}
+    assert set(found) == {f"{place.uri}/day/10", f"{place.uri}/day/11/x"}
+    assert found[f"{place.uri}/day/10"] == place.storage.stat(f"{place.uri}/day/10")
+    assert len(place.storage.beginning_with(f"{place.uri}/")) == 4
+    assert list(place.storage.beginning_with(f"{place.uri}/none")) == []
+
+
+def test_a_bucket_exists_or_not(place: Place) -> None:
+    assert place.storage.has_root(f"{place.uri}/none")
+    if place.uri.startswith("s3:"):
+        assert not place.storage.has_root("s3://no-such-bucket/none")
 
 
 def test_a_file_is_removed_alone(place: Place) -> None:

@@ -13,7 +13,7 @@ from tests.support.script_graph import ScriptGraph, ServedGraph
 
 ROOT = Path(__file__).parents[3]
 
-NUMBER = f"""#!{sys.executable}
+NUMBER = f"""#!{sys.executable} -I
 import os, pathlib, sys
 sys.path.insert(0, {str(ROOT)!r})
 from databuild.job import Config, Run, main
@@ -27,6 +27,7 @@ def run(run: Run) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         text = pathlib.Path("factor").read_text().strip() + output.ref[-1]
         path.write_text(text)
+        print("made", output.ref)
         run.metric("length", len(text))
         run.check("short", len(text) < 3, severity="warning", ref=output.ref)
         run.finished(output.ref, uri=path, value=int(text), rows=len(text))
@@ -34,7 +35,7 @@ def run(run: Run) -> None:
 main(config, run)
 """
 
-SUM = f"""#!{sys.executable}
+SUM = f"""#!{sys.executable} -I
 import pathlib, sys
 sys.path.insert(0, {str(ROOT)!r})
 from databuild.job import Config, Run, main
@@ -172,6 +173,16 @@ def test_builds_logs_and_records_are_those_of_the_environment(graph: Workspace) 
     assert "up to date" in graph("explain", "sum/1_2", "--environment=pr-1")[1]
 
 
+def test_logs_of_runs_in_the_base_are_shown_in_an_environment(graph: Workspace) -> None:
+    graph("build", "number/1")
+    graph("build", "--environment=pr-1", "number/2")
+    record, _ = graph.json("partitions", "number/", "--environment=pr-1")[1]["partitions"]
+
+    code, out, _ = graph("logs", record["job_run_id"], "--environment=pr-1")
+
+    assert (code, "made number/1" in out) == (0, True)
+
+
 def test_taints_and_losses_in_an_environment_do_not_concern_the_base(graph: Workspace) -> None:
     graph("build")
     assert graph("taint", "number/1", "--environment=pr-1", "--reason=wrong")[0] == 0
@@ -282,7 +293,7 @@ def test_data_of_single_partitions_is_not_removed_in_an_environment(graph: Works
 
     code, _, err = graph("partitions", action, *partitions, *yes, "--environment=pr-1")
 
-    assert (code, "`environments remove pr-1 --delete_data` removes all data" in err) == (2, True), err
+    assert (code, "`environments remove pr-1` removes it" in err) == (2, True), err
     assert graph.data() == {"number/1": "11"}
 
 

@@ -90,3 +90,32 @@ def test_a_lost_partition_that_no_build_needs_stays_lost(graph: ScriptGraph) -> 
 
     assert not data(graph, "bb").exists()
     assert graph.json("partitions")[1]["counts"] == {"AVAILABLE": 5}
+
+
+def test_a_folder_that_was_moved_away_is_no_loss(graph: ScriptGraph) -> None:
+    names = [f"n{number}" for number in range(10)]
+    graph("build", *(f"number/{name}" for name in names))
+    (graph.folder / "data").rename(graph.folder / "elsewhere")
+
+    code, _, err = graph("build", "sum/n1_n2")
+    assert code == 3
+    assert f"{graph.folder}/data does not exist, where 12 or more partitions were; its disk may not be mounted" in err
+    assert "`partitions verify --confirm_losses`" in err
+    assert not (graph.folder / "data").exists()
+    code, found = graph.json("partitions", "verify")
+    assert (code, {one["kind"] for one in found["findings"]}) == (1, {"unreadable"})
+    assert "MISSING" not in graph.json("partitions")[1]["counts"]
+
+    (graph.folder / "elsewhere").rename(graph.folder / "data")
+    assert graph("partitions", "verify")[0] == 0
+    assert "built 1 partition in 1 job run: sum/n1_n2\n" in graph("build", "sum/n1_n2")[1]
+
+
+def test_a_confirmed_loss_of_a_folder_is_made_again(graph: ScriptGraph) -> None:
+    graph("build", *(f"number/n{number}" for number in range(10)))
+    (graph.folder / "data").rename(graph.folder / "elsewhere")
+
+    code, found = graph.json("partitions", "verify", "--confirm_losses")
+
+    assert (code, {one["kind"] for one in found["findings"]}) == (1, {"missing"})
+    assert "built 3 partitions in 3 job runs: number/n1, number/n2, sum/n1_n2\n" in graph("build", "sum/n1_n2")[1]

@@ -229,7 +229,7 @@ def test_a_scratch_folder_with_files_is_refused(graph: ScriptGraph) -> None:
 
     code, _, err = run_again(graph, job_run, "--scratch_dir=data")
     assert code == 2
-    assert "data is not empty; choose another --scratch_dir" in err
+    assert "data is not empty; choose another one" in err
 
 
 def test_runs_that_never_started_and_pruned_ones_cannot_be_reproduced(graph: ScriptGraph) -> None:
