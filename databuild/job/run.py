@@ -90,10 +90,12 @@ class Run:
             ValueError: The producer of an input has reported no place, or the ref is not a path below a folder.
         """
         from databuild.job import locations
+        from databuild.job.scratch import path_to_write
 
         task = self._description()
         if ref not in task.uris:
-            return locations.place(ref, self.env, root)
+            place = locations.place(ref, self.env, root)
+            return place if locations.is_uri(place) else path_to_write(place)
         uri = task.uris[ref]
         if not uri:
             raise ValueError(f"the place of the input {ref!r} is unknown: its job must report it, see `Run.finished`")

@@ -62,6 +62,14 @@ def test_digests_and_reports_are_of_the_written_file(root: Path, tmp_path: Path)
     assert location["size_bytes"] == len("again")
 
 
+@pytest.mark.parametrize("data_root", ["/data", "s3://bucket/data"])
+def test_the_place_of_an_output_is_in_the_tree(root: Path, tmp_path: Path, data_root: str) -> None:
+    (tmp_path / "task").write_text('{"outputs": [{"ref": "a/1"}], "inputs": []}')
+    run = Run([], {"DATABUILD_TASK": str(tmp_path / "task"), "DATABUILD_DATA_ROOT": data_root})
+
+    assert run.location("a/1") == ("s3://bucket/data/a/1" if "://" in data_root else f"{root}/data/a/1")
+
+
 @pytest.mark.parametrize("place", ["s3://bucket/a/b", "/data/b"])
 def test_published_files_and_objects_are_files_of_the_tree(root: Path, tmp_path: Path, place: str) -> None:
     (tmp_path / "made").write_text("again")

@@ -11,7 +11,6 @@ from typing import NamedTuple
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.backend.local_plan import print_warnings
 from databuild.cli.display.formats import some_of
-from databuild.event_log.open import open_reader
 from databuild.executors.local import LocalExecutor
 from databuild.model.reproduction import Reproduction
 from databuild.orchestration.reproduction.another_run import AnotherRun, refusals, run_again, unplaced_inputs
@@ -44,7 +43,7 @@ def reproduce(call: Invocation, job_run_id: str) -> LocalReproduction:
         InvalidRequestError: It has never started, or the scratch folder cannot be used.
     """
     catalog = call.catalog()
-    with closing(open_reader(call.event_log_uri)) as reader:
+    with closing(call.open_reader()) as reader:
         recorded = read_run(reader, job_run_id)
         reproduction = describe(recorded, reader, catalog.jobs.get(recorded.task.job_label))
         refused = tuple(refusals(reproduction, catalog))

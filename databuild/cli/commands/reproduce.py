@@ -124,6 +124,8 @@ def _command(call: Invocation, reproduction: Reproduction) -> str:
     # The place of the event log, if it is not that of the graph in the workspace.
     if call.flags.get("state_dir"):
         words.append(f"--state_dir={call.state_dir}")
+    if call.environment:
+        words.append(f"--environment={call.environment}")
     if call.flags.get("event_log"):
         words.append(f"--event_log={call.event_log_uri}")
     check_out = f"git checkout {reproduction.origin.commit} && " if reproduction.origin.commit else ""

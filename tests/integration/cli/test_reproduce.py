@@ -118,6 +118,19 @@ def test_another_run_makes_the_same_and_changes_nothing(graph: ScriptGraph, part
     assert graph("events", "--all", "--output=json") == events
 
 
+def test_a_run_of_an_environment_reads_data_of_the_base(graph: ScriptGraph) -> None:
+    graph.run("build", "number/ab", "number/c")
+    in_environment = "--environment=pr-1"
+    graph.run("build", "sum/ab_c", in_environment)
+    (job_run,) = (run["job_run_id"] for run in graph.json("logs", "latest", in_environment)[1]["job_runs"])
+
+    assert graph("reproduce", job_run)[0] == 2  # the base does not know it
+    code, result = reproduce(graph, job_run, in_environment)
+    assert (code, result["refusals"]) == (0, [])
+    assert result["command"].endswith(f"reproduce {job_run} --run {in_environment}")
+    assert result["another_run"]["outputs"][0]["same"] is True
+
+
 def test_other_data_is_reported_as_different(graph: ScriptGraph) -> None:
     for partition, job in (("sum/ab_c", "sum"), ("number/abc", "number")):
         code, result = reproduce(graph, run_of(graph, partition, job=job), SALT="7")
