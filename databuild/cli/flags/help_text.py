@@ -45,13 +45,15 @@ def overview(launcher: str) -> str:
     Args:
         launcher: The beginning of each command line, such as `bazel run //:graph --`.
     """
+    shown = [command for command in COMMANDS if not command.hidden]
+    width = max(len(command.name) for command in shown)
     lines = [
         "DataBuild builds partitions of data, and everything that they need, with the jobs of a graph.",
         "",
         f"usage: {launcher} [COMMAND] [flags] [PARTITION...]",
         "",
         "Commands:",
-        *(f"  {command.name:<11} {command.summary}" for command in COMMANDS if not command.hidden),
+        *(f"  {command.name:<{width}}  {command.summary}" for command in shown),
         "",
         "Examples:",
         f"  {launcher}    # builds the default partitions of the graph",
