@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Page, expect
+from playwright.async_api import expect
 
 from databuild.reports.build_report import collect_report
 from databuild.reports.html import html_report
+from tests.browser.accessibility import violations_of
 from tests.browser.pages import Faults, OpenPage
 from tests.support.served import Served
 
@@ -55,9 +55,3 @@ async def test_the_report_of_a_service_is_shown_as_its_policy_allows(busy: Serve
     # A style sheet that the policy refused would leave the default, which is a serif font.
     assert "sans-serif" in await page.evaluate("getComputedStyle(document.body).fontFamily")
     assert await page.evaluate("window.hacked") is None
-
-
-async def violations_of(page: Page) -> dict[str, tuple[str, list[str]]]:
-    """Returns the help and the first elements of each rule that a page violates."""
-    violations = (await Axe().run(page)).response["violations"]
-    return {fault["id"]: (fault["help"], [node["html"][:160] for node in fault["nodes"][:3]]) for fault in violations}

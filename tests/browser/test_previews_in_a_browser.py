@@ -12,9 +12,9 @@ from playwright.async_api import Page, expect
 
 from databuild.job import image, link, markdown, table
 from databuild.job.locations import file_uri
+from tests.browser.accessibility import violations_of
 from tests.browser.pages import Faults, OpenPage
-from tests.browser.test_accessibility import violations_of
-from tests.integration.test_previews import png
+from tests.support.pictures import png
 from tests.support.reported_days import JOB, dated_catalog, day, report_days
 from tests.support.served import Served
 

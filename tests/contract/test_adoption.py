@@ -14,8 +14,8 @@ from databuild.event_log.open import open_event_log
 from databuild.model.records import InputVersion, Manifest, PartitionRecord
 from databuild.model.results import Cancelled, Success
 from databuild.v1 import events_pb2 as ev
-from tests.contract.builds import adopt, begin, claim, produce, taint, take_over
 from tests.support.present import present
+from tests.support.step_builds import adopt, begin, claim, produce, taint, take_over
 from tests.support.stores import Store, read_models
 
 

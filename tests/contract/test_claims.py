@@ -16,7 +16,7 @@ from databuild.model.results import Cancelled, Failed, Success
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.orchestration.events.payloads import job_event
 from databuild.v1 import events_pb2 as ev
-from tests.contract.builds import begin, claim, produce
+from tests.support.step_builds import begin, claim, produce
 from tests.support.stores import Store
 
 

@@ -10,7 +10,7 @@ import pytest
 from databuild.event_log.cursors import Checkpoint, Cursor, Cursors
 from databuild.event_log.log import EventLog
 from databuild.event_log.open import open_event_log
-from tests.contract.builds import begin
+from tests.support.step_builds import begin
 from tests.support.stores import Store
 
 

@@ -25,7 +25,7 @@ from databuild.orchestration.environments.promotion import promote
 from databuild.orchestration.events.payloads import job_event, partition_missing
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
-from tests.contract.builds import begin, taint
+from tests.support.step_builds import begin, taint
 from tests.support.stores import PostgresqlDatabases, SqliteFiles
 
 INPUTS: dict[str, tuple[str, ...]] = {"p": (), "q": ("p",), "r": ("p", "q"), "s": ("r",)}

@@ -29,8 +29,8 @@ from databuild.model.results import Failed, Success
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
-from tests.contract.builds import begin, produce, take_over
 from tests.support.present import present
+from tests.support.step_builds import begin, produce, take_over
 from tests.support.stores import Store, read_models
 from tools.python import child
 

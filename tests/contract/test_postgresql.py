@@ -28,10 +28,10 @@ from databuild.event_log.sql_pruner import SqlPruner
 from databuild.model.results import Failed, Success
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.v1 import events_pb2 as ev
-from tests.contract.builds import begin, build, claim, produce
 from tests.postgresql.proxy import Proxy
 from tests.postgresql.server import PASSWORD, Server
 from tests.support.present import present
+from tests.support.step_builds import begin, build, claim, produce
 
 
 class Execute(Protocol):

@@ -26,8 +26,8 @@ from databuild.event_log.verify import verify
 from databuild.model.results import Cancelled, Failed, Success
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
-from tests.contract.builds import adopt, begin, build, claim, produce, taint
 from tests.support.present import present
+from tests.support.step_builds import adopt, begin, build, claim, produce, taint
 from tests.support.stores import Store, read_models
 
 AnyPruner: TypeAlias = SqlitePruner | PostgresqlPruner

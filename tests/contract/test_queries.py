@@ -18,8 +18,8 @@ from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.orchestration.events.payloads import job_event
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
-from tests.contract.builds import begin, claim, produce, taint
 from tests.support.present import present
+from tests.support.step_builds import begin, claim, produce, taint
 from tests.support.stores import Store
 
 

@@ -12,8 +12,8 @@ from databuild.model.records import RemovalRecord
 from databuild.model.results import Failed, Success
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
-from tests.contract.builds import adopt, begin, build, claim, take_over
-from tests.contract.test_missing import LOCATION, PLACE, place, records
+from tests.contract.placed_data import LOCATION, PLACE, place, records
+from tests.support.step_builds import adopt, begin, build, claim, take_over
 from tests.support.stores import Store
 
 FORGOTTEN, DELETED = pt.PARTITION_STATUS_FORGOTTEN, pt.PARTITION_STATUS_DELETED

@@ -12,7 +12,7 @@ from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.orchestration.events.payloads import job_event, partition_available
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
-from tests.contract.builds import begin, build, claim, produce
+from tests.support.step_builds import begin, build, claim, produce
 
 _SCHEMA = {"$type": "schema", "columns": [["day", "DATE"], ["rows", "BIGINT"]]}
 _SEVERITY = pt.CheckResult.SEVERITY_WARNING

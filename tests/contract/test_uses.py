@@ -19,8 +19,8 @@ from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.orchestration.events.payloads import job_event
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
-from tests.contract.builds import adopt, begin, take_over
 from tests.postgresql.server import Server
+from tests.support.step_builds import adopt, begin, take_over
 from tests.support.stores import Store
 
 

@@ -15,7 +15,7 @@ from databuild.client import DatabuildClient
 from databuild.job import link, markdown
 from databuild.job.locations import file_uri
 from databuild.service.resources.limits import Limits
-from tests.integration.test_previews import png
+from tests.support.pictures import png
 from tests.support.reported_days import JOB, dated_catalog, day, report_days
 from tests.support.served import Served
 

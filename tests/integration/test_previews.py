@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 import os
-import struct
-import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -23,19 +21,10 @@ from databuild.previews.process import make_preview
 from databuild.service.partitions.previews import Previews
 from databuild.service.resources.reader_pool import ReaderPool
 from databuild.v1 import partition_pb2 as pt
-from tests.contract.builds import begin
+from tests.support.pictures import png
+from tests.support.step_builds import begin
 
 DUCKDB: dict[str, list[str]] = {"duckdb": []}
-
-
-def png(width: int = 1, height: int = 1) -> bytes:
-    """Returns the beginning of a picture of a size, or a whole picture of one pixel."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0\0")) + chunk(b"IEND", b"")
 
 
 def preview_of(path: Path, version: str = "", *, tables: bool = True, only_picture: bool = False) -> Preview:

@@ -31,7 +31,7 @@ MAY_READ = {
     "GetBuild", "WatchBuild", "ListBuilds", "ListBuildEvents", "ListBuildPartitions", "ListJobRuns", "GetBuildGraph",
     "PlanBuild", "ListPartitions", "GetPartition", "ExplainPartition", "GetLineage", "ListDownstream",
     "GetDeclaredDownstream", "ListJobs", "GetJob", "GetJobRun", "GetStorage", "ReadLog", "FollowLog", "GetGraph",
-    "ListEnvironments", "CompareEnvironment",
+    "ListEnvironments", "CompareEnvironment", "GetReproduction", "GetTrends", "PreviewPartition",
 }  # fmt: skip
 TEXTS = {
     "newline": "raw/a\nb",

@@ -13,7 +13,7 @@ from databuild.model.results import Success
 from databuild.orchestration.events.payloads import job_event, partition_available
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
-from tests.contract.builds import begin
+from tests.support.step_builds import begin
 
 JOB = "//:day"
 
