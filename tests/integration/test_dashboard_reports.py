@@ -65,7 +65,7 @@ async def test_a_report_quotes_the_log_of_a_failed_job_run(served: Served, tmp_p
     served.executor.failing.add("raw/1")
     build = await served.build("raw/1")
     run = present(served.log.reader().job_run(f"{build}.1.1"))
-    path = Path(log_path(str(tmp_path), run, "stderr"))
+    path = Path(log_path(f"{tmp_path}/logs", run, "stderr"))
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(b"x" * 10_000 + b"the \xff end \xed\xa0\x80")
 
