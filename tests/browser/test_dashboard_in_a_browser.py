@@ -120,12 +120,12 @@ async def test_a_day_of_the_calendar_links_to_its_partition(busy: Served, open_p
 async def test_a_partition_is_tainted_and_untainted(busy: Served, open_page: OpenPage) -> None:
     page = await open_page(busy, "/partition?ref=raw%2F1")
 
-    await page.get_by_label("Reason", exact=True).fill("the sensor was broken")
+    await page.locator("#reason").fill("the sensor was broken")
     await page.get_by_role("button", name="Taint", exact=True).click()
     await expect(page.get_by_text("Tainted: dashboard: the sensor was broken")).to_be_visible()
     await page.get_by_role("link", name="Explain").click()
     await expect(page.locator("#why")).to_contain_text("Build: tainted")
-    await page.get_by_label("Reason", exact=True).fill("repaired")
+    await page.locator("#reason").fill("repaired")
     await page.get_by_role("button", name="Remove taint").click()
 
     await expect(page.get_by_role("button", name="Taint", exact=True)).to_be_visible()
@@ -136,7 +136,7 @@ async def test_a_log_grows_as_it_is_written(busy: Served, open_page: OpenPage, t
     await expect(page.get_by_role("log")).to_have_text("made raw/slow\n")
     await mark_document(page)
 
-    with (tmp_path / "slow" / "slow.1.1.stdout").open("a") as log:
+    with (tmp_path / "logs" / "slow" / "slow.1.1.stdout").open("a") as log:
         log.write("half ü done <b>now</b>\n")
 
     await expect(page.get_by_role("log")).to_contain_text("half ü done <b>now</b>")
