@@ -10,14 +10,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
 
 from databuild.errors import InvalidRequestError
-from databuild.job.locations import file_path
+from databuild.job.locations import DATA_ROOT_VARIABLE, file_path
 from databuild.job.scratch import SCRATCH_VARIABLE
 from databuild.model.records import Location
-
-_DATA_ROOT_VARIABLE: Final = "DATABUILD_DATA_ROOT"
 
 
 class Scratch:
@@ -92,9 +89,9 @@ class Scratch:
             "BUILD_WORKING_DIRECTORY": self.make_folder(working_directory),
             "PWD": self.make_folder(working_directory),
         }
-        data_root = environ.get(_DATA_ROOT_VARIABLE, "")
+        data_root = environ.get(DATA_ROOT_VARIABLE, "")
         if data_root.startswith("/"):
-            changed[_DATA_ROOT_VARIABLE] = str(self.path(data_root))
+            changed[DATA_ROOT_VARIABLE] = str(self.path(data_root))
         return changed
 
     def _link(self, original: str) -> None:
