@@ -54,12 +54,15 @@ class FakeExecutor(NoProcesses):
     """Runs functions in place of processes, and remembers their job runs.
 
     `configs` answers for a ref, `runs` for a job label: a function of the environment and the report function.
+    `checks` answers the calls of `check`, which `checked` remembers with their job labels and environments.
     """
 
     def __init__(self, **runs: Run) -> None:
         self.ran: list[tuple[str, str]] = []
         self.configs: dict[str, Config] = {}
         self.answer: ProcessResult | None = None
+        self.checks: Callable[[Sequence[str]], ProcessResult] = lambda _: DONE
+        self.checked: list[tuple[str, str, tuple[str, ...]]] = []
         self.runs = {f"//:{name}": run for name, run in runs.items()}
 
     async def run(self, spec: ProcessSpec, on_report: Callable[[bytes], None] | None = None) -> ProcessResult:
@@ -70,6 +73,10 @@ class FakeExecutor(NoProcesses):
                 return self.answer
             configs = [self.configs.get(ref) or self.usual(ref) for ref in spec.argv[2:]]
             return ProcessResult(exit_code=0, stdout=json.dumps({"configs": configs}).encode())
+        if spec.argv[1:2] == ("check",):
+            refs = tuple(spec.argv[2:])
+            self.checked.append((label, spec.env["DATABUILD_ENVIRONMENT"], refs))
+            return self.checks(refs)
         self.ran.append((label, spec.env["DATABUILD_ATTEMPT"]))
         assert on_report is not None
         result = self.runs.get(label, _complete)(spec.env, lambda line: on_report(json.dumps(line).encode()))
@@ -85,6 +92,7 @@ def jobs(
     retry: RetryPolicy = NO_RETRIES,
     timeout_seconds: float | None = None,
     code_digests: Mapping[str, str] = MappingProxyType({}),
+    check: bool = False,
 ) -> JobCatalog:
     return JobCatalog(
         graph_label="//:g",
@@ -96,6 +104,7 @@ def jobs(
                 code_digest=code_digests.get(label, digest),
                 retry=retry,
                 timeout_seconds=timeout_seconds,
+                check=check,
             )
             for label, pattern, digest in ((RAW, "raw/{n:int}", "r"), (CLEAN, "clean/{n:int}", "c"))
         },
