@@ -141,7 +141,7 @@ class JobLook:
             if label is not None and not self._catalog.jobs[label].check:
                 labels[label] = None
         for label in sorted(labels)[:_MAX_HINTS]:
-            yield f"data of {label}: with `check = True`, its program can answer whether the data exists"
+            yield f"data of {label}; with `check = True`, its program can answer whether it exists"
 
     async def _answer(self, question: Question, check: Check, confirm_losses: bool) -> JobFindings:
         refs = [one.ref for one in question.data]
