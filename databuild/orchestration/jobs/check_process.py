@@ -15,7 +15,7 @@ from databuild.graph.refs import nfc
 from databuild.orchestration.jobs.process_faults import end_of_output, process_fault
 
 TIMEOUT_SECONDS: Final = 600.0
-"""Timeout of one call. The `timeout` of a job limits its runs, and a call may be about thousands of partitions."""
+"""Default timeout of one call. The `timeout` of a job limits its runs; a call may be about thousands of partitions."""
 
 _MAX_SHOWN: Final = 300
 _MAX_SIZE: Final = 2**63 - 1
@@ -57,6 +57,7 @@ class CheckProcess:
         working_directory: str,
         processes: int,
         env: Mapping[str, str] = MappingProxyType({}),
+        timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
         """Runs nothing yet.
 
@@ -65,10 +66,12 @@ class CheckProcess:
             working_directory: The working directory of the processes.
             processes: The maximum number of processes at once.
             env: Environment variables of all processes, besides those of their jobs.
+            timeout_seconds: The timeout of one call.
         """
         self._executor = executor
         self._working_directory = working_directory
         self._env = env
+        self._timeout_seconds = timeout_seconds
         self._slots = asyncio.Semaphore(processes)
 
     async def __call__(self, job: Job, refs: Sequence[str], environment: str) -> CheckAnswer:
@@ -97,11 +100,11 @@ class CheckProcess:
             argv=(job.executable, "check", *refs),
             env=env,
             cwd=self._working_directory,
-            timeout_seconds=TIMEOUT_SECONDS,
+            timeout_seconds=self._timeout_seconds,
         )
         async with self._slots:
             result = await self._executor.run(spec)
-        fault = process_fault(result, TIMEOUT_SECONDS)
+        fault = process_fault(result, self._timeout_seconds)
         try:
             if fault is not None:
                 raise ValueError(fault.message + _last_line(result))

@@ -24,6 +24,9 @@ _PART: Final = 1000
 _PART_WITH_CONTENT: Final = 10
 """The numbers of partitions of a part: a request must be answered in time, also if files are large."""
 
+_CHECK_SECONDS: Final = 120.0
+"""The timeout of one call of a job: clients wait five minutes, and a job that finds nothing is called twice."""
+
 _CANCEL_SECONDS: Final = 0.2
 """The interval at which processes are cancelled that a cancelled verification has started meanwhile."""
 
@@ -59,7 +62,10 @@ class StoreVerification:
         self._clock = clock
         self._environment = settings.environment
         self._check = CheckProcess(
-            executor, working_directory=settings.working_directory, processes=settings.config_calls
+            executor,
+            working_directory=settings.working_directory,
+            processes=settings.config_calls,
+            timeout_seconds=_CHECK_SECONDS,
         )
         self._checks: set[asyncio.Task[Any]] = set()
         # One at a time: each uses several threads.
