@@ -75,6 +75,10 @@ class S3Server:
         """Creates another bucket."""
         self._client.create_bucket(Bucket=name)
 
+    def uploads(self) -> list[str]:
+        """Returns the keys of uploads in parts that have not ended."""
+        return [one["Key"] for one in self._client.list_multipart_uploads(Bucket="bucket").get("Uploads", ())]
+
     def content(self, key: str) -> bytes:
         """Returns an object of the bucket."""
         content: bytes = self._client.get_object(Bucket="bucket", Key=key)["Body"].read()

@@ -102,9 +102,7 @@ def test_a_whole_bucket_is_a_folder() -> None:
     assert look.findings == ()
 
     look = Look(stored("s3://away"), storages=lambda: storages)
-    assert [(one.kind, one.detail) for one in look.findings] == [
-        ("unreadable", "the bucket s3://away/ does not exist")
-    ]
+    assert [(one.kind, one.detail) for one in look.findings] == [("unreadable", "the bucket s3://away/ does not exist")]
 
 
 def test_without_the_extension_objects_are_counted_with_a_hint() -> None:

@@ -32,7 +32,7 @@ from databuild.storage.storages import Storages
 
 _MAX_BUILDS: Final = 1000
 _THREADS: Final = 8
-_Path = TypeVar("_Path", bound=PurePosixPath)
+_Path = TypeVar("_Path", Path, PurePosixPath)
 
 
 def remove(
