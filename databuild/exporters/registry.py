@@ -47,11 +47,12 @@ class ExporterOptions:
     """The part of a process that exporters use.
 
     Attributes:
-        environ: The environment, which configures them.
+        environ: The environment variables, which configure them.
         log_place: Returns the path or the URI of a log of a job run: the run and the stream.
         read_log: Reads the end of a log of a job run: the run, the stream and the maximum number of bytes. It may raise
             OSError and StorageError.
         exit_code_of: Returns the exit code with which the command line ends after an error.
+        environment: The environment (docs/environments.md) whose events are sent; empty for the base.
         headers: Headers of requests to a Build Event Service, by name.
         credential_helper: The path of a program that prints more of them; empty for none.
         tls: The files for TLS, of exporters with an address.
@@ -61,6 +62,7 @@ class ExporterOptions:
     log_place: Callable[[JobRunRecord, str], str]
     read_log: Callable[[JobRunRecord, str, int], bytes]
     exit_code_of: Callable[[BaseException], int]
+    environment: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     credential_helper: str = ""
     tls: ClientTls = field(default_factory=ClientTls)
