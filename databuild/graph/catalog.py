@@ -271,6 +271,25 @@ class JobCatalog:
                 return {name: ("str" if kind.startswith("/") else kind, texts[name]) for name, kind in kinds}
         return {}
 
+    def pattern_of(self, ref: str) -> tuple[PartitionPattern, Mapping[str, str]] | None:
+        """Returns the pattern of a ref and the text of each field, by name; None if no pattern matches it."""
+        for pattern, _ in self._candidates(ref):
+            if (texts := pattern.match(ref)) is not None:
+                return pattern, texts
+        return None
+
+    @functools.cached_property
+    def folders(self) -> Mapping[str, str]:
+        """For each pattern, by its text, the literal folder that only its refs are below; empty if there is none."""
+        folders = {}
+        prefixes = {pattern.text: pattern.prefix for pattern, _ in self.patterns}
+        for text, prefix in prefixes.items():
+            folder = prefix[: prefix.rfind("/") + 1]
+            others = (other for name, other in prefixes.items() if name != text)
+            is_own = not any(other.startswith(folder) or folder.startswith(other) for other in others)
+            folders[text] = folder.rstrip("/") if is_own else ""
+        return folders
+
     def series_of(self, ref: str) -> Series | None:
         """Returns the partitions that differ from a ref in the date only; None if its pattern has no date."""
         from databuild.graph.series import series_of

@@ -96,6 +96,15 @@ def test_a_bucket_that_does_not_exist_has_no_losses(count: int) -> None:
     }
 
 
+def test_a_whole_bucket_is_a_folder() -> None:
+    storages = store_of("s3://bucket/a", "s3://bucket/b")
+    look = Look(stored("s3://bucket", "s3://bucket/", size=2), storages=lambda: storages)
+    assert look.findings == ()
+
+    look = Look(stored("s3://away"), storages=lambda: storages)
+    assert [(one.kind, one.detail) for one in look.findings] == [("unreadable", "the bucket s3://away/ does not exist")]
+
+
 def test_without_the_extension_objects_are_counted_with_a_hint() -> None:
     look = Look(stored("s3://bucket/a", "s3://bucket/b", "gs://c/d"), storages=lambda: Storages({}))
 

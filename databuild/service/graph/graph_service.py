@@ -131,6 +131,7 @@ class GraphService:
             log_uploads=lambda: self._log_uploads,
         )
         self.running = RunningBuilds(context, limits, self._readers)
+        event_log.observe(self.running)
         self.builds = BuildService(
             catalog=catalog,
             event_log=self._event_log,
