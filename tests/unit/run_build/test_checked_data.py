@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from databuild.errors import StorageError
 from databuild.event_log.verify import verify
 from databuild.executors.executor import ProcessResult
 from databuild.job.locations import file_uri
-from databuild.model.results import FailFast, Success
+from databuild.model.results import Cancelled, FailFast, Success
 from tests.support.build_world import CLEAN, RAW, AtExecution, World, warnings_of
 from tests.support.table_jobs import Table
 
@@ -107,6 +108,29 @@ async def test_inputs_of_a_task_that_starts_later_are_asked_about_again(world: W
     assert await world.build("b2", "clean/1") == Success(jobs_completed=2)
     assert table.made == ["raw/1", "clean/1"]
     assert world.runs("b2") == [("b2.2.1", "COMPLETED"), ("b2.1.1", "COMPLETED")]
+
+
+async def test_a_build_can_be_cancelled_while_a_job_answers(world: World, table: Table) -> None:
+    await world.build("b1", "raw/1")
+    asked = asyncio.Event()
+    ended: list[str] = []
+
+    async def hang() -> ProcessResult:
+        asked.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("check")
+        raise AssertionError("nothing ends the process")
+
+    world.executor.checks = lambda _: hang()
+    build = asyncio.create_task(world.build("b2", "clean/1"))
+    await asked.wait()
+    build.cancel("ann")
+
+    assert await build == Cancelled(jobs_completed=0, author="ann")
+    assert ended == ["check"]
+    assert table.made == ["raw/1"]
 
 
 async def test_a_lookup_asks_the_job_that_made_the_data(world: World, table: Table) -> None:
