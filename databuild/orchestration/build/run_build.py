@@ -267,21 +267,24 @@ class _Build:
                 async with self._coordination.renewing_lease():
                     self._warnings += await self._logs.finish()
             calls = self._config_calls.take()
-            await self._orchestrator.complete_build(result, warnings=self._warnings, config_calls=calls)
+            # A task that started later may have found more data that cannot be read.
+            warnings = [*self._warnings, *self._used_data.warnings()]
+            await self._orchestrator.complete_build(result, warnings=warnings, config_calls=calls)
 
         await run_to_end(write(), name="end-of-build")
 
     async def _plan(self) -> Plan:
         request = self._request
         await self._orchestrator.start_planning()
-        plan = await self._make_plan(request.requested, request.options.planning, self._reader)
-        while await self._used_data.record_losses_of(plan):
-            plan = await self._make_plan(request.requested, request.options.planning, self._reader)
+        plan = await self._used_data.plan(
+            lambda: self._make_plan(request.requested, request.options.planning, self._reader)
+        )
         self._warnings += plan.warnings
         if request.plan is not None and (differences := changes_since(request.plan, plan)):
             raise PlanChangedError(differences)
         await emit_plan(self._orchestrator, plan)
-        await self._orchestrator.complete_planning(plan.warnings, self._config_calls.take())
+        warnings = (*plan.warnings, *self._used_data.warnings())
+        await self._orchestrator.complete_planning(warnings, self._config_calls.take())
         return plan
 
     async def _record_losses(self, versions: Mapping[str, str]) -> None:

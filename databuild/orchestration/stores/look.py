@@ -30,6 +30,8 @@ class Look:
         not_looked_at: The number of partitions that were not looked at.
         hints: Steps after which they are looked at. Each is one sentence.
         absent: Pairs of the ref and the folder of each missing file.
+        without_facts: The number of partitions of which neither size nor version is recorded, and that are there. Their
+            data may have changed.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Look:
         self.not_looked_at = 0
         self.hints: dict[str, None] = {}
         self.absent: list[tuple[str, str]] = []
+        self.without_facts = 0
         self._content = content
         # Most URIs share their folder with others, which is decoded once.
         folders: dict[str, str] = {}
@@ -138,6 +141,7 @@ class Look:
             return "its content has changed" if self._digest(location.uri, path) != one.version else ""
         if location.version and location.version.strip('"') != version:
             return "its size is the same, and it was written again"
+        self.without_facts += location.size is None and not location.version
         return ""
 
     def _digest(self, uri: str, path: str) -> str:

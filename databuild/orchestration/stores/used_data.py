@@ -1,4 +1,4 @@
-"""The data that a build is about to use as it is: looks whether it is still in its store.
+"""The data that a build or a plan uses as it is: looks whether it is still in its store.
 
 After a plan, all of it is looked for at once. A task that starts much later has its inputs looked for again.
 """
@@ -19,10 +19,14 @@ from databuild.model.records import StoredData
 from databuild.v1 import partition_pb2 as pt
 
 if TYPE_CHECKING:
+    from databuild.model.store_check import StoreFinding
     from databuild.storage.storages import Storages
 
 _PART: Final = 5000
 """The number of partitions that are looked for at once. Reading their places blocks the event loop."""
+
+_MAX_NAMED: Final = 3
+"""The number of partitions that a warning names."""
 
 
 class UsedData:
@@ -56,23 +60,45 @@ class UsedData:
         self._storages: Storages | None = None
         self._clock = clock
         self._seen: set[str] = set()
+        self._unreadable: dict[str, StoreFinding] = {}
         # The inputs of tasks with a known place, and the time of the last look at each.
         self._inputs: dict[str, StoredData] = {}
         self._looked: dict[str, float] = {}
         self._pending: dict[str, StoredData] = {}
         self._looking: asyncio.Future[Mapping[str, str]] | None = None
 
-    async def record_losses_of(self, plan: Plan) -> bool:
-        """Looks for the data that a plan would use as it is, and records what is missing.
+    async def plan(self, make: Callable[[], Awaitable[Plan]]) -> Plan:
+        """Makes a plan, and makes it again as long as data that it would use as it is turns out to be lost.
 
-        Partitions that were looked for after an earlier plan of the same build are left out.
-
-        Returns:
-            True if something is missing, so that the build must plan again.
+        Args:
+            make: Makes the plan from the records, which have the losses that were recorded before.
 
         Raises:
             EventLogError: The places cannot be read.
             StorageError: A whole folder with many partitions is gone, so that its disk may not be mounted.
+        """
+        plan = await make()
+        while await self._record_losses_of(plan):
+            plan = await make()
+        return plan
+
+    def warnings(self) -> list[str]:
+        """Returns one warning about all data so far that cannot be read from its store; an empty list without any."""
+        if not self._unreadable:
+            return []
+        findings = list(self._unreadable.values())
+        named = "; ".join(f"{found.ref!r} at {found.uri} ({found.detail})" for found in findings[:_MAX_NAMED])
+        more = f"; and {len(findings) - _MAX_NAMED:,} more" if len(findings) > _MAX_NAMED else ""
+        noun = "1 partition" if len(findings) == 1 else f"{len(findings):,} partitions"
+        return [f"the data of {noun} cannot be looked at in its store, and is used unchecked: {named}{more}"]
+
+    async def _record_losses_of(self, plan: Plan) -> bool:
+        """Looks for the data that a plan would use as it is, and records what is missing.
+
+        Partitions that were looked for after an earlier plan are left out.
+
+        Returns:
+            True if something is missing, so that another plan must be made.
         """
         if self._policy == "none":
             return False
@@ -83,10 +109,7 @@ class UsedData:
             now = self._clock()
             data = [one for one in self._reader.stored_data_of(refs) if one.location is not None]
             if data:
-                lost, fault = await self._look(data)
-                if fault:
-                    raise StorageError("the data of other builds", fault).with_remedy("CONFIRM_LOSSES")
-                missing.update(lost)
+                missing.update(await self._look(data))
             for one in data:
                 if one.ref in plan.versions:
                     self._inputs[one.ref] = one
@@ -117,25 +140,33 @@ class UsedData:
         await asyncio.sleep(0)
         pending, self._pending, self._looking = self._pending, {}, None
         now = self._clock()
-        missing, _ = await self._look(list(pending.values()))
+        missing = await self._look(list(pending.values()), fails=False)
         self._looked.update(dict.fromkeys(pending, now))
         return missing
 
     def _is_due(self, ref: str) -> bool:
         return ref in self._inputs and self._clock() - self._looked[ref] >= self._max_age
 
-    async def _look(self, data: Sequence[StoredData]) -> tuple[Mapping[str, str], str]:
-        """Returns the versions of lost data, and the fault of a folder that is gone, whose data is not lost."""
+    async def _look(self, data: Sequence[StoredData], *, fails: bool = True) -> Mapping[str, str]:
+        """Returns the versions of lost data.
+
+        Args:
+            data: The data.
+            fails: True to raise a StorageError if a whole folder is gone; False to take its data for unreadable.
+        """
         from databuild.orchestration.stores.look import Look  # most builds find no data with a place
 
         look = await asyncio.to_thread(Look, data, storages=self._object_storages)
-        findings, fault = look.findings, ""
+        findings = look.findings
         if look.absent:
             from databuild.orchestration.stores.gone_folders import gone_folders, guarded
 
             findings, fault = guarded(findings, gone_folders(look.absent), self._reader)
+            if fault and fails:
+                raise StorageError("the data of other builds", fault).with_remedy("CONFIRM_LOSSES")
+        self._unreadable.update((found.ref, found) for found in findings if found.kind == "unreadable")
         lost = {found.ref for found in findings if found.kind == "missing"}
-        return {one.ref: one.version for one in data if one.ref in lost}, fault
+        return {one.ref: one.version for one in data if one.ref in lost}
 
     def _object_storages(self) -> Storages:
         if self._storages is None:

@@ -7,28 +7,24 @@ that was interrupted goes on after the last ref of a part.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from databuild.event_log.reads import PartitionReads, StoredDataReads
-from databuild.model.record_messages import location_to_message
-from databuild.model.records import Location
-from databuild.model.store_check import ADOPT, REBUILD, StoreCheck, StoreCheckOptions, StoreFinding
-from databuild.orchestration.maintenance.operations import operation
-from databuild.orchestration.stores.gone_folders import gone_folders, guarded
-from databuild.orchestration.stores.look import Look
+from databuild.event_log.reads import PartitionReads, StoredDataReads, StoredRowReads
+from databuild.event_log.rows import stored_data
+from databuild.model.store_check import StoreCheck, StoreCheckOptions
+from databuild.orchestration.stores.recorded_files import not_as_recorded
 from databuild.orchestration.stores.selection import Selection
-from databuild.v1 import events_pb2 as ev
-from databuild.v1 import partition_pb2 as pt
 
 if TYPE_CHECKING:
     from databuild.storage.storages import Storages
+    from databuild.v1 import events_pb2 as ev
 
 PART: Final = 10_000
 """The number of partitions of a part."""
 
 
-class Reads(PartitionReads, StoredDataReads, Protocol):
+class Reads(PartitionReads, StoredDataReads, StoredRowReads, Protocol):
     """The reads of a verification."""
 
 
@@ -70,68 +66,33 @@ def verify_part(
     Raises:
         EventLogError: The event log cannot be read.
     """
-    data, next_after = selection.page(reader.stored_data_of, reader.stored_data_under, after, limit)
+    rows, next_after = selection.page(
+        reader.stored_rows_of, reader.stored_rows_under, after, limit, ref=lambda row: row[0]
+    )
+    others = rows if options.content else not_as_recorded(rows)
+    if not others:
+        return Part(StoreCheck(len(rows), next_after=next_after), ())
+    data = stored_data(others)
+    # Only what is not as recorded needs these.
+    from databuild.orchestration.stores.finding_events import finding_events
+    from databuild.orchestration.stores.gone_folders import gone_folders, guarded
+    from databuild.orchestration.stores.look import Look
+
     look = Look(data, content=options.content, storages=storages)
     findings = look.findings
     if look.absent and not options.confirm_losses:
         findings, _ = guarded(findings, gone_folders(look.absent), reader)
-    check = StoreCheck(len(data) - look.not_looked_at, look.not_looked_at, findings, next_after, tuple(look.hints))
+    check = StoreCheck(
+        len(rows) - look.not_looked_at,
+        look.not_looked_at,
+        findings,
+        next_after,
+        tuple(look.hints),
+        look.without_facts,
+    )
     if options.dry_run or not findings:
         return Part(check, ())
     versions = {one.ref: one.version for one in data}
-    missing = [finding.ref for finding in findings if finding.kind == "missing"]
-    changed = [finding for finding in findings if finding.kind == "changed"]
-    events = [_missing(missing, versions, author, clock)] if missing else []
-    if changed and options.changed in {REBUILD, ADOPT}:
-        # A build may have replaced the data since it was read. The window that is left is as small as that of `taint`.
-        current = {one.ref: one.version for one in reader.stored_data_of([finding.ref for finding in changed])}
-        changed = [finding for finding in changed if current.get(finding.ref) == versions[finding.ref]]
-        if options.changed == ADOPT:
-            events += _adoption(reader, changed, look.found, author, clock)
-        else:
-            events += _taints(changed, author, clock)
-    return Part(check, events)
-
-
-def _missing(
-    refs: Sequence[str], versions: Mapping[str, str], author: str, clock: Callable[[], float]
-) -> ev.BuildEvent:
-    partitions = [ev.MissingPartition(ref=ref, version=versions[ref]) for ref in refs]
-    return operation(clock, missing=ev.MissingEvent(partitions=partitions, author=author))
-
-
-def _taints(changed: Sequence[StoreFinding], author: str, clock: Callable[[], float]) -> Iterator[ev.BuildEvent]:
-    by_detail: dict[str, list[pt.PartitionRef]] = {}
-    for finding in changed:
-        by_detail.setdefault(finding.detail, []).append(pt.PartitionRef(str=finding.ref))
-    for detail, refs in by_detail.items():
-        reason = f"changed in its store: {detail}"
-        yield operation(clock, taint=ev.TaintEvent(partitions=refs, tainted=True, author=author, reason=reason))
-
-
-def _adoption(
-    reader: PartitionReads,
-    changed: Sequence[StoreFinding],
-    found: Mapping[str, Location],
-    author: str,
-    clock: Callable[[], float],
-) -> list[ev.BuildEvent]:
-    """Returns the adoption of changed data, which keeps its metadata: other jobs may find the data by it."""
-    if not changed:
-        return []
-    records = reader.partition_records([finding.ref for finding in changed])
-    event = operation(
-        clock,
-        adoption=ev.AdoptionEvent(
-            partitions=[pt.PartitionRef(str=finding.ref) for finding in changed],
-            author=author,
-            reason="changed in its store",
-            force=True,
-        ),
+    return Part(
+        check, finding_events(reader, findings, versions, look.found, options.changed, author=author, clock=clock)
     )
-    for finding in changed:
-        record = event.adoption.records.add(ref=finding.ref, version=event.event_id)
-        record.location.CopyFrom(location_to_message(found[finding.ref]))
-        if finding.ref in records and records[finding.ref].metadata:
-            record.metadata.update(records[finding.ref].metadata)
-    return [event]
