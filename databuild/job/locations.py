@@ -86,7 +86,7 @@ def file_path(uri: str) -> str:
     """Returns the path of a `file:` URI.
 
     Raises:
-        ValueError: It is not one, or names another machine.
+        ValueError: It is not one, or names another machine, or is not the path of any file.
     """
     scheme, _, rest = uri.partition(":")
     if scheme.lower() != "file":
@@ -100,7 +100,7 @@ def file_path(uri: str) -> str:
         raise ValueError(f"{uri!r} has no absolute path")
     path = os.fsdecode(_unescaped(os.fsencode(rest), uri)) if "%" in rest else rest
     if "\0" in path:
-        raise ValueError(f"{uri!r} has a zero byte, which no path has")
+        raise ValueError(f"{uri!r} has a null character, which no path has")
     return path
 
 

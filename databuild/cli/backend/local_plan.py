@@ -153,10 +153,16 @@ def plan_for(
             if past is None or verify == "none":
                 plan = await plan_with(reader)
             else:
+                from databuild.orchestration.build.data_checks import job_look
                 from databuild.orchestration.stores.planned_losses import plan_without_losses
 
                 plan = await plan_without_losses(
-                    plan_with, records=reader, stored=past, verify=verify, extensions=catalog.extensions
+                    plan_with,
+                    records=reader,
+                    stored=past,
+                    verify=verify,
+                    extensions=catalog.extensions,
+                    jobs=job_look(catalog, past, executor, settings(call)),
                 )
                 for warning in plan.warnings:
                     progress.warned(warning)

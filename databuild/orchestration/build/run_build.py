@@ -30,6 +30,7 @@ from databuild.model.results import BuildResult, Cancelled, Failed, FailFast, Su
 from databuild.model.trace_context import TRACEPARENT_VARIABLE, span_of_planning, trace_of_build
 from databuild.orchestration.build.build_context import BuildContext
 from databuild.orchestration.build.cancellation import Cancellation, run_to_end
+from databuild.orchestration.build.data_checks import job_look
 from databuild.orchestration.build.make_plan import make_plan
 from databuild.orchestration.build.recording import BuildRecorder
 from databuild.orchestration.build.settings import BuildRequest
@@ -153,6 +154,7 @@ class _Build:
             max_age_seconds=context.settings.input_check_seconds,
             lost=self._record_losses,
             extensions=context.catalog.extensions,
+            jobs=job_look(context.catalog, self._reader, context.executor, context.settings, self._config_env),
         )
         self._recorder = BuildRecorder(
             self._orchestrator,

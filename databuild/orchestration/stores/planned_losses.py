@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from databuild.event_log.reads import StoredDataReads
 from databuild.graph.ports import PartitionRecords
 from databuild.model.job_graph import Plan
 from databuild.model.records import PartitionRecord
 from databuild.orchestration.stores.used_data import UsedData
+
+if TYPE_CHECKING:
+    from databuild.orchestration.stores.job_look import Check, JobLook
 
 
 async def plan_without_losses(
@@ -19,6 +23,7 @@ async def plan_without_losses(
     stored: StoredDataReads,
     verify: str,
     extensions: Mapping[str, Sequence[str]],
+    jobs: tuple[JobLook, Check] | None,
 ) -> Plan:
     """Makes the plan that a build would make, which looks for data and records losses before it plans.
 
@@ -28,13 +33,15 @@ async def plan_without_losses(
         stored: Reads the places of data.
         verify: The data to look for, one of `VERIFY_POLICIES`.
         extensions: The extensions of the graph with their import paths, which serve object stores.
+        jobs: Asks the jobs of the graph about data at which DataBuild cannot look; None if no job can answer.
 
     Raises:
         EventLogError: The places cannot be read.
-        StorageError: A whole folder with many partitions is gone, so that its disk may not be mounted.
+        StorageError: A whole folder with many partitions is gone, so that its disk may not be mounted, or a job finds
+            none of its partitions.
     """
     with_losses = _RecordsWithLosses(records)
-    used = UsedData(stored, verify, max_age_seconds=math.inf, lost=with_losses.add, extensions=extensions)
+    used = UsedData(stored, verify, max_age_seconds=math.inf, lost=with_losses.add, extensions=extensions, jobs=jobs)
     plan = await used.plan(lambda: make(with_losses))
     return plan._replace(warnings=(*plan.warnings, *used.warnings()))
 

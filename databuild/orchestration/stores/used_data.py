@@ -20,6 +20,7 @@ from databuild.v1 import partition_pb2 as pt
 
 if TYPE_CHECKING:
     from databuild.model.store_check import StoreFinding
+    from databuild.orchestration.stores.job_look import Check, JobLook
     from databuild.storage.storages import Storages
 
 _PART: Final = 5000
@@ -40,6 +41,7 @@ class UsedData:
         max_age_seconds: float,
         lost: Callable[[Mapping[str, str]], Awaitable[None]],
         extensions: Mapping[str, Sequence[str]] = MappingProxyType({}),
+        jobs: tuple[JobLook, Check] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Looks at nothing yet.
@@ -50,6 +52,7 @@ class UsedData:
             max_age_seconds: The time after which the inputs of a task that is about to start are looked for again.
             lost: Records data that is missing: the versions, by ref.
             extensions: The extensions of the graph with their import paths, which serve object stores.
+            jobs: Asks the jobs of the graph about data at which DataBuild cannot look; None if no job can answer.
             clock: Returns a time in seconds that never goes back.
         """
         self._reader = reader
@@ -58,9 +61,11 @@ class UsedData:
         self._lost = lost
         self._extensions = extensions
         self._storages: Storages | None = None
+        self._jobs = jobs
         self._clock = clock
         self._seen: set[str] = set()
         self._unreadable: dict[str, StoreFinding] = {}
+        self._faults: dict[str, None] = {}
         # The inputs of tasks with a known place, and the time of the last look at each.
         self._inputs: dict[str, StoredData] = {}
         self._looked: dict[str, float] = {}
@@ -75,7 +80,8 @@ class UsedData:
 
         Raises:
             EventLogError: The places cannot be read.
-            StorageError: A whole folder with many partitions is gone, so that its disk may not be mounted.
+            StorageError: A whole folder with many partitions is gone, so that its disk may not be mounted, or a job
+                finds none of its partitions.
         """
         plan = await make()
         while await self._record_losses_of(plan):
@@ -83,14 +89,15 @@ class UsedData:
         return plan
 
     def warnings(self) -> list[str]:
-        """Returns one warning about all data so far that cannot be read from its store; an empty list without any."""
+        """Returns the warnings so far: the reasons for which jobs could not answer, and one about unreadable data."""
         if not self._unreadable:
-            return []
+            return list(self._faults)
         findings = list(self._unreadable.values())
         named = "; ".join(f"{found.ref!r} at {found.uri} ({found.detail})" for found in findings[:_MAX_NAMED])
         more = f"; and {len(findings) - _MAX_NAMED:,} more" if len(findings) > _MAX_NAMED else ""
         noun = "1 partition" if len(findings) == 1 else f"{len(findings):,} partitions"
-        return [f"the data of {noun} cannot be looked at in its store, and is used unchecked: {named}{more}"]
+        unreadable = f"the data of {noun} cannot be looked at in its store, and is used unchecked: {named}{more}"
+        return [*self._faults, unreadable]
 
     async def _record_losses_of(self, plan: Plan) -> bool:
         """Looks for the data that a plan would use as it is, and records what is missing.
@@ -107,7 +114,7 @@ class UsedData:
         missing: dict[str, str] = {}
         for refs in slices(unseen, _PART):
             now = self._clock()
-            data = [one for one in self._reader.stored_data_of(refs) if one.location is not None]
+            data = self._with_place(self._reader.stored_data_of(refs))
             if data:
                 missing.update(await self._look(data))
             for one in data:
@@ -119,6 +126,13 @@ class UsedData:
         else:  # of an earlier plan, some may be made by the build now
             self._inputs = {ref: one for ref, one in self._inputs.items() if ref in plan.versions}
         return bool(missing)
+
+    def _with_place(self, data: Sequence[StoredData]) -> Sequence[StoredData]:
+        """Returns the data that may be looked for: with a location, or of a job that can answer."""
+        answered: Collection[str] = ()
+        if self._jobs is not None:
+            answered = self._jobs[0].jobs_of([one.ref for one in data if one.location is None])
+        return [one for one in data if one.location is not None or one.ref in answered]
 
     def is_due(self, task: Task) -> bool:
         return bool(self._inputs) and any(self._is_due(ref) for ref in task.config.materialize)
@@ -152,19 +166,26 @@ class UsedData:
 
         Args:
             data: The data.
-            fails: True to raise a StorageError if a whole folder is gone; False to take its data for unreadable.
+            fails: True to raise a StorageError if a store is gone; False to take its data for unreadable.
         """
         from databuild.orchestration.stores.look import Look  # most builds find no data with a place
 
         look = await asyncio.to_thread(Look, data, storages=self._object_storages)
-        findings = look.findings
+        findings, fault = look.findings, ""
         if look.absent:
             from databuild.orchestration.stores.gone_folders import gone_folders, guarded
 
             findings, fault = guarded(findings, gone_folders(look.absent), self._reader)
-            if fault and fails:
-                raise StorageError("the data of other builds", fault).with_remedy("CONFIRM_LOSSES")
-        self._unreadable.update((found.ref, found) for found in findings if found.kind == "unreadable")
+        unreadable = [found for found in findings if found.kind == "unreadable"]
+        if self._jobs is not None and look.others:
+            job_look, check = self._jobs
+            questions = job_look.questions([one for one, _ in look.others.values()])
+            answers = await job_look.ask(questions, check)
+            findings, fault = findings + answers.findings, fault or answers.gone
+            self._faults.update(dict.fromkeys(answers.faults))
+        if fault and fails:
+            raise StorageError("the data of other builds", fault).with_remedy("CONFIRM_LOSSES")
+        self._unreadable.update((found.ref, found) for found in unreadable)
         lost = {found.ref for found in findings if found.kind == "missing"}
         return {one.ref: one.version for one in data if one.ref in lost}
 

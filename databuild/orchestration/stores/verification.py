@@ -7,16 +7,19 @@ that was interrupted goes on after the last ref of a part.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
-from databuild.event_log.reads import PartitionReads, StoredDataReads, StoredRowReads
+from databuild.event_log.reads import BuildReads, PartitionReads, StoredDataReads, StoredRowReads
 from databuild.event_log.rows import stored_data
 from databuild.model.store_check import StoreCheck, StoreCheckOptions
 from databuild.orchestration.stores.recorded_files import not_as_recorded
 from databuild.orchestration.stores.selection import Selection
 
 if TYPE_CHECKING:
+    from databuild.graph.catalog import JobCatalog
+    from databuild.orchestration.stores.job_look import Check, JobFindings
+    from databuild.orchestration.stores.look import Look
     from databuild.storage.storages import Storages
     from databuild.v1 import events_pb2 as ev
 
@@ -24,8 +27,22 @@ PART: Final = 10_000
 """The number of partitions of a part."""
 
 
-class Reads(PartitionReads, StoredDataReads, StoredRowReads, Protocol):
+class Reads(BuildReads, PartitionReads, StoredDataReads, StoredRowReads, Protocol):
     """The reads of a verification."""
+
+
+class Jobs(NamedTuple):
+    """The jobs that are asked about data at which DataBuild cannot look.
+
+    Attributes:
+        catalog: Returns the jobs.
+        environment: The environment of the event log; empty for the base.
+        run: Runs a coroutine that asks jobs, in the thread that calls it, and returns its result.
+    """
+
+    catalog: Callable[[], JobCatalog]
+    environment: str
+    run: Callable[[Callable[[Check], Coroutine[Any, Any, JobFindings]]], JobFindings]
 
 
 class Part(NamedTuple):
@@ -50,6 +67,7 @@ def verify_part(
     limit: int = PART,
     clock: Callable[[], float] = time.time,
     storages: Callable[[], Storages] | None = None,
+    jobs: Jobs | None = None,
 ) -> Part:
     """Looks for the data of the next part of a selection. Blocks; writes nothing.
 
@@ -62,6 +80,7 @@ def verify_part(
         limit: The maximum number of partitions.
         clock: Returns the time in seconds since the epoch.
         storages: Returns the storages of the graph; None to look at no objects.
+        jobs: The jobs to ask; None to ask none.
 
     Raises:
         EventLogError: The event log cannot be read.
@@ -82,17 +101,32 @@ def verify_part(
     findings = look.findings
     if look.absent and not options.confirm_losses:
         findings, _ = guarded(findings, gone_folders(look.absent), reader)
-    check = StoreCheck(
-        len(rows) - look.not_looked_at,
-        look.not_looked_at,
-        findings,
-        next_after,
-        tuple(look.hints),
-        look.without_facts,
-    )
+    answers, hints = _ask(reader, jobs, look, options)
+    findings = tuple(sorted(findings + answers.findings)) if answers.findings else findings
+    unseen = len(look.others) - len(answers.looked_at)
+    check = StoreCheck(len(rows) - unseen, unseen, findings, next_after, hints, look.without_facts)
     if options.dry_run or not findings:
         return Part(check, ())
     versions = {one.ref: one.version for one in data}
-    return Part(
-        check, finding_events(reader, findings, versions, look.found, options.changed, author=author, clock=clock)
-    )
+    found = {**look.found, **answers.found}
+    return Part(check, finding_events(reader, findings, versions, found, options.changed, author=author, clock=clock))
+
+
+def _ask(
+    reader: Reads, jobs: Jobs | None, look: Look, options: StoreCheckOptions
+) -> tuple[JobFindings, tuple[str, ...]]:
+    """Asks jobs about data that was not looked at. Returns their answers, and the next steps for the rest."""
+    from databuild.orchestration.stores.job_look import JobFindings, JobLook
+
+    answers = JobFindings()
+    others = [one for one, _ in look.others.values()]
+    hints = dict.fromkeys(hint for _, hint in look.others.values() if hint)
+    if jobs is not None and others:
+        job_look = JobLook(jobs.catalog(), reader, jobs.environment)
+        if questions := job_look.questions(others):
+            confirmed = options.confirm_losses
+            answers = jobs.run(lambda check: job_look.ask(questions, check, confirm_losses=confirmed))
+        rest = [(one, hint) for one, hint in look.others.values() if one.ref not in answers.looked_at]
+        hints = dict.fromkeys(hint for _, hint in rest if hint)
+        hints.update(dict.fromkeys(job_look.hints([one for one, hint in rest if not hint])))
+    return answers, tuple(hints)

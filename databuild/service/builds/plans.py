@@ -14,6 +14,7 @@ from databuild.graph.catalog import JobCatalog
 from databuild.graph.ports import PartitionRecords
 from databuild.model.build_options import PlanOptions
 from databuild.model.job_graph import Plan
+from databuild.orchestration.build.data_checks import job_look
 from databuild.orchestration.build.make_plan import make_plan
 from databuild.orchestration.build.settings import Settings
 from databuild.orchestration.stores.planned_losses import plan_without_losses
@@ -114,6 +115,7 @@ class Planner:
                 stored=reader,
                 verify=verify,
                 extensions=self._catalog.extensions,
+                jobs=job_look(self._catalog, reader, self._executor, self._settings),
             )
 
     async def _plan_with(

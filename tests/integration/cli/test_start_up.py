@@ -45,8 +45,8 @@ IMPORTED_BY_BUILD = {
         "metadata pacing paging plan_messages planning records results statuses trace_context"
     ),
     "databuild.orchestration.build": (
-        "admission build_context cancellation continued_builds downstream_request make_plan recording "
-        "run_build settings"
+        "admission build_context cancellation continued_builds data_checks downstream_request make_plan "
+        "recording run_build settings"
     ),
     "databuild.orchestration.coordination": "build_ids claim_batch coordination dead_builds late_results versions",
     "databuild.orchestration.events": "mock_event_log orchestrator payloads plan_events telemetry",

@@ -30,7 +30,7 @@ async def planned(world: World, *refs: str, verify: str) -> Plan:
         )
 
     reader = world.log.reader()
-    return await plan_without_losses(make, records=reader, stored=reader, verify=verify, extensions={})
+    return await plan_without_losses(make, records=reader, stored=reader, verify=verify, extensions={}, jobs=None)
 
 
 def last_position(world: World) -> int:
