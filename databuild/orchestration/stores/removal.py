@@ -206,7 +206,9 @@ class Removals:
 
     async def _page(self, selection: Selection, after: str, limit: int) -> tuple[Sequence[PlacedData], str]:
         rows, next_after = await self._read(
-            lambda reader: selection.page(reader.placed_data_of, reader.placed_data_under, after, limit)
+            lambda reader: selection.page(
+                reader.placed_data_of, reader.placed_data_under, after, limit, ref=lambda row: row.ref
+            )
         )
         return [row for row in rows if self._produced(row.ref)], next_after
 
