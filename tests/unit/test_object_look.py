@@ -29,7 +29,7 @@ def test_many_objects_are_listed_and_few_are_asked_for(count: int, listings: int
     storages = store_of(*uris)
     look = Look(stored(*uris), storages=lambda: storages)
 
-    assert (look.findings, look.not_looked_at) == ((), 0)
+    assert (look.findings, len(look.others)) == ((), 0)
     methods = [method for method, _ in storages.asked]
     assert methods == (["beginning_with"] * listings or ["stat"] * count)
 
@@ -108,8 +108,8 @@ def test_a_whole_bucket_is_a_folder() -> None:
 def test_without_the_extension_objects_are_counted_with_a_hint() -> None:
     look = Look(stored("s3://bucket/a", "s3://bucket/b", "gs://c/d"), storages=lambda: Storages({}))
 
-    assert (look.findings, look.not_looked_at) == ((), 3)
-    assert list(look.hints) == [
+    assert (look.findings, len(look.others)) == ((), 3)
+    assert list(dict.fromkeys(hint for _, hint in look.others.values())) == [
         "the graph cannot use 's3://bucket'; add storage = ['s3'] to its databuild_graph",
         "the graph cannot use 'gs://c'; add storage = ['gs'] to its databuild_graph",
     ]
