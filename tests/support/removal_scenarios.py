@@ -76,7 +76,7 @@ REMOVAL_SCENARIOS: tuple[RemovalScenario, ...] = (forget, delete, clean, verify)
 
 
 class LeftOfRemovals(Left):
-    """What a scenario leaves, with the events of its operations and the records of partitions."""
+    """Everything that a scenario leaves, with the events of its operations and the records of partitions."""
 
     def __init__(self, way: Way, answers: list[int | Answer]) -> None:
         super().__init__(way, [one for one in answers if isinstance(one, int)])
