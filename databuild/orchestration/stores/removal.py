@@ -88,8 +88,7 @@ class Removals:
     async def forget(self, selection: Selection, *, author: str, reason: str) -> Forgotten:
         """Makes the event log forget the data of partitions, which stays in its store.
 
-        Partitions without a record, and those that were forgotten before, are left out. Each page is recorded on its
-        own.
+        Partitions without data, and those that were forgotten before, are left out. Each page is recorded on its own.
 
         Raises:
             InvalidRequestError: There is no reason.
@@ -103,7 +102,9 @@ class Removals:
         after, more = "", True
         while more:
             rows, after = await self._page(selection, after, _PAGE)
-            known = {row.ref: row.version for row in rows if row.removed != "FORGOTTEN" or row.available}
+            known = {
+                row.ref: row.version for row in rows if row.version and (row.removed != "FORGOTTEN" or row.available)
+            }
             if known:
                 operations.append(await self._record(pt.PARTITION_STATUS_FORGOTTEN, known, author, reason))
                 refs += known
