@@ -237,7 +237,7 @@ def test_the_command_line_a_service_and_the_client_send_the_same(graph: ScriptGr
 @pytest.mark.parametrize(
     ("flags", "variables", "said"),
     [
-        (["--exporter=zipkin:"], {}, "is not an exporter; there is bes:grpc://HOST:PORT, openlineage:, otlp:"),
+        (
             ["--exporter=zipkin:"],
             {},
             "'zipkin:' is not an exporter; there is bes:grpc://HOST:PORT, openlineage:, otlp:",
