@@ -64,12 +64,13 @@ class ExporterOptions:
     """The part of a process that exporters use.
 
     Attributes:
-        environ: The environment, which configures them.
+        environ: The environment variables, which configure them.
         log_place: Returns the path or the URI of a log of a job run: the run and the stream.
         read_log: Reads the end of a log of a job run: the run, the stream and the maximum number of bytes. It may raise
             OSError and StorageError.
         pattern_of: Returns the pattern of a ref; None if no pattern of the graph matches it.
         exit_code_of: Returns the exit code with which the command line ends after an error.
+        environment: The environment (docs/environments.md) whose events are sent; empty for the base.
         headers: Headers of requests to a Build Event Service, by name.
         credential_helper: The path of a program that prints more of them; empty for none.
         tls: The files for TLS, of exporters with an address.
@@ -80,6 +81,7 @@ class ExporterOptions:
     read_log: Callable[[JobRunRecord, str, int], bytes]
     pattern_of: Callable[[str], RefPattern | None]
     exit_code_of: Callable[[BaseException], int]
+    environment: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     credential_helper: str = ""
     tls: ClientTls = field(default_factory=ClientTls)

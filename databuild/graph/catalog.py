@@ -93,6 +93,7 @@ class Job:
         worker: The limits of the workers that serve it; None if each of its runs is a process.
         retention_seconds: The age at which a cleaning deletes its data; None for never.
         history: The number of earlier partitions whose numbers its task descriptions have.
+        check: True if its program has the sub-command `check`.
     """
 
     label: str
@@ -111,6 +112,7 @@ class Job:
     worker: WorkerLimits | None = None
     retention_seconds: float | None = None
     history: int = 0
+    check: bool = False
 
     @functools.cached_property
     def patterns(self) -> tuple[PartitionPattern, ...]:
@@ -496,6 +498,7 @@ def _job(job: Mapping[str, Any], runfiles: str) -> Job:
         worker=_worker(job["worker"]) if "worker" in job else None,
         retention_seconds=float(_get(job, "retention_seconds", 0)) or None,
         history=int(_get(job, "history", 0)),
+        check=bool(_get(job, "check", False)),
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from databuild.client import DatabuildClient
-from tests.support.openlineage_receiver import Event, OpenLineageReceiver, faults_of
+from tests.support.openlineage_receiver import Event, OpenLineageReceiver, faults_of, masked_run_events
 from tests.support.script_graph import ScriptGraph
 from tests.support.waiting import wait_until
 
@@ -222,20 +222,6 @@ def build_of(event: Event) -> str:
     return name
 
 
-def masked(receiver: OpenLineageReceiver) -> list[tuple[str, str, list[str], list[str], str]]:
-    """Returns the events without ids and times, each with the jobs above it."""
-    return sorted(
-        (
-            event["job"]["name"],
-            event["eventType"],
-            [json.dumps(dataset) for dataset in event["inputs"]],
-            [dataset["name"] for dataset in event["outputs"]],
-            event["run"]["facets"].get("parent", {"job": {"name": ""}})["job"]["name"],
-        )
-        for event in receiver.events
-    )
-
-
 def test_the_command_line_a_service_and_the_client_send_the_same(
     graph: ScriptGraph, receiver: OpenLineageReceiver
 ) -> None:
@@ -244,7 +230,7 @@ def test_the_command_line_a_service_and_the_client_send_the_same(
 
     def take() -> None:
         wait_until(lambda: receiver.states(GRAPH) == ONCE)
-        sent.append(masked(receiver))
+        sent.append(masked_run_events(receiver.events))
         receiver.events.clear()
         graph.run("taint", "number/ab", "number/c", "--reason=again")
 
