@@ -11,6 +11,7 @@ import grpc
 
 from databuild.exporters.bes.build_event_stream_pb2 import BuildEvent
 from tests.support.bes_server import BesServer
+from tests.support.openlineage_receiver import OpenLineageReceiver, masked_run_events
 from tests.support.otlp_receiver import OtlpReceiver, values
 from tests.support.receiver import Receiver
 
@@ -157,6 +158,64 @@ class CheckedOtlp:
             self._receiver.close()
 
 
+class CheckedOpenLineage:
+    """A receiver of OpenLineage."""
+
+    def __init__(self) -> None:
+        self._receiver = OpenLineageReceiver()
+        self.flags: Sequence[str] = ["--exporter=openlineage:"]
+        self.environ: Mapping[str, str] = {"OPENLINEAGE_URL": self._receiver.url}
+        self.refusal = "status 400 (Bad Request)"
+
+    def leave(self) -> None:
+        self._receiver.close()
+
+    def hold(self) -> None:
+        self._receiver.gate.clear()
+
+    def fill(self) -> None:
+        self._receiver.statuses = [429] * _MANY
+
+    def refuse(self) -> None:
+        self._receiver.statuses = [400] * _MANY
+
+    def recover(self) -> None:
+        if self._receiver.closed:
+            before = self._receiver
+            self._receiver = OpenLineageReceiver(int(before.url.rpartition(":")[2]))
+            self._receiver.events = before.events
+        self._receiver.statuses = []
+        self._receiver.gate.set()
+
+    def messages(self) -> Mapping[str, bytes]:
+        found: dict[str, bytes] = {}
+        for event in self._receiver.events:
+            content = json.dumps(event, sort_keys=True).encode()
+            assert found.setdefault(f"{event['run']['runId']}/{event['eventType']}", content) == content
+        return found
+
+    def repeated(self) -> int:
+        return len(self._receiver.events) - len(self.messages())
+
+    def ended(self) -> Mapping[str, str]:
+        events = [event for event in self._receiver.of_kind("BUILD") if event["eventType"] != "START"]
+        facts = [event["run"]["facets"]["databuild_run"] for event in events]
+        return {one["buildRequestId"]: one.get("environment", "") for one in facts}
+
+    def totals(self) -> Mapping[str, Mapping[str, int]]:
+        return {}
+
+    def masked(self) -> Any:
+        return masked_run_events(self._receiver.events)
+
+    def clear(self) -> None:
+        self._receiver.events.clear()
+
+    def close(self) -> None:
+        if not self._receiver.closed:
+            self._receiver.close()
+
+
 class CheckedBes:
     """A Build Event Service."""
 
@@ -287,11 +346,12 @@ RECEIVERS: Mapping[str, Callable[[], CheckedReceiver]] = {
     "otlp over http": lambda: CheckedOtlp("http/protobuf"),
     "otlp over grpc": lambda: CheckedOtlp("grpc"),
     "bes": CheckedBes,
+    "openlineage": CheckedOpenLineage,
     "webhook": CheckedWebhook,
 }
 """Makes a receiver of each exporter."""
 
-EXTENSIONS: Mapping[str, Mapping[str, object]] = {"bes": {}, "otlp": {}}
+EXTENSIONS: Mapping[str, Mapping[str, object]] = {"bes": {}, "openlineage": {}, "otlp": {}}
 """The extensions in the catalog of a graph that sends to them."""
 
 
