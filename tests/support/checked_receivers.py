@@ -47,7 +47,7 @@ class CheckedReceiver(Protocol):
         ...
 
     def recover(self) -> None:
-        """Takes everything again."""
+        """Ends all faults."""
         ...
 
     def messages(self) -> Mapping[str, bytes]:
