@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from databuild.exporters.environment_exports import EnvironmentExports
     from databuild.exporters.export_set import ExportSet
     from databuild.exporters.exporter import Exporter
+    from databuild.exporters.registry import RefPattern
     from databuild.exporters.webhook.template import Template
+    from databuild.graph.catalog import JobCatalog
     from databuild.model.records import JobRunRecord
     from databuild.orchestration.logs.stored_logs import LogReader
 
@@ -121,6 +123,7 @@ def _extensions(call: Invocation, environment: str) -> Sequence[Exporter]:
         environ=call.environ,
         log_place=logs.place,
         read_log=logs.read,
+        pattern_of=lambda ref: _pattern_of(catalog, ref),
         exit_code_of=exit_code_of,
         environment=environment,
         headers=headers_of(call, "bes_header"),
@@ -128,6 +131,16 @@ def _extensions(call: Invocation, environment: str) -> Sequence[Exporter]:
         tls=client_tls(call),
     )
     return [open_exporter(uri, options, catalog.extensions) for uri in dict.fromkeys(uris)]
+
+
+def _pattern_of(catalog: JobCatalog, ref: str) -> RefPattern | None:
+    from databuild.exporters.registry import RefPattern
+
+    match = catalog.pattern_of(ref)
+    if match is None:
+        return None
+    pattern, fields = match
+    return RefPattern(pattern.text, fields, catalog.folders[pattern.text])
 
 
 def print_results_url(call: Invocation, build_request_id: str) -> None:

@@ -25,6 +25,7 @@ from databuild.orchestration.environments.overview import overview
 from databuild.orchestration.environments.promotion import promote
 from databuild.service.graph.graph_service import GraphService
 from databuild.service.resources.limits import Limits
+from databuild.storage.storages import Storages
 
 if TYPE_CHECKING:
     from databuild.exporters.environment_exports import EnvironmentExports
@@ -191,7 +192,7 @@ class Environments:
             reader.close()
 
     async def remove(self, environment: str, *, delete_data: bool) -> RemovedEnvironment:
-        """Removes an environment; with `delete_data`, also the files that were made in it and that nobody else uses.
+        """Removes an environment; with `delete_data`, also the data that was made in it and that nobody else uses.
 
         Raises:
             EnvironmentNotFoundError: There is no such environment.
@@ -206,7 +207,8 @@ class Environments:
         if self._exports is not None:
             await asyncio.to_thread(self._exports.remove, environment)
         folder = self._folder_of(environment)
-        return await asyncio.to_thread(removal.remove, self._logs, environment, folder, with_data=delete_data)
+        storages = Storages(self._catalog.extensions)
+        return await asyncio.to_thread(removal.remove, self._logs, environment, folder, storages, with_data=delete_data)
 
     async def drain(self, seconds: float) -> None:
         """Accepts no new builds, and waits a limited time for those that run."""
