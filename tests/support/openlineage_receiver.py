@@ -38,14 +38,14 @@ class OpenLineageReceiver:
         faults: The faults of invalid events.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.events: list[Event] = []
         self.requests: list[tuple[str, Mapping[str, str]]] = []
         self.statuses: list[int] = []
         self.seconds = 0.0
         self.faults: list[str] = []
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 

@@ -49,8 +49,8 @@ class Surroundings(NamedTuple):
     """The part of an event log around the events of a build.
 
     Attributes:
-        outputs_of: Returns the partitions that a job run is about to make: the run, and the sequence number of the event
-            that it has started.
+        outputs_of: Returns the partitions that a job run is about to make: the run, and the sequence number of the
+            event that it has started.
         environments_of: Returns the environment that has made each input of a build in an environment, by ref; inputs
             of the base are absent.
     """
@@ -135,7 +135,7 @@ class BuildLineage:
         run_events = [
             self._run_event(ABORT, event.time, run, run.inputs, self._outputs(run, ())) for run in self._runs.values()
         ]
-        message = end.error.message or end.failure.message
+        message = (end.error.message or end.failure.message) if end.status == ev.BUILD_STATUS_FAILED else ""
         run_events.append(self._build_event(_BUILD_STATES[end.status], event.time, message))
         return run_events
 

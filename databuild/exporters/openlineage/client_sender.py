@@ -29,7 +29,7 @@ from databuild.exporters.exporter import ReceiverError
 from databuild.exporters.http_requests import fault_of
 from databuild.exporters.openlineage.build_lineage import RunEvent
 from databuild.exporters.openlineage.facets import PRODUCER
-from databuild.exporters.openlineage.senders import SEND_AGAIN, refusal_of
+from databuild.exporters.openlineage.senders import SEND_AGAIN, Answers, refusal_of, send_each
 from databuild.job.locations import without_credentials
 
 _MAX_SECONDS: Final = 9.0
@@ -59,7 +59,10 @@ class ClientSender:
         client.config.facets.source_code_location.disabled = True
         self._client = client
 
-    def send(self, event: RunEvent) -> str:
+    def send(self, events: Sequence[RunEvent], seconds: float) -> Answers:
+        return send_each(events, seconds, self._send)
+
+    def _send(self, event: RunEvent) -> str:
         try:
             self._client.emit(_as_object(event))
         except Exception as error:  # transports raise the errors of their libraries
