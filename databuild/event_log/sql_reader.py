@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from databuild.event_log.rows import (
     PartitionRecords,
@@ -37,6 +37,7 @@ from databuild.model.records import (
     ReportedData,
     StoredData,
 )
+from databuild.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from databuild.event_log.coordination import Lease, ResourceUse

@@ -10,9 +10,10 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from databuild.executors.start_faults import StartFault
+from databuild.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from pathlib import Path

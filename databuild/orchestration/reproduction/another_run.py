@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from databuild.executors.executor import Executor, ProcessResult, ProcessSpec
 from databuild.graph.catalog import Job, JobCatalog
@@ -20,6 +20,7 @@ from databuild.orchestration.jobs.task_descriptions import TaskDescriptions
 from databuild.orchestration.reproduction.recorded_run import RecordedRun, RunReads
 from databuild.orchestration.reproduction.scratch import Scratch
 from databuild.orchestration.stores.look import Look
+from databuild.tuples import NamedTuple
 from databuild.v1 import job_pb2
 
 

@@ -13,13 +13,14 @@ import stat
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from databuild.errors import DataBuildError
 from databuild.job.locations import file_path, size_and_version
 from databuild.model.records import Location
 from databuild.orchestration.stores.places import PlaceError, check_place
 from databuild.storage.storages import Storages
+from databuild.tuples import NamedTuple
 
 _THREADS: Final = 8
 _RENAMED: Final = ".databuild-deleted"

@@ -12,7 +12,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import closing
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, TypeVar
 
 from databuild.errors import InvalidRequestError
 from databuild.event_log.log import EventLog
@@ -30,6 +30,7 @@ from databuild.orchestration.stores.deletion import DataStores
 from databuild.orchestration.stores.places import SharedPlaces
 from databuild.orchestration.stores.selection import Selection
 from databuild.storage.storages import Storages
+from databuild.tuples import NamedTuple
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from databuild.event_log.reads import PartitionReads, StoredDataReads
 from databuild.model.record_messages import location_to_message
@@ -18,6 +18,7 @@ from databuild.orchestration.maintenance.operations import operation
 from databuild.orchestration.stores.gone_folders import gone_folders, guarded
 from databuild.orchestration.stores.look import Look
 from databuild.orchestration.stores.selection import Selection
+from databuild.tuples import NamedTuple
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 

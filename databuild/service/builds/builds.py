@@ -7,7 +7,7 @@ import contextlib
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import replace
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from databuild.errors import (
     BuildConflictError,
@@ -45,6 +45,7 @@ from databuild.service.builds.requests import (
 from databuild.service.builds.running_builds import RunningBuilds
 from databuild.service.resources.limits import Limits
 from databuild.service.resources.reader_pool import ReaderPool
+from databuild.tuples import NamedTuple
 from databuild.v1.events_pb2 import BuildEvent
 
 _T = TypeVar("_T")

@@ -17,7 +17,7 @@ print(*sorted(sys.modules), file=sys.stderr)
 """Prints the imported modules after the end of the command."""
 
 IMPORTED_BY_BUILD = {
-    "databuild": "error_codes errors remedies user",
+    "databuild": "error_codes errors remedies tuples user",
     "databuild.cli": "main",
     "databuild.cli.backend": (
         "backend build_flags build_outcome build_session engines exporting invocation job_environment "
