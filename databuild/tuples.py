@@ -9,15 +9,14 @@ see that class.
 from __future__ import annotations
 
 from _collections import _tuplegetter  # type: ignore[import-not-found] # the descriptor of `collections.namedtuple`
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import NamedTuple as NamedTuple  # noqa: PLC0414 - exported
 
-EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
-"""The default of fields that are mappings."""
+EMPTY: Final[Mapping[str, Any]] = {}
+"""The default of fields that are mappings; its type has no method that changes it."""
 
 
 class _Tuple(tuple[Any, ...]):

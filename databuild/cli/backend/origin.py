@@ -7,7 +7,6 @@ longer than everything else that a build does before its first event.
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from databuild.v1.events_pb2 import BuildOrigin
@@ -31,7 +30,7 @@ def with_origin(settings: Settings, call: Invocation) -> Settings:
         platform=f"{system.sysname} {system.release} {system.machine}",
         working_directory=call.cwd,
     )
-    return replace(settings, origin=origin)
+    return settings._replace(origin=origin)
 
 
 def commit_of(folder: str) -> str:

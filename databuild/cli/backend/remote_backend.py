@@ -7,7 +7,6 @@ if a service is named, so that other commands do not pay for gRPC.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from databuild.cli.backend.backend import TAIL_BYTES, Adoption, BuildOrder, Cancellation, Forgotten, Taint
@@ -120,7 +119,7 @@ class RemoteBackend:
         digests: bool = False,  # noqa: ARG002 - the answer of a service has them
     ) -> Plan:
         with suggest_command():
-            plan = self._client.plan(partitions, downstream=downstream, **asdict(options or PlanOptions()))
+            plan = self._client.plan(partitions, downstream=downstream, **(options or PlanOptions())._asdict())
         print_warnings(self._call, plan.warnings)
         return plan
 
@@ -161,7 +160,7 @@ class RemoteBackend:
                     build_request_id=build_request_id,
                     plan=order.plan,
                     downstream=order.downstream,
-                    **asdict(order.options),
+                    **order.options._asdict(),
                 )
 
         return self._run(build_request_id, submit, display)
@@ -174,7 +173,7 @@ class RemoteBackend:
                 build,
                 build_request_id=build_request_id,
                 failed_jobs_only=failed_jobs_only,
-                **asdict(order.options),
+                **order.options._asdict(),
             )
 
         return self._run(build_request_id, submit, display)
