@@ -6,6 +6,7 @@ start time of the process (proc(5)). Processes of other machines cannot be check
 
 from __future__ import annotations
 
+import functools
 import os
 from typing import Protocol
 
@@ -22,7 +23,7 @@ class Liveness(Protocol):
 
 def this_process() -> str:
     """Returns the name of this process as the holder of a lease."""
-    return f"{_machine()}/{os.getpid()}/{start_time(os.getpid())}"
+    return _name_of(os.getpid())
 
 
 def is_gone(holder: str) -> bool:
@@ -30,7 +31,7 @@ def is_gone(holder: str) -> bool:
     machine, _, process = holder.partition("/")
     pid, _, started = process.partition("/")
     # The start time tells whether another process has the same id by now.
-    return machine == _machine() and pid.isdigit() and start_time(int(pid)) != started
+    return holder != this_process() and machine == _machine() and pid.isdigit() and start_time(int(pid)) != started
 
 
 def is_here(holder: str) -> bool:
@@ -40,12 +41,23 @@ def is_here(holder: str) -> bool:
 
 def _machine() -> str:
     """Returns an id that exactly those processes share that see each other's process ids."""
+    return _machine_of(os.getpid())
+
+
+# Both are cached by the process id, which is another one after a fork.
+@functools.lru_cache(1)
+def _name_of(pid: int) -> str:
+    return f"{_machine_of(pid)}/{pid}/{start_time(pid)}"
+
+
+@functools.lru_cache(1)
+def _machine_of(pid: int) -> str:
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:  # noqa: PTH123
             boot = file.read().strip()
         return f"{boot}-{os.readlink('/proc/self/ns/pid')}"  # noqa: PTH115
     except OSError:
-        return f"unknown-{os.uname().nodename}-{os.getpid()}"
+        return f"unknown-{os.uname().nodename}-{pid}"
 
 
 def start_time(pid: int) -> str:

@@ -266,8 +266,14 @@ class OverlayReader:
     def claims_of(self, build_request_id: str) -> Mapping[str, str]:
         return self.own.claims_of(build_request_id)
 
-    def leases(self) -> Sequence[tuple[Lease, bool]]:
-        return self.own.leases()
+    def unleased_builds(self) -> Sequence[str]:
+        return self.own.unleased_builds()
+
+    def holders(self) -> Mapping[str, bool]:
+        return self.own.holders()
+
+    def leases(self, holders: Collection[str]) -> Sequence[tuple[Lease, bool]]:
+        return self.own.leases(holders)
 
     def resource_use(self) -> Sequence[ResourceUse]:
         return self.own.resource_use()

@@ -182,8 +182,16 @@ SELECT ref, build_request_id FROM claims WHERE ref {among}
 -- name: claims_of_build
 SELECT ref, job_run_id FROM claims WHERE build_request_id = :build_request_id
 
--- name: leases
-SELECT build_request_id, expires, holder, submitter, expires < {now} AS expired FROM leases ORDER BY build_request_id
+-- name: unleased_builds
+SELECT b.build_request_id FROM builds b WHERE b.status {among}
+  AND NOT EXISTS (SELECT 1 FROM leases l WHERE l.build_request_id = b.build_request_id) ORDER BY b.build_request_id
+
+-- name: holders
+SELECT DISTINCT holder, expires < {now} AS expired FROM leases
+
+-- name: leases_of_holders
+SELECT build_request_id, expires, holder, submitter, expires < {now} AS expired FROM leases WHERE holder {among}
+ORDER BY build_request_id
 
 -- name: resource_use
 SELECT resource, build_request_id, CAST(sum(amount) AS bigint), '[]' FROM holdings GROUP BY 1, 2

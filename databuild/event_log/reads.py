@@ -229,8 +229,19 @@ class CoordinationReads(Protocol):
         """Returns the job run for which a build claims a ref, by ref."""
         ...
 
-    def leases(self) -> Sequence[tuple[Lease, bool]]:
-        """Returns the leases of builds that have not ended, each with True if it has expired, by build."""
+    def unleased_builds(self) -> Sequence[str]:
+        """Returns the builds that have not ended and have no lease."""
+        ...
+
+    def holders(self) -> Mapping[str, bool]:
+        """Returns the holders of leases, each with True if a lease of it has expired.
+
+        A service may hold thousands of leases, of which this reads none.
+        """
+        ...
+
+    def leases(self, holders: Collection[str]) -> Sequence[tuple[Lease, bool]]:
+        """Returns the leases of some holders, each with True if it has expired, by build."""
         ...
 
     def resource_use(self) -> Sequence[ResourceUse]:

@@ -253,10 +253,20 @@ class SqlReader:
     def claims_of(self, build_request_id: str) -> Mapping[str, str]:
         return dict(self._rows("claims_of_build", build_request_id=build_request_id))
 
-    def leases(self) -> Sequence[tuple[Lease, bool]]:
+    def unleased_builds(self) -> Sequence[str]:
+        return [build for (build,) in self._rows("unleased_builds", keys=self._as_json(sorted(statuses.BUILD.open)))]
+
+    def holders(self) -> Mapping[str, bool]:
+        holders: dict[str, bool] = {}
+        for holder, expired in self._rows("holders", now=self._now()):
+            holders[holder] = bool(expired) or holders.get(holder, False)
+        return holders
+
+    def leases(self, holders: Collection[str]) -> Sequence[tuple[Lease, bool]]:
         from databuild.event_log.coordination import Lease
 
-        return [(Lease(*lease), bool(expired)) for *lease, expired in self._rows("leases", now=self._now())]
+        rows = self._rows("leases_of_holders", keys=self._as_json(list(holders)), now=self._now())
+        return [(Lease(*lease), bool(expired)) for *lease, expired in rows]
 
     def resource_use(self) -> Sequence[ResourceUse]:
         return resource_uses(self._rows("resource_use", now=self._now()))

@@ -80,7 +80,7 @@ async def test_a_build_that_has_ended_can_neither_claim_nor_stay_alive(log: Even
         await log.renew_lease("b", "here", 60)
     with pytest.raises(CoordinationError, match="its lease has ended"):
         await claim(log, "b", 1, "p")
-    assert log.reader().leases() == []
+    assert log.reader().holders() == {}
 
 
 async def test_an_owned_lease_is_taken_over_only_from_the_named_holder(log: EventLog) -> None:
@@ -101,7 +101,8 @@ async def test_an_owned_lease_is_taken_over_only_from_the_named_holder(log: Even
         await log.renew_lease("b", "here", 60, mine)
 
     assert [type(result) for result in results] == [type(None), CoordinationError]
-    ((lease, _),) = log.reader().leases()
+    assert log.reader().leases(["here"]) == []
+    ((lease, _),) = log.reader().leases(["there"])
     assert (lease.holder, lease.owner) == ("there", "bob")
 
 
@@ -110,13 +111,50 @@ async def test_a_lease_expires_by_the_clock_of_the_store(uri: str) -> None:
     log = open_event_log(uri, clock=lambda: now[0])
     await begin(log, "b", "p")
     await log.renew_lease("b", "here", 30)
-    ((lease, early),) = log.reader().leases()
+    reader = log.reader()
+    holders = reader.holders()
+    ((lease, early),) = reader.leases(holders)
     now[0] = 131.0
-    ((_, late),) = log.reader().leases()
+    later_holders = reader.holders()
+    ((_, late),) = reader.leases(holders)
     await log.close()
 
     assert lease == ("b", 130.0, "here", "")
     assert (early, late) == (False, True)
+    assert (holders, later_holders) == ({"here": False}, {"here": True})
+
+
+async def test_leases_are_found_by_their_holders(uri: str) -> None:
+    now = [100.0]
+    log = open_event_log(uri, clock=lambda: now[0])
+    for build, holder, seconds in (("b1", "here", 30), ("b2", "here", 60), ("b3", "there", 60), ("b4", "there", 60)):
+        await begin(log, build, "p")
+        await log.renew_lease(build, holder, seconds)
+    now[0] = 131.0
+    reader = log.reader()
+    found = {
+        holders: [(lease.build_request_id, expired) for lease, expired in reader.leases(holders)]
+        for holders in (("here",), ("there", "nowhere"), ())
+    }
+    await log.close()
+
+    assert reader.holders() == {"here": True, "there": False}
+    assert found == {
+        ("here",): [("b1", True), ("b2", False)],
+        ("there", "nowhere"): [("b3", False), ("b4", False)],
+        (): [],
+    }
+
+
+async def test_a_build_without_a_lease_is_found_until_it_ends(log: EventLog) -> None:
+    builds = {name: await begin(log, name, "p") for name in ("b3", "b1", "b2")}
+    await log.renew_lease("b2", "here", 60)
+    begun = log.reader().unleased_builds()
+    await builds["b3"].complete_build(Cancelled())
+    ended = log.reader().unleased_builds()
+
+    assert begun == ["b1", "b3"]
+    assert ended == ["b1"]
 
 
 async def test_resources_are_held_until_their_job_run_ends_and_builds_take_turns(log: EventLog) -> None:

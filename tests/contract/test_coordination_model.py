@@ -258,7 +258,11 @@ class World(RuleBasedStateMachine):
     def continue_elsewhere(self, build: Build, ref: str, process: int) -> None:
         """Another process takes the build over and attaches to a run; the old orchestrator can write nothing more."""
         old, log = self.orchestrators[build.name], self.logs[process]
-        (holder,) = (lease.holder for lease, _ in self.reader.leases() if lease.build_request_id == build.name)
+        (holder,) = (
+            lease.holder
+            for lease, _ in self.reader.leases(self.reader.holders())
+            if lease.build_request_id == build.name
+        )
         state = BuildState(build.name)
         state.advance(self.reader.events(build.name))
         successor = f"elsewhere/{next(self.successors)}/1"
@@ -437,7 +441,9 @@ class World(RuleBasedStateMachine):
         }
         assert self.reader.claimed(REFS) == {ref: build for ref, (build, _) in self.model.claims.items()}
         alive = {one.name: one.expires for one in self.model.builds.values() if not one.end}
-        assert {lease.build_request_id: lease.expires for lease, _ in self.reader.leases()} == alive
+        assert {
+            lease.build_request_id: lease.expires for lease, _ in self.reader.leases(self.reader.holders())
+        } == alive
         slots = {one.build_request_id for one in self.reader.resource_use() if one.amount}
         assert slots == set(self.model.slots.values())
 

@@ -63,6 +63,18 @@ async def test_submitters_take_turns_however_many_builds_they_have() -> None:
     assert line.turns[1:] == expected
 
 
+async def test_the_position_of_a_build_is_that_in_the_order() -> None:
+    line = Line(at_once=2)
+    await line.join("a1", "b1", "b2", "a2", "c1", "b3", "b4", "a3", "b5", "d1")
+    line.queue.cancel("b3", "ann")
+    for _ in range(4):
+        builds = line.queue.order
+        assert [line.queue.position(build) for build in builds] == list(range(1, len(builds) + 1))
+        await line.done()
+
+    assert (line.queue.position("a1"), line.queue.position("b3"), line.queue.position("nobody")) == (0, 0, 0)
+
+
 async def test_a_submitter_who_comes_later_waits_for_one_build_of_the_others_at_most() -> None:
     line = Line()
     await line.join("a1", "a2", "a3", "a4")

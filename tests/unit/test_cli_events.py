@@ -76,8 +76,14 @@ class FakeReader:
         self.then = then or {}
         self.dead = dead
 
-    def leases(self) -> list[tuple[Lease, bool]]:
-        return [(Lease(build, 0.0, "elsewhere/1/1"), self.dead) for build in self.lists]
+    def unleased_builds(self) -> list[str]:
+        return []
+
+    def holders(self) -> dict[str, bool]:
+        return {"elsewhere/1/1": self.dead}
+
+    def leases(self, holders: Sequence[str]) -> list[tuple[Lease, bool]]:
+        return [(Lease(build, 0.0, holder), self.dead) for holder in holders for build in self.lists]
 
     def build(self, build_request_id: str) -> BuildRecord | None:
         if build_request_id not in self.lists:
@@ -205,9 +211,9 @@ async def test_events_written_right_before_the_death_of_a_build_are_printed() ->
     events = await events_of(FIRST)
 
     class Dying(FakeReader):
-        def leases(self) -> list[tuple[Lease, bool]]:
+        def leases(self, holders: Sequence[str]) -> list[tuple[Lease, bool]]:
             self.lists = {FIRST: events[:7]}
-            return super().leases()
+            return super().leases(holders)
 
     code, out, err = call("events", "--follow", reader=Dying({FIRST: events[:5]}, dead=True))
 

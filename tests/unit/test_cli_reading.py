@@ -6,7 +6,7 @@ import io
 import json
 import os
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, Protocol, cast
 
@@ -79,9 +79,15 @@ class FakeReader:
         runs = [run for run in self.runs if run.build_request_id == build_request_id and status in {None, run.status}]
         return runs[after : after + limit]
 
-    def leases(self) -> list[tuple[Lease, bool]]:
+    def unleased_builds(self) -> list[str]:
+        return []
+
+    def holders(self) -> dict[str, bool]:
+        return {"elsewhere/1/1": bool(self.dead)}
+
+    def leases(self, holders: Sequence[str]) -> list[tuple[Lease, bool]]:
         builds = [build.build_request_id for build in self.all_builds]
-        return [(Lease(build, 0.0, "elsewhere/1/1"), build in self.dead) for build in builds]
+        return [(Lease(build, 0.0, holder), build in self.dead) for holder in holders for build in builds]
 
     def resource_use(self) -> list[ResourceUse]:
         return self.uses

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypedDict, Unpack, cast
+from typing import TypedDict, Unpack, cast
 
 import pytest
 
@@ -18,7 +18,6 @@ from databuild.event_log.reads import Reader
 from databuild.executors.executor import ProcessResult, ProcessSpec
 from databuild.graph.catalog import Job, JobCatalog
 from databuild.model.build_options import BuildKeywords, BuildOptions
-from databuild.model.records import BuildRecord
 from databuild.model.results import BuildResult, Cancelled, FailFast, Success
 from databuild.orchestration.build.build_context import BuildContext
 from databuild.orchestration.build.run_build import run_build
@@ -373,23 +372,19 @@ async def dead_build(world: World, holder: str) -> BuildOrchestrator:
     return one
 
 
-async def test_a_build_that_ends_while_the_dead_are_looked_for_is_none_of_them(world: World) -> None:
-    class Late:
-        """Reads the leases once the build that was open has ended."""
+async def test_a_look_for_dead_builds_reads_nothing_of_builds_that_live(world: World) -> None:
+    class Holders:
+        """Has no reads but those of holders, and of builds without a lease."""
 
         def __init__(self, reader: Reader) -> None:
-            self._reader = reader
-            self._builds = reader.builds(status="COMPLETED")
+            self.unleased_builds = reader.unleased_builds
+            self.holders = reader.holders
 
-        def builds(self, *, status: str | None, before: str | None, limit: int) -> Sequence[BuildRecord]:
-            return self._builds if status == "EXECUTING" else []
+    alive = BuildOrchestrator(world.log, "alive", ["raw/1"])
+    world.log.renew_lease("alive", "elsewhere/1/1", 30)
+    await alive.start_build()
 
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self._reader, name)
-
-    await world.build("one", "raw/1")
-
-    assert find_dead_builds(cast("Reader", Late(world.reader))) == {}
+    assert find_dead_builds(cast("Reader", Holders(world.reader))) == {}
 
 
 async def test_a_build_whose_process_is_gone_is_ended_at_once_and_gone_on_from(world: World) -> None:

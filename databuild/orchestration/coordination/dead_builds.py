@@ -8,17 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from databuild.event_log import liveness as processes
-from databuild.model import statuses
-from databuild.model.paging import read_rows
 from databuild.tuples import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from typing import Protocol
 
     from databuild.event_log.coordination import Lease
     from databuild.event_log.liveness import Liveness
-    from databuild.event_log.reads import BuildReads, OpenBuildReads
+    from databuild.event_log.reads import OpenBuildReads
     from databuild.model.records import BuildRecord
     from databuild.v1.events_pb2 import BuildEvent
 
@@ -75,45 +73,28 @@ def next_step(reader: BuildEventReads, build_request_id: str) -> str:
     return "the next build ends it"
 
 
-def _builds(reader: OpenBuildReads, status: str) -> Iterator[BuildRecord]:
-    return read_rows(
-        lambda newer, limit: reader.builds(status=status, before=newer or None, limit=limit),
-        key=lambda build: build.build_request_id,
-        start="",
-    )
-
-
 def _find(reader: OpenBuildReads, liveness: Liveness) -> tuple[dict[str, Death], dict[str, Lease]]:
-    # Builds are read before leases. The first event of a build is written together with its lease, so each of the
-    # builds that are read has a lease, unless it ends in between.
-    open_builds = {build.build_request_id: build for status in statuses.BUILD.open for build in _builds(reader, status)}
-    leases = reader.leases()
-    leased = {lease.build_request_id for lease, _ in leases}
-    dead = {
-        build: Death("it has no lease", on_this_machine=True)
-        for build in open_builds
-        if build not in leased and _is_open(reader, build)
-    }
+    # Every build calls this when it starts. Few queries, and no rows of builds that are alive: a service may have
+    # thousands in its queue.
+    dead = {build: Death("it has no lease", on_this_machine=True) for build in reader.unleased_builds()}
     orphaned: dict[str, Lease] = {}
-    # A service may hold thousands of leases, so its liveness is checked once.
-    holders = {
-        holder: (liveness.is_here(holder), liveness.is_gone(holder)) for holder in {lease.holder for lease, _ in leases}
-    }
-    for lease, expired in leases:
-        on_this_machine, gone = holders[lease.holder]
-        record = open_builds.get(lease.build_request_id)
-        if not (gone or expired):
+    holders = reader.holders()
+    gone = {holder for holder in holders if liveness.is_gone(holder)}
+    suspects = [holder for holder, lapsed in holders.items() if lapsed or holder in gone]
+    for lease, expired in reader.leases(suspects) if suspects else ():
+        if not (expired or lease.holder in gone):
             continue
-        if lease.owner and record is not None and record.status == "RECEIVED" and not record.cancel_requested_by:
+        if lease.owner and _may_be_taken_over(reader.build(lease.build_request_id)):
             orphaned[lease.build_request_id] = lease
-        elif gone:
-            dead[lease.build_request_id] = Death("its orchestrator has died", on_this_machine, lease.holder)
-        else:
-            fault = "its orchestrator has not renewed its lease in time"
-            dead[lease.build_request_id] = Death(fault, on_this_machine, lease.holder)
+            continue
+        fault = (
+            "its orchestrator has died"
+            if lease.holder in gone
+            else "its orchestrator has not renewed its lease in time"
+        )
+        dead[lease.build_request_id] = Death(fault, liveness.is_here(lease.holder), lease.holder)
     return dead, orphaned
 
 
-def _is_open(reader: BuildReads, build_request_id: str) -> bool:
-    record = reader.build(build_request_id)
-    return record is not None and record.status in statuses.BUILD.open
+def _may_be_taken_over(build: BuildRecord | None) -> bool:
+    return build is not None and build.status == "RECEIVED" and not build.cancel_requested_by

@@ -42,6 +42,24 @@ class BuildQueue:
         rounds = zip_longest(*self._queues.values())
         return [build for build in chain.from_iterable(rounds) if build is not None]
 
+    def position(self, build_request_id: str) -> int:
+        """Returns the position of a build in the order, from 1; 0 if it does not wait."""
+        submitter = self._submitter_of.get(build_request_id)
+        if submitter is None:
+            return 0
+        queue = self._queues[submitter]
+        # From the end: most callers ask about a build that has just arrived.
+        behind = next(number for number, build in enumerate(reversed(queue)) if build == build_request_id)
+        turn = len(queue) - behind
+        position = turn
+        rounds = turn  # the number of rounds in which a submitter has its turn before that of the build
+        for other, waiting in self._queues.items():
+            if other == submitter:
+                rounds -= 1
+            else:
+                position += min(len(waiting), rounds)
+        return position
+
     def check_capacity(self) -> None:
         """Checks that another build may wait.
 

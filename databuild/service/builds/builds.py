@@ -37,6 +37,7 @@ from databuild.service.builds.requests import (
     Submission,
     build_request,
     describe_difference,
+    few_known_refs,
     recorded_request,
     requested_partitions,
     starting_points,
@@ -94,7 +95,7 @@ class BuildService:
         self._liveness = liveness
 
     async def submit(self, submission: Submission, *, submitter: str = "", traceparent: str = "") -> BuildView:
-        """Starts a build, and returns when its request is recorded.
+        """Starts a build, and returns it as it is when its request is recorded.
 
         Repeating a request with the same id starts nothing, and returns the build as it is now.
 
@@ -116,8 +117,7 @@ class BuildService:
         elif submission.downstream:
             requested = await self._downstream(submission)
         else:
-            refs = await asyncio.to_thread(requested_partitions, self._catalog, submission.partitions, self._limits)
-            requested = Requested(refs)
+            requested = Requested(await self._requested(submission.partitions))
         return await self._submit(submission, requested, submitter, traceparent=traceparent)
 
     async def retry(
@@ -167,8 +167,10 @@ class BuildService:
             waits = resource_waits(reader, build.build_request_id)
             return BuildView(build, waiting_for=tuple(waits), dead_reason=self._deaths(reader, [build])[0])
 
-        recorded = self._with_positions([await self._readers.read(view)])[0]
-        running = self._running.get(recorded.build.build_request_id)
+        recorded = await self._readers.read(view)
+        build_request_id = recorded.build.build_request_id
+        recorded = recorded._replace(queue_position=self._running.position(build_request_id))
+        running = self._running.get(build_request_id)
         if running is None or recorded.build.status in statuses.BUILD.ended:
             return recorded
         # Progress and warnings of planning are not recorded until it has completed.
@@ -325,7 +327,16 @@ class BuildService:
             if recorded is None:
                 raise
             return await self._get_existing(recorded, request)
-        return await self.get(build_request_id)
+        # Not read from the event log, where it is one thread and one transaction away.
+        assert running.record is not None
+        position = self._running.position(build_request_id)
+        return BuildView(running.record, queue_position=position, warnings=tuple(running.warnings))
+
+    async def _requested(self, partitions: tuple[str, ...]) -> tuple[str, ...]:
+        """Returns the requested refs, with ranges expanded: in a thread, unless that takes longer."""
+        if (refs := few_known_refs(self._catalog, partitions, self._limits)) is not None:
+            return refs
+        return await asyncio.to_thread(requested_partitions, self._catalog, partitions, self._limits)
 
     async def _get_existing(self, existing: BuildRequest, request: BuildRequest) -> BuildView:
         if difference := describe_difference(existing, request):

@@ -15,6 +15,8 @@ from databuild.errors import DataBuildError, EventLogError, ShuttingDownError
 from databuild.event_log.coordination import LeaseOwner
 from databuild.event_log.reads import BuildReads
 from databuild.model.planning import PlanningProgress
+from databuild.model.record_messages import time_from_message
+from databuild.model.records import BuildRecord
 from databuild.orchestration.build.begun_build import BegunBuild, read_begun_build
 from databuild.orchestration.build.build_context import BuildContext
 from databuild.orchestration.build.run_build import continue_build, run_build
@@ -23,6 +25,7 @@ from databuild.service.access.auth import ANONYMOUS
 from databuild.service.builds.build_queue import BuildQueue
 from databuild.service.resources.limits import Limits
 from databuild.service.resources.reader_pool import ReaderPool
+from databuild.v1.events_pb2 import BuildEvent
 
 _AUTHOR = "the service at shutdown"
 """Recorded author of the cancellation of builds that had not ended when the service stopped."""
@@ -42,6 +45,8 @@ class RunningBuild:
         former_holder: The dead process that this one resumes the build from; empty for a new build.
         begun: The progress of that process, if the build was running on an engine; else None.
         received: Done when the request is recorded; fails if it cannot be recorded.
+        record: The record of the build right after its request was recorded; None before, and for a build that another
+            process has recorded.
         task: The task that runs the build.
         has_slot: True from the moment the build leaves the queue to run.
         progress: The progress of planning; None before it starts.
@@ -56,6 +61,7 @@ class RunningBuild:
         self.former_holder = former_holder
         self.begun = begun
         self.received: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.record: BuildRecord | None = None
         self.task: asyncio.Task[None] | None = None
         self.has_slot = False
         self.progress: PlanningProgress | None = None
@@ -102,7 +108,7 @@ class QueueAdmission:
 
 
 class RunningBuilds:
-    """Queues and runs builds. Used from one event loop.
+    """Queues and runs builds. Used from one event loop. An `Observer` of the event log.
 
     Args:
         context: The context that all builds share.
@@ -138,6 +144,10 @@ class RunningBuilds:
     def waiting(self) -> Mapping[str, int]:
         """The positions of the builds in the queue, from 1."""
         return {build: position for position, build in enumerate(self._queue.order, 1)}
+
+    def position(self, build_request_id: str) -> int:
+        """Returns the position of a build in the queue, from 1; 0 if it is not queued."""
+        return self._queue.position(build_request_id)
 
     def get(self, build_request_id: str) -> RunningBuild | None:
         """Returns a build; None if it has ended or belongs to another process."""
@@ -195,6 +205,14 @@ class RunningBuilds:
     def cancel_waiting(self, build_request_id: str, author: str) -> None:
         """Removes a build from the queue, so that it ends. Does nothing if it does not wait."""
         self._queue.cancel(build_request_id, author)
+
+    def notify(self, events: Sequence[BuildEvent]) -> None:
+        """Takes the record of a new build from its first events, which are durable now."""
+        if events[0].sequence == 1 and (build := self._builds.get(events[0].build_request_id)) is not None:
+            build.record = _received_record(events)
+
+    def close(self) -> None:
+        """Does nothing: `end` ends the builds, before the event log is closed."""
 
     async def drain(self, seconds: float) -> bool:
         """Accepts no new builds, and waits a limited time for those that run. Returns True if no build is left."""
@@ -271,6 +289,21 @@ class RunningBuilds:
                 with contextlib.suppress(EventLogError):  # the next round tries again
                     for build, author in (await self._readers.read(functools.partial(_cancel_requests, batch))).items():
                         self._queue.cancel(build, author)
+
+
+def _received_record(events: Sequence[BuildEvent]) -> BuildRecord:
+    """Returns the record of a build from its first events, as the event log has it."""
+    first, last = events[0], events[-1]
+    return BuildRecord(
+        build_request_id=first.build_request_id,
+        status="RECEIVED",
+        graph_label=first.build_request.graph_label,
+        requested=tuple(ref.str for ref in first.build_request.requested),
+        received_time=time_from_message(first.time),
+        updated_time=time_from_message(last.time),
+        last_sequence=last.sequence,
+        retry_of_build_request_id=first.build_request.retry_of_build_request_id,
+    )
 
 
 def _cancel_requests(builds: Sequence[str], reader: BuildReads) -> Mapping[str, str]:

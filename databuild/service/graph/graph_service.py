@@ -131,6 +131,7 @@ class GraphService:
             log_uploads=lambda: self._log_uploads,
         )
         self.running = RunningBuilds(context, limits, self._readers)
+        event_log.observe(self.running)
         self.builds = BuildService(
             catalog=catalog,
             event_log=self._event_log,
@@ -158,7 +159,13 @@ class GraphService:
             clock=clock,
         )
         self.stores = StoreVerification(
-            catalog=catalog, event_log=self._event_log, limits=limits, storages=storages, clock=clock
+            catalog=catalog,
+            event_log=self._event_log,
+            executor=self._executor,
+            settings=settings,
+            limits=limits,
+            storages=storages,
+            clock=clock,
         )
         self.removals = ServiceRemovals(
             catalog=catalog,

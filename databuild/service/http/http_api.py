@@ -23,7 +23,7 @@ from databuild.errors import DataBuildError, HttpRequestError, InvalidRequestErr
 from databuild.service.access.auth import READ, Caller, Tokens
 from databuild.service.access.certificates import CERTIFICATE_NAME_KEY
 from databuild.service.api.errors import meaning_of, report, worded_detail_of
-from databuild.service.api.json_codec import from_json, from_query, to_json, to_json_async
+from databuild.service.api.json_codec import from_json_async, from_query, to_json, to_json_async
 from databuild.service.api.methods import ROLES, Api
 from databuild.service.api.routes import EVENT_STREAM, JSON, OCTET_STREAM, PREFIX, ROUTES, SVG, Route
 from databuild.service.graph.graph_service import GraphService
@@ -196,7 +196,7 @@ async def _read_message(route: Route, request: Request) -> Message:
     # preflight request, which this service refuses.
     if body and content_type != JSON:
         raise HttpRequestError(415, f"the Content-Type of the body is {content_type[:80]!r}; it must be {JSON}")
-    return await asyncio.to_thread(from_json, body, route.request, fields)
+    return await from_json_async(body, route.request, fields)
 
 
 def _environment(request: Request) -> str:

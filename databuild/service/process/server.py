@@ -10,7 +10,7 @@ import os
 import socket
 import ssl
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -41,6 +41,9 @@ from databuild.service.rpc.grpc_api import GrpcServer
 from databuild.storage.storages import Storages
 from databuild.tuples import NamedTuple
 from databuild.v1 import service_pb2 as sv
+
+if TYPE_CHECKING:
+    from databuild.exporters.environment_exports import EnvironmentExports
 
 _STOP_SECONDS: Final = 2.0
 """The time that requests in progress get to finish after all builds have ended."""
@@ -82,6 +85,7 @@ async def serve(
     engines: Engines | None = None,
     storages: Storages | None = None,
     environments: EnvironmentLogs | None = None,
+    environment_exports: EnvironmentExports | None = None,
     started: Callable[[Addresses], None] = lambda _addresses: None,
 ) -> None:
     """Serves a graph until `stop` is set.
@@ -99,6 +103,7 @@ async def serve(
         engines: The engines that builds may use; None for none. They are closed at the end.
         storages: The stores of logs; None for none but folders.
         environments: The logs of the environments; None for none.
+        environment_exports: Sends their events to other systems; None for none.
         started: Called with the addresses once both ports are open.
 
     Raises:
@@ -143,6 +148,7 @@ async def serve(
             limits=limits,
             make_service=make_service,
             folder_of=settings.environment_folder,
+            exports=environment_exports,
         )
     leave_builds = False
     try:

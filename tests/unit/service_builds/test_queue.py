@@ -33,6 +33,22 @@ async def test_builds_beyond_the_limit_wait_visibly(make: MakeWorld) -> None:
     assert [view.queue_position for view in (await world.builds.list_builds()).builds] == [0, 0, 0]
 
 
+async def test_the_answer_to_a_submission_is_the_record_of_the_event_log(make: MakeWorld) -> None:
+    world = make(max_builds=1)
+    gate = world.executor.gate("raw/1")
+    await world.builds.submit(submission("raw/1"))
+    answers = [
+        await world.builds.submit(
+            submission(f"raw/{number}", "day/2020-01-01..2020-01-02", build_request_id=f"b{number}")
+        )
+        for number in (2, 3)
+    ]
+
+    assert answers == [await world.builds.get("b2"), await world.builds.get("b3")]
+    assert [view.queue_position for view in answers] == [1, 2]
+    gate.open()
+
+
 async def test_submitters_take_turns(make: MakeWorld) -> None:
     world = make(max_builds=1)
     gate = world.executor.gate("raw/0")
