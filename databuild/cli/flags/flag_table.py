@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from databuild.model import statuses
+from databuild.tuples import NamedTuple
 
 STRING = "string"
 STRINGS = "strings"

@@ -6,13 +6,14 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from databuild.executors.executor import Executor, ProcessResult, ProcessSpec
 from databuild.graph.batches import batches, batches_that_fit
 from databuild.graph.catalog import Job
 from databuild.graph.refs import nfc
 from databuild.orchestration.jobs.process_faults import end_of_output, process_fault
+from databuild.tuples import NamedTuple
 
 TIMEOUT_SECONDS: Final = 600.0
 """Default timeout of one call. The `timeout` of a job limits its runs; a call may be about thousands of partitions."""

@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import closing
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, TypeVar
 
 from databuild.errors import InvalidRequestError
 from databuild.event_log.log import EventLog
@@ -33,6 +33,7 @@ from databuild.orchestration.stores.gone_folders import faults_of, gone_folders
 from databuild.orchestration.stores.places import SharedPlaces
 from databuild.orchestration.stores.selection import Selection
 from databuild.storage.storages import Storages
+from databuild.tuples import NamedTuple
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -100,7 +99,7 @@ async def test_the_only_partition_of_a_job_may_be_lost(world: World, table: Tabl
 
 
 async def test_inputs_of_a_task_that_starts_later_are_asked_about_again(world: World, table: Table) -> None:
-    world.settings = replace(world.settings, input_check_seconds=0.0)
+    world.settings = world.settings._replace(input_check_seconds=0.0)
     await world.build("b1", "raw/1", "raw/2")
     table.made.clear()
     world.log.observe(AtExecution(lambda: table.remove("raw/1")))
@@ -136,7 +135,7 @@ async def test_a_build_can_be_cancelled_while_a_job_answers(world: World, table:
 async def test_a_lookup_asks_the_job_that_made_the_data(world: World, table: Table) -> None:
     await world.build("b1", "raw/1", "raw/2")
     del table.rows["raw/1"]
-    world.catalog = replace(world.catalog, lookup="/bin/lookup")
+    world.catalog = world.catalog._replace(lookup="/bin/lookup")
     world.executor.lookup = {"raw/1": RAW, "raw/2": RAW, "clean/1": CLEAN}
 
     assert await world.build("b2", "clean/1", "raw/2", verify="all") == Success(jobs_completed=2)
