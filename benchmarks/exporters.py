@@ -21,8 +21,9 @@ WEBHOOK: Final = "notifications"
 OTLP_HTTP: Final = "OpenTelemetry, HTTP"
 OTLP_GRPC: Final = "OpenTelemetry, gRPC"
 BES: Final = "Build Event Service"
+OPENLINEAGE: Final = "OpenLineage"
 
-EXPORTERS: Final = (WEBHOOK, OTLP_HTTP, OTLP_GRPC, BES)
+EXPORTERS: Final = (WEBHOOK, OTLP_HTTP, OTLP_GRPC, BES, OPENLINEAGE)
 
 
 class _ExportingBuild(Build):
@@ -56,7 +57,7 @@ def compare_exporters(session: Session, _: Mapping[str, Measurement]) -> Iterato
 
         def build(name: str, variables: Mapping[str, str], *flags: str) -> Contestant:
             folder = session.folder / SCENARIO / name.replace(" ", "-")
-            graph = Graph(folder, shape, session.job, extensions=("bes", "otlp"))
+            graph = Graph(folder, shape, session.job, extensions=("bes", "openlineage", "otlp"))
             return _ExportingBuild(name, graph, session.parallelism, variables, flags)
 
         otlp = "--exporter=otlp:"
@@ -68,6 +69,7 @@ def compare_exporters(session: Session, _: Mapping[str, Measurement]) -> Iterato
             build(OTLP_HTTP, http, otlp),
             build(OTLP_GRPC, grpc, otlp),
             build(BES, {}, f"--exporter=bes:{addresses['grpc'].replace('http:', 'grpc:')}"),
+            build(OPENLINEAGE, {"OPENLINEAGE_URL": addresses["http"]}, "--exporter=openlineage:"),
         ]
         for measurement in session.measure(SCENARIO, contestants):
             yield Row(

@@ -306,7 +306,8 @@ class Calls(Reads):
             content: True to compare the content of data whose version is a digest that `databuild.job` has computed.
             changed: How to handle changed data: `report`, `rebuild` or `adopt`.
             dry_run: True to record nothing.
-            confirm_losses: True to record data as missing although a whole folder with many partitions is gone.
+            confirm_losses: True to record data as missing although a whole folder with many partitions is gone, or a
+                job finds none of its partitions.
         """
         options = StoreCheckOptions(content, changed, dry_run, confirm_losses)
         total = await self.verify_part(partitions, options)

@@ -38,6 +38,11 @@ class ExportSet:
         """The number of events that each exporter has sent or needs not send, by its name."""
         return {follower.name: follower.handled for follower in self._followers}
 
+    @property
+    def finished(self) -> bool:
+        """True once everything was sent after `finish`."""
+        return all(follower.stop(0.0) for follower in self._followers)
+
     def catch_up(self, seconds: float) -> bool:
         """Sends what is left in the log, and ends.
 
@@ -52,7 +57,7 @@ class ExportSet:
             ended = [follower.stop(seconds) for follower in self._followers]
             if all(ended):
                 break
-        return self.stop(0.0)
+        return self.give_up(seconds)
 
     def start(self) -> None:
         """Begins to send.
@@ -63,23 +68,50 @@ class ExportSet:
         for follower in self._followers:
             follower.start()
 
-    def stop(self, seconds: float) -> bool:
+    def finish(self) -> None:
+        """Sends what is left in the log, and ends, however long that takes. Returns immediately."""
+        for follower in self._followers:
+            follower.stop(0.0)
+
+    def stop(self, seconds: float, beside: Sequence[ExportSet] = ()) -> bool:
         """Sends what is left in the log, and ends. Warns about exporters that could not.
 
         Args:
             seconds: The maximum time to wait for all of them together.
+            beside: Other sets, which end at the same time.
 
         Returns:
             True if everything was sent and nothing was refused.
         """
-        deadline = time.monotonic() + seconds
-        late = [follower for follower in self._followers if not follower.stop(min(seconds, _SILENT_SECONDS))]
+        began = time.monotonic()
+        sets = (self, *beside)
+        for one in sets:
+            one.finish()
+        late = [follower for one in sets for follower in one.unfinished(began + min(seconds, _SILENT_SECONDS))]
         if late and seconds > _SILENT_SECONDS:
-            names = ", ".join(follower.name for follower in late)
+            names = ", ".join(dict.fromkeys(follower.name for follower in late))
             self._warn(f"sending events to {names} for {seconds:g} s at most")
+        for one in sets:
+            one.unfinished(began + seconds)
+        complete = [one.give_up(seconds) for one in sets]
+        return all(complete)
+
+    def unfinished(self, deadline: float) -> Sequence[Follower]:
+        """Returns the followers that have not ended by a time of the monotonic clock."""
+        return [one for one in self._followers if not one.stop(max(deadline - time.monotonic(), 0.0))]
+
+    def give_up(self, seconds: float) -> bool:
+        """Leaves what was not sent to another process.
+
+        Args:
+            seconds: The time for which it was waited, for the warnings.
+
+        Returns:
+            True if everything was sent and nothing was refused.
+        """
         complete = True
         for follower in self._followers:
-            if not follower.stop(max(deadline - time.monotonic(), 0.0)):
+            if not follower.stop(0.0):
                 follower.give_up()
                 complete = False
                 reason = f": {follower.fault}" if follower.fault else ""

@@ -11,7 +11,7 @@ import importlib
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from databuild.errors import InvalidRequestError
 from databuild.model.client_tls import ClientTls
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 EXTENSIONS: Final[Mapping[str, str]] = {
     "bes": "bes",
+    "openlineage": "openlineage",
     "otlp": "otlp",
 }
 """The extension of DataBuild that serves each scheme. rules/private/extensions.bzl lists the same schemes."""
@@ -32,6 +33,7 @@ _ADDRESSES: Final[Mapping[str, str]] = {
 """The form of the address after the scheme. The environment has the addresses of other exporters."""
 
 _ENDPOINTS: Final[Mapping[str, Sequence[str]]] = {
+    "openlineage": ("OPENLINEAGE_URL", "OPENLINEAGE_CONFIG", "OPENLINEAGE__TRANSPORT*"),
     "otlp": (
         "OTEL_EXPORTER_OTLP_ENDPOINT",
         "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
@@ -39,7 +41,22 @@ _ENDPOINTS: Final[Mapping[str, Sequence[str]]] = {
         "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
     ),
 }
-"""The variables that say where an exporter sends to, by scheme."""
+"""The variables that say where an exporter sends to, by scheme. `*` stands for the rest of a name."""
+
+
+class RefPattern(NamedTuple):
+    """The partition pattern of a ref.
+
+    Attributes:
+        text: The pattern.
+        fields: The text of each field, by name.
+        folder: The literal folder below which all refs of the pattern are, and no ref of another one; empty if there is
+            none.
+    """
+
+    text: str
+    fields: Mapping[str, str]
+    folder: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,11 +64,13 @@ class ExporterOptions:
     """The part of a process that exporters use.
 
     Attributes:
-        environ: The environment, which configures them.
+        environ: The environment variables, which configure them.
         log_place: Returns the path or the URI of a log of a job run: the run and the stream.
         read_log: Reads the end of a log of a job run: the run, the stream and the maximum number of bytes. It may raise
             OSError and StorageError.
+        pattern_of: Returns the pattern of a ref; None if no pattern of the graph matches it.
         exit_code_of: Returns the exit code with which the command line ends after an error.
+        environment: The environment (docs/environments.md) whose events are sent; empty for the base.
         headers: Headers of requests to a Build Event Service, by name.
         credential_helper: The path of a program that prints more of them; empty for none.
         tls: The files for TLS, of exporters with an address.
@@ -60,7 +79,9 @@ class ExporterOptions:
     environ: Mapping[str, str]
     log_place: Callable[[JobRunRecord, str], str]
     read_log: Callable[[JobRunRecord, str, int], bytes]
+    pattern_of: Callable[[str], RefPattern | None]
     exit_code_of: Callable[[BaseException], int]
+    environment: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     credential_helper: str = ""
     tls: ClientTls = field(default_factory=ClientTls)
@@ -89,7 +110,13 @@ def check_exporter(uri: str, extensions: Collection[str]) -> None:
 def has_endpoint(uri: str, environ: Mapping[str, str]) -> bool:
     """Returns True if its URI or the environment says where an exporter sends to."""
     scheme = uri.partition(":")[0]
-    return scheme in _ADDRESSES or any(environ.get(name) for name in _ENDPOINTS[scheme])
+    return scheme in _ADDRESSES or any(_is_set(name, environ) for name in _ENDPOINTS[scheme])
+
+
+def _is_set(name: str, environ: Mapping[str, str]) -> bool:
+    if name.endswith("*"):
+        return any(variable.startswith(name[:-1]) for variable in environ)
+    return bool(environ.get(name))
 
 
 def open_exporter(uri: str, options: ExporterOptions, import_paths: Mapping[str, Sequence[str]]) -> Exporter:

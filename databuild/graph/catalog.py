@@ -93,6 +93,7 @@ class Job:
         worker: The limits of the workers that serve it; None if each of its runs is a process.
         retention_seconds: The age at which a cleaning deletes its data; None for never.
         history: The number of earlier partitions whose numbers its task descriptions have.
+        check: True if its program has the sub-command `check`.
     """
 
     label: str
@@ -111,6 +112,7 @@ class Job:
     worker: WorkerLimits | None = None
     retention_seconds: float | None = None
     history: int = 0
+    check: bool = False
 
     @functools.cached_property
     def patterns(self) -> tuple[PartitionPattern, ...]:
@@ -268,6 +270,25 @@ class JobCatalog:
                 kinds = pattern.fields.items()
                 return {name: ("str" if kind.startswith("/") else kind, texts[name]) for name, kind in kinds}
         return {}
+
+    def pattern_of(self, ref: str) -> tuple[PartitionPattern, Mapping[str, str]] | None:
+        """Returns the pattern of a ref and the text of each field, by name; None if no pattern matches it."""
+        for pattern, _ in self._candidates(ref):
+            if (texts := pattern.match(ref)) is not None:
+                return pattern, texts
+        return None
+
+    @functools.cached_property
+    def folders(self) -> Mapping[str, str]:
+        """For each pattern, by its text, the literal folder that only its refs are below; empty if there is none."""
+        folders = {}
+        prefixes = {pattern.text: pattern.prefix for pattern, _ in self.patterns}
+        for text, prefix in prefixes.items():
+            folder = prefix[: prefix.rfind("/") + 1]
+            others = (other for name, other in prefixes.items() if name != text)
+            is_own = not any(other.startswith(folder) or folder.startswith(other) for other in others)
+            folders[text] = folder.rstrip("/") if is_own else ""
+        return folders
 
     def series_of(self, ref: str) -> Series | None:
         """Returns the partitions that differ from a ref in the date only; None if its pattern has no date."""
@@ -477,6 +498,7 @@ def _job(job: Mapping[str, Any], runfiles: str) -> Job:
         worker=_worker(job["worker"]) if "worker" in job else None,
         retention_seconds=float(_get(job, "retention_seconds", 0)) or None,
         history=int(_get(job, "history", 0)),
+        check=bool(_get(job, "check", False)),
     )
 
 

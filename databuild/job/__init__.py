@@ -15,6 +15,7 @@
         main(config, run)
 
 `main` gives the program the sub-commands `config`, `exec` and `worker`; the last one serves jobs with `worker = True`.
+`main(config, run, check=check)` adds `check`, for jobs with data at which DataBuild cannot look.
 A job that declares its inputs in its BUILD file has no `config`: `main(run)` is enough. Any other job starts once or
 twice per task, so these modules import very little; import heavy packages inside `run`.
 """
@@ -26,15 +27,18 @@ from databuild.job.run import Run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from databuild.job.found import CheckError, Found
     from databuild.job.partitions import Fields, Input, Metadata, Partition
     from databuild.job.publishing import OvertakenError
     from databuild.job.task_description import TaskDescriptionError
     from databuild.job.values import image, link, markdown, schema, table
 
 __all__ = [
+    "CheckError",
     "Config",
     "ConfigError",
     "Fields",
+    "Found",
     "Input",
     "Metadata",
     "OvertakenError",
@@ -62,6 +66,10 @@ def __getattr__(name: str) -> object:
         from databuild.job import publishing
 
         return publishing.OvertakenError
+    if name in {"CheckError", "Found"}:
+        from databuild.job import found
+
+        return getattr(found, name)
     if name in {"image", "link", "markdown", "schema", "table"}:
         from databuild.job import values
 

@@ -10,9 +10,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
 try:
-    from _json import encode_basestring_ascii as _quoted
+    from _json import encode_basestring_ascii as _encode
 except ImportError:  # pragma: no cover - a Python without the C accelerator
-    from json.encoder import py_encode_basestring_ascii as _quoted
+    from json.encoder import py_encode_basestring_ascii as _encode
+
+quoted = _encode
+"""Returns a text as a JSON string."""
 
 _QUERY = (0, "query")
 _MATERIALIZE = (1, "materialize")
@@ -100,15 +103,15 @@ def to_json(configs: "Iterable[Config]") -> str:
 def _config_json(config: Config) -> str:
     inputs = [_input_json(ref, _MATERIALIZE) for ref in config.materialize]
     inputs += [_input_json(ref, _QUERY) for ref in config.query]
-    outputs = ", ".join(f'{{"str": {_quoted(ref)}}}' for ref in config.outputs)
-    args = ", ".join(map(_quoted, config.args))
-    env = ", ".join(f"{_quoted(name)}: {_quoted(value)}" for name, value in config.env.items())
+    outputs = ", ".join(f'{{"str": {quoted(ref)}}}' for ref in config.outputs)
+    args = ", ".join(map(quoted, config.args))
+    env = ", ".join(f"{quoted(name)}: {quoted(value)}" for name, value in config.env.items())
     return f'{{"outputs": [{outputs}], "inputs": [{", ".join(inputs)}], "args": [{args}], "env": {{{env}}}}}'
 
 
 def _input_json(ref: str, dep_type: "tuple[int, str]") -> str:
     code, name = dep_type
-    return f'{{"dep_type_code": {code}, "dep_type_name": "{name}", "partition_ref": {{"str": {_quoted(ref)}}}}}'
+    return f'{{"dep_type_code": {code}, "dep_type_name": "{name}", "partition_ref": {{"str": {quoted(ref)}}}}}'
 
 
 def _strings(name: str, values: "Iterable[str]") -> "tuple[str, ...]":

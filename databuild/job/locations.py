@@ -86,7 +86,7 @@ def file_path(uri: str) -> str:
     """Returns the path of a `file:` URI.
 
     Raises:
-        ValueError: It is not one, or names another machine.
+        ValueError: It is not one, or names another machine, or is not the path of any file.
     """
     scheme, _, rest = uri.partition(":")
     if scheme.lower() != "file":
@@ -98,13 +98,16 @@ def file_path(uri: str) -> str:
         rest = slash + path
     if not rest.startswith("/"):
         raise ValueError(f"{uri!r} has no absolute path")
-    if "%" not in rest:
-        return rest
-    first, *escaped = rest.encode(errors="surrogateescape").split(b"%")
-    try:
-        return os.fsdecode(first + b"".join(bytes([int(part[:2], 16)]) + part[2:] for part in escaped))
-    except ValueError:
-        raise ValueError(f"{uri!r} has an invalid escape") from None
+    path = rest
+    if "%" in rest:
+        first, *escaped = rest.encode(errors="surrogateescape").split(b"%")
+        try:
+            path = os.fsdecode(first + b"".join(bytes([int(part[:2], 16)]) + part[2:] for part in escaped))
+        except ValueError:
+            raise ValueError(f"{uri!r} has an invalid escape") from None
+    if "\0" in path:
+        raise ValueError(f"{uri!r} has a null character, which no path has")
+    return path
 
 
 def object_facts(uri: str, size: "int | None", version: str) -> "tuple[int | None, str]":

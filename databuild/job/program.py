@@ -1,4 +1,4 @@
-"""The command line of a job: `config`, `exec` and `worker`, or the arguments of a job that declares its inputs."""
+"""The command line of a job: `config`, `exec`, `check` and `worker`, or the arguments of a declared job."""
 
 import os
 import sys
@@ -8,11 +8,14 @@ from databuild.job.run import Run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import NoReturn
+
+    from databuild.job.found import Found
 
     ConfigFunction = Callable[[Sequence[str]], Iterable[Config]]
     RunFunction = Callable[[Run], None]
+    CheckFunction = Callable[[Sequence[str]], Iterable[str] | Mapping[str, Found | Exception | None]]
 
 _FAILED = 1
 _MISUSED = 2
@@ -31,6 +34,12 @@ For example, to print the configuration of one partition, and then to produce it
   {name} exec ARGS...
 """
 
+_HELP_OF_CHECK = """
+To see which partitions exist:
+
+  {name} check REF...
+"""
+
 _HELP_OF_DECLARED = """\
 {name}: a job of a DataBuild graph, which declares its inputs and arguments in its BUILD file. The graph runs it with
 these arguments; run by hand, it does not know its outputs and inputs:
@@ -43,6 +52,8 @@ def main(
     config: "ConfigFunction | RunFunction | None" = None,
     run: "RunFunction | None" = None,
     argv: "Sequence[str] | None" = None,
+    *,
+    check: "CheckFunction | None" = None,
 ) -> "NoReturn":
     """Runs the program of a job, and exits.
 
@@ -54,6 +65,8 @@ def main(
         run: Does the work of one Config. It returns when every output is complete, and raises if it fails. To fail with
             a message and no traceback, `raise SystemExit("message")`.
         argv: The command line, beginning with the program's name; None for that of the process.
+        check: Returns or yields those of the given refs whose data exists, or a mapping from them to Found; an
+            exception as a value says that the data cannot be read. For a job with `check = True`.
 
     Raises:
         TypeError: There is no function to run.
@@ -65,39 +78,51 @@ def main(
     name, *words = sys.argv if argv is None else argv
     name = os.path.basename(name)  # noqa: PTH119 - pathlib is slow to import
     if config is None:
-        _run_declared(run, words, name)
-    _run_command(config, run, words, name)  # type: ignore[arg-type]
+        _run_declared(run, check, words, name)
+    _run_command(config, run, check, words, name)  # type: ignore[arg-type]
 
 
-def _run_declared(run: "RunFunction", words: "Sequence[str]", name: str) -> "NoReturn":
+def _run_declared(run: "RunFunction", check: "CheckFunction | None", words: "Sequence[str]", name: str) -> "NoReturn":
+    # In a build, each word is an argument of the run, also `check` and one that asks a person's program for help.
+    in_build = bool(os.environ.get("DATABUILD_JOB_RUN_ID"))
+    if check is not None and words[:1] == ["check"] and not in_build:
+        sys.exit(_check(check, words[1:], name))
     if list(words) == ["worker"] and _VERSION_VARIABLE in os.environ:
         _serve(None, run)
-    # In a build, each word is an argument of the run, also one that asks a person's program for help.
-    if "DATABUILD_JOB_RUN_ID" not in os.environ and list(words) in (["--help"], ["-h"]):
-        sys.stdout.write(_HELP_OF_DECLARED.format(name=name))
+    if not in_build and list(words) in (["--help"], ["-h"]):
+        sys.stdout.write(_help(_HELP_OF_DECLARED, check, name))
         sys.exit(0)
     sys.exit(execute(run, Run(words, os.environ), f"{name}: the run failed"))
 
 
-def _run_command(config: "ConfigFunction", run: "RunFunction", words: "Sequence[str]", name: str) -> "NoReturn":
+def _run_command(
+    config: "ConfigFunction", run: "RunFunction", check: "CheckFunction | None", words: "Sequence[str]", name: str
+) -> "NoReturn":
     command = words[0] if words else ""
     if command == "config":
         sys.exit(_configure(config, words[1:], name))
     if command == "exec":
         hint = "" if words[1:] else "; exec has no arguments, and config prints those that it needs"
         sys.exit(execute(run, Run(words[1:], os.environ), f"{name}: exec failed{hint}"))
+    if command == "check" and check is not None:
+        sys.exit(_check(check, words[1:], name))
     if command == "worker" and len(words) == 1:
         if _VERSION_VARIABLE not in os.environ:
             sys.stderr.write(f"{name}: a worker is started by a graph, for a job with worker = True\n")
             sys.exit(_MISUSED)
         _serve(config, run)
     if command in {"--help", "-h", "help"}:
-        sys.stdout.write(_HELP.format(name=name))
+        sys.stdout.write(_help(_HELP, check, name))
         sys.exit(0)
     if words:
-        sys.stderr.write(f"{name}: {' '.join(words)!r} is not a command; the commands are config, exec and worker\n\n")
-    sys.stderr.write(_HELP.format(name=name))
+        commands = "config, exec and worker" if check is None else "config, exec, check and worker"
+        sys.stderr.write(f"{name}: {' '.join(words)!r} is not a command; the commands are {commands}\n\n")
+    sys.stderr.write(_help(_HELP, check, name))
     sys.exit(_MISUSED)
+
+
+def _help(text: str, check: "CheckFunction | None", name: str) -> str:
+    return (text if check is None else text + _HELP_OF_CHECK).format(name=name)
 
 
 def _serve(config: "ConfigFunction | None", run: "RunFunction") -> "NoReturn":
@@ -120,13 +145,23 @@ def execute(run: "RunFunction", arguments: Run, heading: str) -> int:
 
 
 def _configure(config: "ConfigFunction", refs: "Sequence[str]", name: str) -> int:
+    return _print_answer("config", lambda: to_json(ask(config, refs)), refs, name)
+
+
+def _check(check: "CheckFunction", refs: "Sequence[str]", name: str) -> int:
+    from databuild.job import found
+
+    return _print_answer("check", lambda: found.to_json(found.ask(check, refs)), refs, name)
+
+
+def _print_answer(command: str, ask: "Callable[[], str]", refs: "Sequence[str]", name: str) -> int:
     if not refs:
-        sys.stderr.write(f"{name}: config needs the refs of one or more partitions: {name} config REF...\n")
+        sys.stderr.write(f"{name}: {command} needs the refs of one or more partitions: {name} {command} REF...\n")
         return _MISUSED
-    # The answer is on stdout, so prints of the config function go to stderr.
+    # The answer is on stdout, so prints of the function go to stderr.
     stdout, sys.stdout = sys.stdout, sys.stderr
     try:
-        answer = to_json(ask(config, refs))
+        answer = ask()
     except ConfigError as error:
         sys.stderr.write(f"{name}: {error}\n")
         return _FAILED
@@ -134,7 +169,7 @@ def _configure(config: "ConfigFunction", refs: "Sequence[str]", name: str) -> in
         from databuild.job.failures import print_failure
 
         more = f" and {len(refs) - 1} more" if len(refs) > 1 else ""
-        print_failure(f"{name}: config failed for {refs[0]!r}{more}", error)
+        print_failure(f"{name}: {command} failed for {refs[0]!r}{more}", error)
         return _FAILED
     finally:
         sys.stdout = stdout

@@ -40,8 +40,8 @@ class StoreCheckOptions(NamedTuple):
         content: True to compare the content of data whose version is a digest that can be computed.
         changed: The policy for changed data, one of `POLICIES`.
         dry_run: True to record nothing.
-        confirm_losses: True to believe that data is lost if a whole folder with many partitions is gone. Otherwise it
-            is unreadable, since a disk may not be mounted.
+        confirm_losses: True to believe that data is lost if a whole folder with many partitions is gone, or if a job
+            finds none of its partitions. Otherwise it is unreadable, since a disk may not be mounted.
     """
 
     content: bool = False
@@ -55,7 +55,8 @@ class StoreCheck(NamedTuple):
 
     Attributes:
         checked: The number of partitions that were looked at.
-        not_looked_at: The number of partitions without a location, or with one of a scheme that is not looked at.
+        not_looked_at: The number of partitions without a location, or with one of a scheme that is not looked at, whose
+            jobs cannot answer either.
         findings: The findings, by ref.
         next_after: The last ref of this part, if another part may follow; empty at the end.
         hints: Steps after which partitions that were not looked at are looked at. Each is one sentence.

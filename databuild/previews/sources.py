@@ -137,10 +137,17 @@ def _object(uri: str, version: str, import_paths: Mapping[str, Sequence[str]]) -
         storage = Storages(import_paths).for_uri(uri)
         found = storage.stat(uri)
         if found is None:
+            bucket = "/".join(uri.split("/")[:3]) + "/"
+            if not storage.has_root(bucket):
+                raise Unavailable(f"the bucket {bucket} does not exist")
+            if storage.list(uri.rstrip("/")):
+                raise Unavailable("the data is several objects; only single ones are shown")
             raise Unavailable("the object does not exist; `partitions verify` records that")
-        if version and found.version and version != found.version:
+        if version and found.version and version.strip('"') != found.version:
             raise Unavailable("the object has changed since it was recorded; `partitions verify` says more")
         data = storage.read(uri, 0, MAX_OBJECT_BYTES) if found.size_bytes else b""
+        if storage.stat(uri) != found:
+            raise Unavailable("the object was written again just now; try again")
     except DataBuildError as error:
         raise Unavailable(str(error)) from error
     descriptor = os.memfd_create("databuild-preview")

@@ -6,6 +6,7 @@ credentials and endpoints from the environment and from their own files.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +26,8 @@ _OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 _VERSIONS: Final = ("generation", "ETag", "etag")
 _MAX_FAULT: Final = 300
+_EXPANDED: Final = frozenset("*?[")
+"""Characters that the libraries expand, as in patterns of a shell, in requests for many objects."""
 
 # gcsfs prints the traceback of what it raises.
 logging.getLogger("gcsfs").setLevel(logging.CRITICAL)
@@ -122,14 +125,20 @@ class ObjectStorage:
                 return
 
     def remove_below(self, uri: str) -> None:
-        names = [self._path(file.uri) for file in self.list(uri)]
-        if not names:
-            return
+        found = {file.uri for file in self.list(uri)}
+        names = [self._path(one) for one in sorted(found)]
+        literal = [name for name in names if not _EXPANDED.intersection(name)]
         with _translated(uri):
-            try:
-                self._files.rm(names)
-            except FileNotFoundError:  # another process has removed them
-                return
+            if literal:
+                with contextlib.suppress(FileNotFoundError):  # another process has removed them
+                    self._files.rm(literal)
+            for name in names:
+                if _EXPANDED.intersection(name):
+                    with contextlib.suppress(FileNotFoundError):
+                        self._files.rm_file(name)
+        # The libraries do not report the objects that a store refuses to remove in a request for many.
+        if kept := sorted(found.intersection(file.uri for file in self.list(uri))):
+            raise StorageError(uri, f"the store has kept {len(kept):,} of {len(found):,} objects, such as {kept[0]}")
 
     def _path(self, uri: str) -> str:
         path: str = fsspec.core.strip_protocol(uri)

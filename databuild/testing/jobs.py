@@ -7,12 +7,17 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from databuild.job import found
 from databuild.job.answers import Config, ConfigError, ask, to_json
+from databuild.job.found import CheckError, Found
 from databuild.job.run import Run
 from databuild.testing.given_task import GivenInput, task_json
 from databuild.testing.worker_check import WorkerCheck
+
+if TYPE_CHECKING:
+    from databuild.job.program import CheckFunction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,17 +70,21 @@ class JobUnderTest:
 
     Args:
         functions: The functions, as passed to `databuild.job.main`.
+        check: The check function, if the job has one.
         patterns: The partition patterns of outputs and inputs, which give them their fields; as in the BUILD file.
 
     Raises:
         TypeError: There are neither one nor two functions.
     """
 
-    def __init__(self, *functions: Callable[..., Any], patterns: Sequence[str] = ()) -> None:
+    def __init__(
+        self, *functions: Callable[..., Any], check: CheckFunction | None = None, patterns: Sequence[str] = ()
+    ) -> None:
         if len(functions) not in {1, 2}:
             raise TypeError("a job under test has two functions, config and run, or the run function alone")
         self._config: Callable[[Sequence[str]], Iterable[Config]] | None = (None, *functions)[-2]
         self._run: Callable[[Run], None] = functions[-1]
+        self._check = check
         self._patterns = tuple(patterns)
 
     def configure(self, *refs: str) -> list[Config]:
@@ -91,6 +100,20 @@ class JobUnderTest:
         if to_json(answer) != to_json(again):
             raise ConfigError(f"two calls of the config function gave different answers: {answer} and {again}")
         return answer
+
+    def check(self, *refs: str) -> dict[str, Found | Exception]:
+        """Asks the job which partitions exist.
+
+        Returns:
+            The facts about the data that exists, by ref, or the reason why it cannot be read. Other partitions are
+            missing.
+
+        Raises:
+            CheckError: The job has no check function, or its answer is invalid.
+        """
+        if self._check is None:
+            raise CheckError("the job has no check function; pass it as `check`")
+        return found.ask(self._check, refs)
 
     def execute(
         self,

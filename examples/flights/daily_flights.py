@@ -21,6 +21,8 @@ def run(run: Run) -> None:
         query = f"SELECT * FROM flights WHERE date = '{day.fields.date}' ORDER BY time_hour, carrier, flight, origin"
         rows = write_partition(run, connection, day.ref, query)
         run.check("has_flights", rows > 0, ref=day.ref, message=f"{rows} flights left on {day.fields.date}")
+        # Compared with the days that were there before this run. Thanksgiving is a third below the days before it.
+        run.check_range("rows", rows, usual="30%", severity="warning", ref=day.ref)
 
 
 if __name__ == "__main__":

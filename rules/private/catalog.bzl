@@ -45,6 +45,8 @@ def _catalog_job(ctx, job):
         entry["executor"] = job.executor
     if job.history:
         entry["history"] = job.history
+    if job.check:
+        entry["check"] = True
     if job.exec_properties:
         entry["execProperties"] = job.exec_properties
     if job.resources:

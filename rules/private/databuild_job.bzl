@@ -28,6 +28,7 @@ def databuild_job(
         executor = "",
         infrastructure_retries = 2,
         history = 0,
+        check = False,
         worker = False,
         worker_max_requests = 0,
         worker_max_memory = "",
@@ -87,6 +88,8 @@ def databuild_job(
         infrastructure_retries: Maximum number of retries after an engine lost a job run; they do not count as `retries`.
         history: Number of partitions with earlier dates whose numbers each run gets, for `run.check_range`; at most 1,000. See
             docs/writing_jobs.md.
+        check: True if the program has the sub-command `check REF...`, which prints which of these partitions exist. It is asked about
+            data without a location, or with one at which DataBuild cannot look, such as a table. See docs/writing_jobs.md.
         worker: True to serve job runs and `config` by processes that live for many of them, on the machine of the orchestrator. The
             program has to speak the protocol of docs/workers.md, as one made with `databuild.job` does.
         worker_max_requests: Number of requests after which a worker is replaced. The default is no limit.
@@ -102,6 +105,7 @@ def databuild_job(
         batch_size = batch_size,
         binary = binary,
         bounds = bounds,
+        check = check,
         declared = declared,
         executor = executor,
         history = history,

@@ -23,6 +23,7 @@ _STORAGE_OF_SCHEME = {
 # The extension that serves each scheme of exporters; databuild/exporters/registry.py has the same.
 _EXPORTER_OF_SCHEME = {
     "bes": "bes",
+    "openlineage": "openlineage",
     "otlp": "otlp",
 }
 
@@ -33,6 +34,7 @@ _EXPORTER_ADDRESSES = {
 
 _EXPORTERS = {
     "bes": Label("//databuild/exporters/bes:extension"),
+    "openlineage": Label("//databuild/exporters/openlineage:extension"),
     "otlp": Label("//databuild/exporters/otlp:extension"),
 }
 

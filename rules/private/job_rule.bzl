@@ -36,6 +36,9 @@ _ATTRS = {
     "bounds": attr.string_dict(
         doc = "First and last value of fields.",
     ),
+    "check": attr.bool(
+        doc = "True if the program has the sub-command `check`.",
+    ),
     "declared": attr.bool(
         doc = "True if the job has no `config`.",
     ),
@@ -156,6 +159,7 @@ def _databuild_job_impl(ctx):
             runfiles = program.runfiles.merge(ctx.runfiles(files = [code_digest, code_files])),
         ),
         DataBuildJobInfo(
+            check = ctx.attr.check,
             code_digest = code_digest,
             code_files = code_files,
             declaration = _declaration(ctx, label),

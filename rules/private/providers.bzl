@@ -5,6 +5,7 @@ visibility(["//rules/..."])
 DataBuildJobInfo = provider(
     doc = "A job.",
     fields = {
+        "check": "bool: True if the program has the sub-command `check`.",
         "code_digest": "File: the code digest, a hash of the binary and all of its runfiles, in hexadecimal.",
         "code_files": "File: list of the runfiles of the program.",
         "declaration": "struct with `inputs`, `optional_inputs`, `query_inputs` and `args` (lists of templates), `env` and `bounds` " +

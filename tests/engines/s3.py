@@ -62,6 +62,23 @@ class S3Server:
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket="bucket", Prefix=prefix)
         return [entry["Key"] for page in pages for entry in page.get("Contents", ())]
 
+    def put(self, key: str, data: bytes, bucket: str = "bucket") -> str:
+        """Writes an object, and returns its ETag without quotation marks."""
+        tag: str = self._client.put_object(Bucket=bucket, Key=key, Body=data)["ETag"]
+        return tag.strip('"')
+
+    def remove(self, key: str) -> None:
+        """Removes an object of the bucket."""
+        self._client.delete_object(Bucket="bucket", Key=key)
+
+    def create_bucket(self, name: str) -> None:
+        """Creates another bucket."""
+        self._client.create_bucket(Bucket=name)
+
+    def uploads(self) -> list[str]:
+        """Returns the keys of uploads in parts that have not ended."""
+        return [one["Key"] for one in self._client.list_multipart_uploads(Bucket="bucket").get("Uploads", ())]
+
     def content(self, key: str) -> bytes:
         """Returns an object of the bucket."""
         content: bytes = self._client.get_object(Bucket="bucket", Key=key)["Body"].read()
@@ -70,6 +87,11 @@ class S3Server:
     def answer_writes_with(self, status: int) -> None:
         """Answers requests that write with a status, until this is called with 200."""
         with urllib.request.urlopen(f"{self.endpoint}{_CONTROL}{status}"):
+            pass
+
+    def keep_objects(self, keep: bool) -> None:
+        """Begins or ends to refuse the removal of each object in requests for many, which succeed as a whole."""
+        with urllib.request.urlopen(f"{self.endpoint}{_CONTROL}{'keep' if keep else 200}"):
             pass
 
     def close(self) -> None:
@@ -101,6 +123,9 @@ class _Refusing:
             return [b""]
         if environ["REQUEST_METHOD"] in {"PUT", "POST", "DELETE"} and self._status != "200":
             environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+            if self._status == "keep":
+                start_response("200 OK", [("Content-Type", "application/xml")])
+                return [b"<DeleteResult><Error><Key>x</Key><Code>AccessDenied</Code></Error></DeleteResult>"]
             start_response(f"{self._status} {_REASONS[self._status]}", [("Content-Type", "application/xml")])
             return [b"<Error><Code>Refused</Code><Message>the test refuses writes</Message></Error>"]
         answer: Iterable[bytes] = self._application(environ, start_response)

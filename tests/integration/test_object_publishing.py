@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -150,6 +152,54 @@ def test_an_object_that_always_changes_is_given_up(s3: S3Server, tmp_path: Path)
 def test_other_stores_are_refused(tmp_path: Path, uri: str) -> None:
     with pytest.raises(ValueError, match="use a path, or s3://BUCKET/KEY"):
         publish_object(file_with(tmp_path, "first"), uri, 7)
+
+
+_KILLED = """
+import os, signal, sys
+from databuild.job.object_publishing import S3Objects, publish_object
+
+class Killed(S3Objects):
+    def head(self, bucket, key):
+        self.reach("before head")
+        found = super().head(bucket, key)
+        self.reach("after head")
+        return found
+
+    def put(self, source, bucket, key, token, condition):
+        step = "probe" if key.endswith("-probe") else "put"
+        self.reach(f"before {step}")
+        try:
+            super().put(source, bucket, key, token, condition)
+        finally:
+            self.reach(f"after {step}")
+
+    def reach(self, step):
+        if step == sys.argv[3]:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+publish_object(sys.argv[1], sys.argv[2], 2, Killed())
+"""
+
+
+@pytest.mark.parametrize("before", [None, "first"])
+@pytest.mark.parametrize(
+    "step", ["before probe", "after probe", "before head", "after head", "before put", "after put"]
+)
+def test_a_run_that_is_killed_anywhere_leaves_no_other_object(
+    s3: S3Server, tmp_path: Path, step: str, before: str | None
+) -> None:
+    key = f"killed-{step.replace(' ', '-')}-{before}"
+    if before:
+        publish_object(file_with(tmp_path, before), f"s3://bucket/{key}", 1)
+    source = file_with(tmp_path, "second")
+    command = child.command("-c", _KILLED, source, f"s3://bucket/{key}", step)
+    killed = subprocess.run(command, check=False, env={**os.environ, **s3.environ})
+
+    assert killed.returncode == -signal.SIGKILL
+    assert Path(source).exists()
+    written = b"second" if step == "after put" else (before or "").encode()
+    assert {name: s3.content(name) for name in s3.keys(key)} == ({key: written} if written else {})
+    assert s3.uploads() == []
 
 
 def test_jobs_do_not_import_it_unless_they_publish_an_object() -> None:

@@ -82,6 +82,7 @@ class BesServer:
         wants: A header that each call must have, and its value; None for none.
         has_lifecycle: False to implement no lifecycle events.
         seconds: The time that each event takes.
+        gate: No call is answered while it is not set.
     """
 
     def __init__(self, credentials: grpc.ServerCredentials | None = None, port: int = 0) -> None:
@@ -99,6 +100,8 @@ class BesServer:
         self.wants: tuple[str, str] | None = None
         self.has_lifecycle = True
         self.seconds = 0.0
+        self.gate = threading.Event()
+        self.gate.set()
         self._lock = threading.Lock()
         self._server = grpc.server(ThreadPoolExecutor(20))
         handlers: dict[str, Any] = {
@@ -126,6 +129,7 @@ class BesServer:
         return f"bes:grpc://127.0.0.1:{self.port}/main"
 
     def stop(self) -> None:
+        self.gate.set()
         self._server.stop(None).wait()
 
     def only_stream(self) -> Stream:
@@ -170,6 +174,7 @@ class BesServer:
                 self.breaks_after = None
                 context.abort(grpc.StatusCode.UNAVAILABLE, "the connection broke")
             time.sleep(self.seconds)
+            self.gate.wait()
             ordered = request.ordered_build_event
             stream = self._store(request, context)
             response = bes.PublishBuildToolEventStreamResponse(
@@ -207,6 +212,7 @@ class BesServer:
         return stream
 
     def _enter(self, context: grpc.ServicerContext) -> None:
+        self.gate.wait()
         self.headers.append({name: str(value) for name, value in context.invocation_metadata()})
         if self.wants is not None and self.wants[1] != self.headers[-1].get(self.wants[0]):
             context.abort(grpc.StatusCode.UNAUTHENTICATED, "who are you?")

@@ -21,6 +21,7 @@ from databuild.orchestration.build.build_context import BuildContext
 from databuild.orchestration.build.make_plan import make_plan
 from databuild.orchestration.build.run_build import run_build
 from databuild.orchestration.build.settings import BuildRequest, Settings
+from databuild.v1 import events_pb2 as ev
 from tests.support.fake_executor import NoProcesses
 
 if TYPE_CHECKING:
@@ -54,22 +55,33 @@ class FakeExecutor(NoProcesses):
     """Runs functions in place of processes, and remembers their job runs.
 
     `configs` answers for a ref, `runs` for a job label: a function of the environment and the report function.
+    `lookup` is the answer of the lookup. `checks` answers the calls of `check`, which `checked` remembers with their
+    job labels and environments.
     """
 
     def __init__(self, **runs: Run) -> None:
         self.ran: list[tuple[str, str]] = []
         self.configs: dict[str, Config] = {}
         self.answer: ProcessResult | None = None
+        self.lookup: dict[str, str] = {}
+        self.checks: Callable[[Sequence[str]], ProcessResult] = lambda _: DONE
+        self.checked: list[tuple[str, str, tuple[str, ...]]] = []
         self.runs = {f"//:{name}": run for name, run in runs.items()}
 
     async def run(self, spec: ProcessSpec, on_report: Callable[[bytes], None] | None = None) -> ProcessResult:
         await asyncio.sleep(0)
+        if "DATABUILD_JOB_LABEL" not in spec.env:
+            return ProcessResult(exit_code=0, stdout=json.dumps(self.lookup).encode())
         label = spec.env["DATABUILD_JOB_LABEL"]
         if spec.argv[1:2] == ("config",):
             if self.answer is not None:
                 return self.answer
             configs = [self.configs.get(ref) or self.usual(ref) for ref in spec.argv[2:]]
             return ProcessResult(exit_code=0, stdout=json.dumps({"configs": configs}).encode())
+        if spec.argv[1:2] == ("check",):
+            refs = tuple(spec.argv[2:])
+            self.checked.append((label, spec.env["DATABUILD_ENVIRONMENT"], refs))
+            return self.checks(refs)
         self.ran.append((label, spec.env["DATABUILD_ATTEMPT"]))
         assert on_report is not None
         result = self.runs.get(label, _complete)(spec.env, lambda line: on_report(json.dumps(line).encode()))
@@ -85,6 +97,7 @@ def jobs(
     retry: RetryPolicy = NO_RETRIES,
     timeout_seconds: float | None = None,
     code_digests: Mapping[str, str] = MappingProxyType({}),
+    check: bool = False,
 ) -> JobCatalog:
     return JobCatalog(
         graph_label="//:g",
@@ -96,6 +109,7 @@ def jobs(
                 code_digest=code_digests.get(label, digest),
                 retry=retry,
                 timeout_seconds=timeout_seconds,
+                check=check,
             )
             for label, pattern, digest in ((RAW, "raw/{n:int}", "r"), (CLEAN, "clean/{n:int}", "c"))
         },
@@ -139,6 +153,30 @@ class World:
 
     def statuses(self, build: str) -> dict[str, str]:
         return {one.ref: one.status for one in self.log.reader().build_partitions(build)}
+
+
+class AtExecution:
+    """Calls a function when the plan of a build is in the log and nothing has run yet."""
+
+    def __init__(self, act: Callable[[], None]) -> None:
+        self._act = act
+
+    def notify(self, events: Sequence[ev.BuildEvent]) -> None:
+        if any(event.build_request.status == ev.BUILD_STATUS_EXECUTING for event in events):
+            self._act()
+
+    def close(self) -> None:
+        pass
+
+
+def number_of(world: World, env: Mapping[str, str]) -> str:
+    """Returns the number of the partition of a job run, from its task."""
+    build, task, _ = env["DATABUILD_JOB_RUN_ID"].rsplit(".", 2)
+    for event in world.log.reader().events(build):
+        for one in event.job_graph.tasks:
+            if one.task_id == int(task):
+                return one.config.outputs[0].str.partition("/")[2]
+    raise AssertionError(env)
 
 
 def warnings_of(world: World, build: str) -> list[list[str]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from databuild.executors.executor import ProcessResult
 from databuild.job.locations import file_uri, size_and_version
-from tests.support.build_world import CLEAN, DONE, RAW, Report, World
+from tests.support.build_world import CLEAN, DONE, RAW, Report, World, number_of
 
 MISSED = ProcessResult(exit_code=3)
 
@@ -32,12 +32,13 @@ class Files:
         self.path(ref).unlink(missing_ok=True)
 
     def _run(self, kind: str, env: Mapping[str, str], report: Report) -> ProcessResult:
-        ref = f"{kind}/{self._number(env)}"
+        number = number_of(self.world, env)
+        ref = f"{kind}/{number}"
         if ref in self.before:
             self.before.pop(ref)()
-        if kind == "clean" and not self.path(f"raw/{self._number(env)}").exists():
+        if kind == "clean" and not self.path(f"raw/{number}").exists():
             if self._reports:
-                report({"missing": {"ref": f"raw/{self._number(env)}"}})
+                report({"missing": {"ref": f"raw/{number}"}})
             return MISSED
         self.made.append(ref)
         path = self.path(ref)
@@ -47,12 +48,3 @@ class Files:
         finished = {"ref": ref, "location": location}
         report({"partition": {**finished, "content_digest": f"sha256:{ref}"} if self._digests else finished})
         return DONE
-
-    def _number(self, env: Mapping[str, str]) -> str:
-        """Returns the number of the partition of a job run, from its task."""
-        build, task, _ = env["DATABUILD_JOB_RUN_ID"].rsplit(".", 2)
-        for event in self.world.log.reader().events(build):
-            for one in event.job_graph.tasks:
-                if one.task_id == int(task):
-                    return one.config.outputs[0].str.partition("/")[2]
-        raise AssertionError(env)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import ssl
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -44,9 +45,25 @@ class OtlpReceiver:
             and others INVALID_ARGUMENT in gRPC.
         rejected: The number of spans of which each response says that they were rejected.
         seconds: The time that each request takes.
+        gate: No request is answered while it is not set.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        *,
+        http_port: int = 0,
+        grpc_port: int = 0,
+        tls: ssl.SSLContext | None = None,
+        credentials: grpc.ServerCredentials | None = None,
+    ) -> None:
+        """Begins to listen.
+
+        Args:
+            http_port: The port of HTTP; 0 for a free one.
+            grpc_port: The port of gRPC; 0 for a free one.
+            tls: The certificates of HTTP; None for no TLS.
+            credentials: Those of gRPC; None for no TLS.
+        """
         self.requests: list[tuple[str, Any]] = []
         self.headers: list[Mapping[str, str]] = []
         self.refused = 0
@@ -54,15 +71,25 @@ class OtlpReceiver:
         self.rejected = 0
         self.seconds = 0.0
         self._lock = threading.Lock()
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _http_handler(self))
+        self.gate = threading.Event()
+        self.gate.set()
+        self._http = ThreadingHTTPServer(("127.0.0.1", http_port), _http_handler(self))
+        if tls is not None:
+            self._http.socket = tls.wrap_socket(self._http.socket, server_side=True)
         self._grpc = grpc.server(futures.ThreadPoolExecutor(4), options=(("grpc.so_reuseport", 0),))
         self._grpc.add_generic_rpc_handlers((_grpc_handler(self),))
-        self.http = f"http://127.0.0.1:{self._http.server_port}"
-        self.grpc = f"http://127.0.0.1:{self._grpc.add_insecure_port('127.0.0.1:0')}"
+        address = f"127.0.0.1:{grpc_port}"
+        if credentials is None:
+            port = self._grpc.add_insecure_port(address)
+        else:
+            port = self._grpc.add_secure_port(address, credentials)
+        self.http = f"{'http' if tls is None else 'https'}://127.0.0.1:{self._http.server_port}"
+        self.grpc = f"{'http' if credentials is None else 'https'}://127.0.0.1:{port}"
         threading.Thread(target=self._http.serve_forever, daemon=True).start()
         self._grpc.start()
 
     def close(self) -> None:
+        self.gate.set()
         self._http.shutdown()
         self._http.server_close()
         self._grpc.stop(0).wait()
@@ -70,6 +97,7 @@ class OtlpReceiver:
     def take(self, signal: str, request: Any, headers: Mapping[str, str]) -> int:
         """Keeps or refuses a request; returns the status of HTTP of the answer."""
         time.sleep(self.seconds)
+        self.gate.wait()
         with self._lock:
             self.headers.append(headers)
             if self.statuses:

@@ -155,6 +155,8 @@ def exit_code(rules: StreamRules) -> tuple[str, int]:
 
 FULL = [
     *planned((1, RAW, ["raw/1"]), (2, CLEAN, ["clean/1"])),
+    job(1, RAW, ev.JOB_STATUS_SCHEDULED),
+    job(2, CLEAN, ev.JOB_STATUS_SCHEDULED),
     job(1, RAW, ev.JOB_STATUS_RUNNING),
     check(1, passed=False),
     *available(1, "raw/1"),
@@ -181,6 +183,44 @@ def test_the_stream_of_the_same_events_is_the_same() -> None:
     events = [*FULL, ENDED]
 
     assert stream_of(events).events == stream_of(events).events
+
+
+def announcements(rules: StreamRules) -> list[int]:
+    """Returns the number of results that each progress event announces, of those that announce any."""
+    counts = [sum(child.HasField("test_result") for child in event.children) for event in rules.of("progress")]
+    return [count for count in counts if count]
+
+
+def test_one_event_announces_the_results_of_all_scheduled_job_runs() -> None:
+    tasks = [(number, RAW, [f"raw/{number}"]) for number in range(1, 702)]
+    scheduled = [job(number, RAW, ev.JOB_STATUS_SCHEDULED) for number, _, _ in tasks]
+    ended = [job(number, RAW) for number, _, _ in tasks]
+    early, late = stream_of([*planned(*tasks), *scheduled, *ended, ENDED]), stream_of([*planned(*tasks), *ended, ENDED])
+
+    assert announcements(early) == [500, 201]
+    assert announcements(late) == [1] * 701
+
+
+def test_lines_of_one_second_share_an_event_unless_a_job_run_fails() -> None:
+    tasks = [(number, RAW, [f"raw/{number}"]) for number in range(1, 6)]
+    scheduled = [job(number, RAW, ev.JOB_STATUS_SCHEDULED) for number, _, _ in tasks]
+    failure = job(4, RAW, ev.JOB_STATUS_FAILED, category=pt.FAILURE_CATEGORY_USER)
+    ended = [job(1, RAW), job(2, RAW), job(3, RAW), failure, job(5, RAW)]
+    # In one second; the lines of the last job run come with the end of the build.
+    for event in (*scheduled, *ended):
+        event.time.CopyFrom(Timestamp(seconds=1020))
+    said = [event.progress.stderr for event in stream_of([*planned(*tasks), *scheduled, *ended, ENDED]).of("progress")]
+
+    assert [text.splitlines() for text in said if text] == [
+        ["PASSED //:raw (run 1) in 1.0s"],
+        [
+            "PASSED //:raw (run 2) in 1.0s",
+            "PASSED //:raw (run 3) in 1.0s",
+            "FAILED //:raw (run 4) in 1.0s",
+            "it went wrong",
+        ],
+        ["PASSED //:raw (run 5) in 1.0s", "build b COMPLETED"],
+    ]
 
 
 def test_a_retried_job_run_that_passes_is_flaky() -> None:

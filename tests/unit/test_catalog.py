@@ -48,7 +48,7 @@ def test_a_catalog_is_read_in_both_spellings_of_protobuf_json(
     (tmp_path / "runfiles" / "digest").write_text("abc\n")
     retry = {"retries": 2, "backoffSeconds": 1.5, "backoffMultiplier": 3, "maxBackoffSeconds": 9}
     job = {**DAILY, "codeDigestFile": "digest", "timeoutSeconds": 60, "retry": retry, "resources": {"db": 1}}
-    job |= {"tags": ["nightly"], "environment": {"A": "1"}}
+    job |= {"tags": ["nightly"], "environment": {"A": "1"}, "check": True}
     looking = {"lookup": "b/lookup", "lookupEnvironment": {"B": "2"}}
     text = json.dumps({"graphLabel": "//a:g", **looking, "defaultPartitions": ["daily/date=2013-01-01"], "jobs": [job]})
     if snake:
@@ -73,6 +73,7 @@ def test_a_catalog_is_read_in_both_spellings_of_protobuf_json(
         retry=RetryPolicy(retries=2, backoff_seconds=1.5, multiplier=3.0, max_backoff_seconds=9.0),
         resources={"db": 1},
         tags=("nightly",),
+        check=True,
     )
 
 

@@ -81,6 +81,8 @@ def test_a_name_with_special_characters_is_decoded(tmp_path: Path) -> None:
         ("file:///", "directly below the root"),
         ("file://other/data/x", "machine 'other'"),
         ("file:data/x", "no absolute path"),
+        ("file:///data/a%00b", "a null character"),
+        ("file:///data/a\0b", "a null character"),
         ("s3://bucket", "a whole store"),
         ("s3://bucket/", "a whole store"),
         ("s3://bucket/a/../b", "`..`"),
@@ -151,6 +153,7 @@ def test_a_folder_with_something_protected_is_refused(tmp_path: Path) -> None:
     ("change", "fault"),
     [
         (lambda location: location._replace(version="1.2"), "was changed since it was made"),
+        (lambda location: location._replace(size=5), "was changed since it was made"),
         (lambda location: location._replace(version=""), "no job has reported the version"),
     ],
 )
@@ -202,6 +205,16 @@ def test_objects_are_deleted_by_their_version() -> None:
     assert "does not tell the version" in refused[0].fault
     assert "no job has reported the version" in refused[1].fault
     assert sorted(stores.files) == ["s3://bucket/a1", "s3://bucket/f2/1"]
+
+
+def test_nothing_is_known_of_a_bucket_that_does_not_exist() -> None:
+    stores = FakeStorages()
+    stores.files = {"s3://other/a": b"1"}
+    location = Location("s3://bucket/a", 1, "etag")
+
+    assert "the bucket s3://bucket/ does not exist" in DataStores(stores, ()).look([location])[0].fault
+    stores.files["s3://bucket/b"] = b"1"
+    assert DataStores(stores, ()).look([location]) == [Found(0)]
 
 
 def test_a_store_that_fails_is_a_fault() -> None:

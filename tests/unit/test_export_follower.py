@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,58 +13,14 @@ from databuild.errors import EventLogError
 from databuild.event_log.log import EventLog
 from databuild.event_log.open import open_event_log
 from databuild.exporters.export_set import ExportSet
-from databuild.exporters.exporter import Batch, Delivery, ReceiverError
 from databuild.exporters.follower import Follower, Step
 from databuild.v1 import events_pb2 as ev
+from tests.support.fake_exporter import FakeExporter, FakeLiveness
 from tests.support.present import present
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from databuild.event_log.cursors import Checkpoint
-    from databuild.event_log.reads import ExportReads
-
-
-class FakeExporter:
-    """Keeps what it sends; fails while `fault` is set, and handles at most `limit` events at once."""
-
-    def __init__(self, name: str = "fake:", limit: int = 1000) -> None:
-        self.name = name
-        self.limit = limit
-        self.fault = ""
-        self.refusals: Sequence[str] = ()
-        self.sent: list[str] = []
-        self.states: list[str] = []
-        self.closed = False
-        self.gate = threading.Event()
-        self.gate.set()
-
-    def send(self, batch: Batch, reads: ExportReads) -> Delivery:
-        events = [event for _, event in batch.events]
-        self.states.append(batch.state)
-        self.gate.wait()
-        if self.fault:
-            raise ReceiverError(self.fault)
-        self.sent += [event.event_id for event in events[: self.limit]]
-        return Delivery(min(len(events), self.limit), self.refusals, f"state {len(self.sent)}")
-
-    def close(self) -> None:
-        self.closed = True
-
-
-class FakeLiveness:
-    """Names every process the same."""
-
-    def __init__(self) -> None:
-        self.gone: set[str] = set()
-
-    def this_process(self) -> str:
-        return "me"
-
-    def is_gone(self, holder: str) -> bool:
-        return holder in self.gone
-
-    def is_here(self, holder: str) -> bool:
-        return True
 
 
 LIVENESS = FakeLiveness()

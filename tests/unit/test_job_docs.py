@@ -1,9 +1,13 @@
 """Runs the programs in docs/writing_jobs.md."""
 
+import contextlib
 import re
+import sqlite3
 from pathlib import Path
 from typing import Any
 
+from databuild.job import Found
+from databuild.orchestration.jobs.check_process import parse_check_response
 from databuild.testing import GivenInput, JobUnderTest
 
 PAGE = Path("docs/writing_jobs.md").read_text(encoding="utf-8")
@@ -32,6 +36,22 @@ def test_the_declared_job_of_the_page_writes_its_report(tmp_path: Path) -> None:
     path = result.metadata("report/month=2026-02")["path"]
     assert path == f"{tmp_path}/report/2026-02"
     assert Path(path).read_text() == "28 days, 196 visitors\n"
+
+
+def test_the_check_of_the_page_answers_from_its_table(tmp_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "visitors.db")) as database, database:
+        database.execute("CREATE TABLE visitors (ref TEXT, name TEXT)")
+        database.execute("INSERT INTO visitors VALUES ('visitors/date=2026-02-01', 'ann')")
+    names = program("main(run, check=check)", tmp_path)
+
+    answer = JobUnderTest(names["run"], check=names["check"]).check(
+        "visitors/date=2026-02-01", "visitors/date=2026-02-02"
+    )
+    assert answer == {"visitors/date=2026-02-01": Found()}
+    (example,) = re.findall(r'```json\n({"found".*?)```', PAGE, re.DOTALL)
+    refs = re.findall(r"visitors/date=[0-9-]+", example)
+    parsed = parse_check_response(example.encode(), refs)
+    assert [*parsed.found, *parsed.unreadable] == refs
 
 
 def test_the_job_with_config_of_the_page_answers_as_the_page_shows() -> None:

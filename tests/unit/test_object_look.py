@@ -29,7 +29,7 @@ def test_many_objects_are_listed_and_few_are_asked_for(count: int, listings: int
     storages = store_of(*uris)
     look = Look(stored(*uris), storages=lambda: storages)
 
-    assert (look.findings, look.not_looked_at) == ((), 0)
+    assert (look.findings, len(look.others)) == ((), 0)
     methods = [method for method, _ in storages.asked]
     assert methods == (["beginning_with"] * listings or ["stat"] * count)
 
@@ -96,11 +96,20 @@ def test_a_bucket_that_does_not_exist_has_no_losses(count: int) -> None:
     }
 
 
+def test_a_whole_bucket_is_a_folder() -> None:
+    storages = store_of("s3://bucket/a", "s3://bucket/b")
+    look = Look(stored("s3://bucket", "s3://bucket/", size=2), storages=lambda: storages)
+    assert look.findings == ()
+
+    look = Look(stored("s3://away"), storages=lambda: storages)
+    assert [(one.kind, one.detail) for one in look.findings] == [("unreadable", "the bucket s3://away/ does not exist")]
+
+
 def test_without_the_extension_objects_are_counted_with_a_hint() -> None:
     look = Look(stored("s3://bucket/a", "s3://bucket/b", "gs://c/d"), storages=lambda: Storages({}))
 
-    assert (look.findings, look.not_looked_at) == ((), 3)
-    assert list(look.hints) == [
+    assert (look.findings, len(look.others)) == ((), 3)
+    assert list(dict.fromkeys(hint for _, hint in look.others.values())) == [
         "the graph cannot use 's3://bucket'; add storage = ['s3'] to its databuild_graph",
         "the graph cannot use 'gs://c'; add storage = ['gs'] to its databuild_graph",
     ]

@@ -1,4 +1,4 @@
-"""The commit of a workspace, from the files of Git."""
+"""The commit and the repository of a workspace, from the files of Git."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from databuild.cli.backend.origin import commit_of
+from databuild.cli.backend.origin import commit_in, git_folder, repository_in
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -18,6 +18,10 @@ def repository(folder: Path, head: str, **refs: str) -> None:
     (folder / ".git/HEAD").write_text(f"{head}\n")
     for name, commit in refs.items():
         (heads / name).write_text(f"{commit}\n")
+
+
+def commit_of(folder: str) -> str:
+    return commit_in(git_folder(folder))
 
 
 def test_a_branch_that_is_checked_out_has_its_commit(tmp_path: Path) -> None:
@@ -73,3 +77,42 @@ def test_a_repository_that_cannot_be_read_has_no_commit(tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
 
     assert commit_of(str(tmp_path)) == ""
+
+
+@pytest.mark.parametrize(
+    ("address", "url"),
+    [
+        ("https://host/team/graphs.git", "https://host/team/graphs.git"),
+        ("https://ann:token@host/team/graphs.git", "https://host/team/graphs.git"),
+        ("git@host:team/graphs.git", "ssh://git@host/team/graphs.git"),
+        ("host:/team/graphs.git", "ssh://host/team/graphs.git"),
+        ("ssh://git:secret@host:22/team/graphs.git", "ssh://git@host:22/team/graphs.git"),
+        ("ssh://host/graphs.git", "ssh://host/graphs.git"),
+        ("/srv/git/graphs.git", ""),
+        ("../a:b/graphs.git", ""),
+        ("file:///srv/git/graphs.git", ""),
+        ("", ""),
+    ],
+)
+def test_the_repository_is_the_remote_without_credentials(tmp_path: Path, address: str, url: str) -> None:
+    repository(tmp_path, COMMIT)
+    config = f'[remote "fork"]\n\turl = https://elsewhere\n[remote "origin"]\n\turl = {address}\n\tfetch = +refs/*\n'
+    (tmp_path / ".git/config").write_text(config)
+
+    assert repository_in(git_folder(str(tmp_path))) == url
+
+
+def test_a_worktree_has_the_repository_of_the_main_one(tmp_path: Path) -> None:
+    repository(tmp_path / "first", COMMIT)
+    (tmp_path / "first/.git/config").write_text('[remote "origin"]\nurl=https://host/graphs\n')
+    own = tmp_path / "first/.git/worktrees/second"
+    own.mkdir(parents=True)
+    (own / "commondir").write_text("../..\n")
+    (tmp_path / "second").mkdir()
+    (tmp_path / "second/.git").write_text(f"gitdir: {own}\n")
+
+    assert repository_in(git_folder(f"{tmp_path}/second")) == "https://host/graphs"
+
+
+def test_without_git_commit_and_repository_are_unknown() -> None:
+    assert (commit_in(""), repository_in("")) == ("", "")

@@ -73,7 +73,7 @@ def test_changes_are_found_by_version_or_by_content(
         look = Look(data, content=content)
         assert [finding.kind for finding in look.findings] == [expected] * bool(expected)
         assert set(look.found) == ({f"p/{count - 1}"} if expected == "changed" else set())
-        assert look.not_looked_at == 0
+        assert len(look.others) == 0
 
 
 def test_content_is_compared_only_with_digests_that_can_be_computed(tmp_path: Path) -> None:
@@ -109,11 +109,13 @@ def test_what_is_not_recorded_is_not_compared(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("uri", ["s3://bucket/x", "file://elsewhere/x", "postgresql://h/d/t", "file:///%zz"])
+@pytest.mark.parametrize(
+    "uri", ["s3://bucket/x", "file://elsewhere/x", "postgresql://h/d/t", "file:///%zz", "file:///a%00b"]
+)
 def test_other_places_are_counted(uri: str) -> None:
     look = Look([StoredData("p", "1", Location(uri)), StoredData("q", "1", None)])
 
-    assert (look.findings, look.not_looked_at) == ((), 2)
+    assert (look.findings, len(look.others)) == ((), 2)
 
 
 @pytest.mark.parametrize("count", [1, 100])

@@ -94,6 +94,7 @@ def test_a_notification_has_the_facts_of_the_wait_and_is_the_same_each_time() ->
         data={
             "build_request_id": "b1",
             "graph_label": "//:graph",
+            "environment": "",
             "requested": ["daily/1"],
             "requested_count": 1,
             "status": "EXECUTING",

@@ -97,6 +97,7 @@ def test_a_failed_build_is_a_signed_cloud_event(receiver: Receiver) -> None:
         "data": {
             "build_request_id": "b",
             "graph_label": GRAPH,
+            "environment": "",
             "requested": ["daily/1", "daily/2"],
             "requested_count": 2,
             "status": "FAILED",

@@ -15,6 +15,7 @@ MAX_PACKAGES_OF_SQL_JOBS = 1
 MAX_PACKAGES_OF_DASK = 19
 MAX_PACKAGES_OF_STORAGE = 50
 MAX_PACKAGES_OF_OTLP = 1
+MAX_PACKAGES_OF_OPENLINEAGE = 20
 
 
 def locked(name: str) -> dict[str, str]:
@@ -34,6 +35,7 @@ def wanted(name: str) -> set[str]:
         "requirements_dask_lock.txt",
         "requirements_duckdb_lock.txt",
         "requirements_fsspec_lock.txt",
+        "requirements_openlineage_lock.txt",
         "requirements_otlp_lock.txt",
     ],
 )
@@ -53,6 +55,7 @@ def test_each_lock_has_what_is_asked_for() -> None:
     assert wanted("requirements_buildbox.in") == locked("requirements_buildbox_lock.txt").keys()
     assert wanted("requirements_dask.in") <= locked("requirements_dask_lock.txt").keys()
     assert wanted("requirements_fsspec.in") <= locked("requirements_fsspec_lock.txt").keys()
+    assert wanted("requirements_openlineage.in") <= locked("requirements_openlineage_lock.txt").keys()
     assert wanted("requirements_otlp.in") <= locked("requirements_otlp_lock.txt").keys()
     assert wanted("requirements_peers.in") <= locked("requirements_peers_lock.txt").keys()
     assert wanted("requirements_dev.in") <= locked("requirements_dev_lock.txt").keys()
@@ -81,6 +84,12 @@ def test_the_exporter_to_opentelemetry_adds_few_packages_to_those_of_the_core() 
     added = locked("requirements_otlp_lock.txt").keys() - locked("requirements_lock.txt").keys()
 
     assert len(added) <= MAX_PACKAGES_OF_OTLP
+
+
+def test_the_exporter_to_openlineage_adds_few_packages_to_those_of_the_core() -> None:
+    added = locked("requirements_openlineage_lock.txt").keys() - locked("requirements_lock.txt").keys()
+
+    assert len(added) <= MAX_PACKAGES_OF_OPENLINEAGE
 
 
 def test_sql_jobs_add_few_packages_to_those_of_the_core() -> None:

@@ -27,10 +27,14 @@ lock requirements_dask_lock.txt requirements_dask.in --constraints third_party/p
 lock requirements_fsspec_lock.txt requirements_fsspec.in --constraints third_party/python/requirements_lock.txt \
   --constraints third_party/python/requirements_dask_lock.txt "$@"
 lock requirements_otlp_lock.txt requirements_otlp.in --constraints third_party/python/requirements_lock.txt "$@"
+lock requirements_openlineage_lock.txt requirements_openlineage.in \
+  --constraints third_party/python/requirements_lock.txt --constraints third_party/python/requirements_dask_lock.txt \
+  --constraints third_party/python/requirements_fsspec_lock.txt "$@"
 lock requirements_buildbox_lock.txt requirements_buildbox.in --no-deps "$@"
 lock requirements_peers_lock.txt requirements_peers.in "$@"
 lock requirements_dev_lock.txt requirements_dev.in --constraints third_party/python/requirements_lock.txt \
   --constraints third_party/python/requirements_duckdb_lock.txt \
   --constraints third_party/python/requirements_dask_lock.txt \
   --constraints third_party/python/requirements_fsspec_lock.txt \
-  --constraints third_party/python/requirements_otlp_lock.txt "$@"
+  --constraints third_party/python/requirements_otlp_lock.txt \
+  --constraints third_party/python/requirements_openlineage_lock.txt "$@"

@@ -8,5 +8,6 @@ python3 -m venv .venv
   -r third_party/python/requirements_lock.txt -r third_party/python/requirements_duckdb_lock.txt \
   -r third_party/python/requirements_buildbox_lock.txt -r third_party/python/requirements_dask_lock.txt \
   -r third_party/python/requirements_fsspec_lock.txt -r third_party/python/requirements_otlp_lock.txt \
+  -r third_party/python/requirements_openlineage_lock.txt \
   -r third_party/python/requirements_dev_lock.txt
 tools/dev/generate_protos.sh

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator, Sequence
 
 from databuild.cli.backend.invocation import Invocation
+from databuild.cli.backend.log_stores import storages
 from databuild.cli.backend.requested_partitions import expand
 from databuild.event_log.open import EnvironmentLogs
 from databuild.event_log.overlay import OverlayReader
@@ -84,7 +85,7 @@ def remove_environment(call: Invocation, environment: str, *, delete_data: bool)
     logs = EnvironmentLogs(call.event_log_uri)
     logs.check(environment)
     folder = os.path.join(call.state_dir, "environments", environment)  # noqa: PTH118
-    return removal.remove(logs, environment, folder, with_data=delete_data)
+    return removal.remove(logs, environment, folder, storages(call), with_data=delete_data)
 
 
 def _existing(call: Invocation, environment: str) -> contextlib.closing[OverlayReader]:

@@ -13,9 +13,12 @@ from databuild.cli.flags.usage_error import UsageError
 
 if TYPE_CHECKING:
     from databuild.event_log.log import EventLog
+    from databuild.exporters.environment_exports import EnvironmentExports
     from databuild.exporters.export_set import ExportSet
     from databuild.exporters.exporter import Exporter
+    from databuild.exporters.registry import RefPattern
     from databuild.exporters.webhook.template import Template
+    from databuild.graph.catalog import JobCatalog
     from databuild.model.records import JobRunRecord
     from databuild.orchestration.logs.stored_logs import LogReader
 
@@ -31,7 +34,7 @@ def start_exports(call: Invocation, event_log: EventLog) -> ExportSet | None:
         UsageError: A flag is invalid.
         EventLogError: The event log failed.
     """
-    if not (exporters := open_exporters(call)):
+    if not (exporters := open_exporters(call, call.environment)):
         return None
     exports = export_set(call, event_log, exporters)
     exports.start()
@@ -46,19 +49,38 @@ def export_set(call: Invocation, event_log: EventLog, exporters: Sequence[Export
     return ExportSet(event_log, exporters, warn=lambda text: call.err.line(f"databuild: {text}"), liveness=liveness)
 
 
-def open_exporters(call: Invocation) -> Sequence[Exporter]:
+def environment_exports(call: Invocation) -> EnvironmentExports:
+    """Returns the exporters of a service for the environments beside the base, which have not begun yet."""
+    from databuild.event_log import liveness
+    from databuild.event_log.open import EnvironmentLogs
+    from databuild.exporters.environment_exports import EnvironmentExports
+
+    return EnvironmentExports(
+        EnvironmentLogs(call.event_log_uri),  # without sinks, since it writes no events
+        lambda environment: open_exporters(call, environment),
+        seconds=call.flags["exporter_seconds"],
+        warn=lambda text: call.err.line(f"databuild: {text}"),
+        liveness=liveness,
+    )
+
+
+def open_exporters(call: Invocation, environment: str) -> Sequence[Exporter]:
     """Returns the exporters that flags or the graph name.
 
-    Those that only the graph names are left out if the environment does not say where they send to.
+    Those that only the graph names are left out if no variable says where they send to.
+
+    Args:
+        call: The invocation.
+        environment: The environment whose events are sent; empty for the base.
 
     Raises:
         InvalidRequestError: An address, a template, or a variable of the environment cannot be used.
         UsageError: A flag is invalid.
     """
-    return [*_webhooks(call), *_extensions(call)]
+    return [*_webhooks(call, environment), *_extensions(call, environment)]
 
 
-def _webhooks(call: Invocation) -> Sequence[Exporter]:
+def _webhooks(call: Invocation, environment: str) -> Sequence[Exporter]:
     urls: Sequence[str] = call.flags["notify"] or call.catalog().notify
     if not urls:
         return []
@@ -71,11 +93,19 @@ def _webhooks(call: Invocation) -> Sequence[Exporter]:
         raise UsageError(f"--notify_wait_seconds={wait_seconds:g} must be greater than 0", call.command)
     template = _template(call)
     return [
-        WebhookExporter(url, occasions, secret=secret, template=template, wait_seconds=wait_seconds) for url in urls
+        WebhookExporter(
+            url,
+            occasions,
+            secret=secret,
+            template=template,
+            wait_seconds=wait_seconds,
+            environment=environment,
+        )
+        for url in urls
     ]
 
 
-def _extensions(call: Invocation) -> Sequence[Exporter]:
+def _extensions(call: Invocation, environment: str) -> Sequence[Exporter]:
     catalog = call.catalog()
     uris: Sequence[str] = call.flags["exporter"] or catalog.exporters
     if call.flags.get("bes_results_url") and not any(uri.startswith(_BES) for uri in uris):
@@ -88,17 +118,29 @@ def _extensions(call: Invocation) -> Sequence[Exporter]:
         check_exporter(uri, catalog.extensions)
     if not call.flags["exporter"]:
         uris = [uri for uri in uris if has_endpoint(uri, call.environ)]
-    logs = _LogEnds(call)
+    logs = _LogEnds(call, environment)
     options = ExporterOptions(
         environ=call.environ,
         log_place=logs.place,
         read_log=logs.read,
+        pattern_of=lambda ref: _pattern_of(catalog, ref),
         exit_code_of=exit_code_of,
+        environment=environment,
         headers=headers_of(call, "bes_header"),
         credential_helper=credential_helper(call),
         tls=client_tls(call),
     )
     return [open_exporter(uri, options, catalog.extensions) for uri in dict.fromkeys(uris)]
+
+
+def _pattern_of(catalog: JobCatalog, ref: str) -> RefPattern | None:
+    from databuild.exporters.registry import RefPattern
+
+    match = catalog.pattern_of(ref)
+    if match is None:
+        return None
+    pattern, fields = match
+    return RefPattern(pattern.text, fields, catalog.folders[pattern.text])
 
 
 def print_results_url(call: Invocation, build_request_id: str) -> None:
@@ -112,8 +154,9 @@ def print_results_url(call: Invocation, build_request_id: str) -> None:
 class _LogEnds:
     """Reads the ends of logs, wherever they are."""
 
-    def __init__(self, call: Invocation) -> None:
+    def __init__(self, call: Invocation, environment: str) -> None:
         self._call = call
+        self._environment = environment
         self._reader: LogReader | None = None
 
     def place(self, job_run: JobRunRecord, stream: str) -> str:
@@ -129,7 +172,8 @@ class _LogEnds:
             from databuild.cli.backend.log_stores import storages
             from databuild.orchestration.logs.stored_logs import LogReader
 
-            self._reader = LogReader(self._call.log_dir, storages(self._call))
+            folder = self._call.log_dir_of(self._environment)
+            self._reader = LogReader(folder, storages(self._call))
         return self._reader
 
 

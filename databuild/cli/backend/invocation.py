@@ -162,8 +162,12 @@ class Invocation:
     @property
     def log_dir(self) -> str:
         """The folder of the job logs, with one folder for each build."""
-        environment = ("environments", self.environment) if self.environment else ()
-        return os.path.join(self.state_dir, *environment, "logs")  # noqa: PTH118
+        return self.log_dir_of(self.environment)
+
+    def log_dir_of(self, environment: str) -> str:
+        """Returns the folder of the job logs of an environment; empty for the base."""
+        folders = ("environments", environment) if environment else ()
+        return os.path.join(self.state_dir, *folders, "logs")  # noqa: PTH118
 
     @property
     def base_log_dir(self) -> str:

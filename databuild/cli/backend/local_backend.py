@@ -324,6 +324,7 @@ class LocalBackend:
     def verify_stores(
         self, partitions: Sequence[str], options: StoreCheckOptions, *, author: str, after: str
     ) -> Iterator[StoreCheck]:
+        from databuild.cli.backend.job_checks import jobs_of
         from databuild.cli.backend.log_stores import storages
         from databuild.cli.backend.requested_partitions import expand
         from databuild.orchestration.stores.selection import Selection
@@ -341,7 +342,14 @@ class LocalBackend:
 
         while True:
             part = verify_part(
-                self.records, selection, options, after=after, author=author, clock=self._call.clock, storages=stores
+                self.records,
+                selection,
+                options,
+                after=after,
+                author=author,
+                clock=self._call.clock,
+                storages=stores,
+                jobs=jobs_of(self._call),
             )
             for event in part.events:
                 self._append([event])

@@ -6,6 +6,7 @@ if a service is named, so that other commands do not pay for gRPC.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -55,7 +56,11 @@ class RemoteBackend:
         return self._client.get(text).build
 
     def deaths(self, builds: Iterable[str]) -> Mapping[str, str]:
-        faults = {build: self._client.get(build).dead_reason for build in dict.fromkeys(builds)}
+        faults: dict[str, str] = {}
+        for build in dict.fromkeys(builds):
+            # Operations such as a verification, which have ids of the same form, are no builds.
+            with contextlib.suppress(BuildNotFoundError):
+                faults[build] = self._client.get(build).dead_reason
         return {build: fault for build, fault in faults.items() if fault}
 
     def dead_build_message(self, build_request_id: str) -> str:  # noqa: ARG002

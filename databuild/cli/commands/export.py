@@ -27,7 +27,7 @@ _TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}.*")
 def run(call: Invocation) -> int:
     if call.positionals:
         raise UsageError(f"export takes only flags, not {call.positionals[0]!r}", call.command)
-    exporters = open_exporters(call)
+    exporters = open_exporters(call, call.environment)
     if not exporters:
         raise UsageError("no exporter is configured; give --exporter=URI or --notify=URL", call.command)
     event_log = call.open_event_log()

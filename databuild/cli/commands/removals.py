@@ -117,6 +117,8 @@ def _size(deletion: Deletion) -> str:
 def _summary(cleaning: Cleaning, options: CleanOptions) -> str:
     verb = "would delete" if options.dry_run else "deleted"
     text = f"{verb} the data of {counted(cleaning.deleted, 'partition')}, {bytes_text(cleaning.bytes)}"
+    if not cleaning.deleted and not cleaning.leftovers:
+        text = "nothing to delete: no data is older than the retention of its job, and no job run left files behind"
     if cleaning.leftovers:
         text += f", and {counted(cleaning.leftovers, 'leftover')}, {bytes_text(cleaning.leftover_bytes)}"
     if cleaning.kept:

@@ -7,7 +7,7 @@ import logging
 import signal
 
 from databuild.cli.backend.engines import chosen_executor, engines
-from databuild.cli.backend.exporting import start_exports
+from databuild.cli.backend.exporting import environment_exports, start_exports
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.backend.job_environment import TOKENS_VARIABLE
 from databuild.cli.backend.local_build import FORCED_GRACE_SECONDS, number_of_jobs
@@ -82,6 +82,8 @@ async def _serve(call: Invocation, options: ServerOptions) -> None:
             loop.add_signal_handler(number, on_signal)
     event_log = call.open_event_log()
     exports = start_exports(call, event_log)
+    environments = call.environment_logs()
+    beside = environment_exports(call) if exports is not None and environments is not None else None
     await serve(
         options,
         catalog=call.catalog(),
@@ -103,10 +105,12 @@ async def _serve(call: Invocation, options: ServerOptions) -> None:
         started=lambda addresses: _print_addresses(call, addresses),
         engines=engines(call),
         storages=storages(call),
-        environments=call.environment_logs(),
+        environments=environments,
+        environment_exports=beside,
     )
     if exports is not None:
-        await asyncio.to_thread(exports.stop, call.flags["exporter_seconds"])
+        left = beside.leave() if beside is not None else ()
+        await asyncio.to_thread(exports.stop, call.flags["exporter_seconds"], left)
 
 
 def _options(call: Invocation) -> ServerOptions:

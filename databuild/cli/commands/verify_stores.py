@@ -51,8 +51,9 @@ def _only_changed(total: StoreCheck) -> bool:
 def _show(call: Invocation, part: StoreCheck, total: StoreCheck) -> None:
     if not call.json:
         for finding in part.findings:
+            place = f"  {finding.uri}" if finding.uri else ""
             detail = f": {finding.detail}" if finding.detail else ""
-            call.out.line(f"{finding.kind:<10}  {finding.ref}  {finding.uri}{detail}")
+            call.out.line(f"{finding.kind:<10}  {finding.ref}{place}{detail}")
     if part.next_after and call.err.isatty():
         call.out.flush()
         call.err.line(f"databuild: looked at {total.checked:,} partitions so far")

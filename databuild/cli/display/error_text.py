@@ -22,7 +22,7 @@ FLAG_WORDS: Final[Mapping[str, str]] = {
     ),
     "ALLOW_HOST": "`serve --allowed_host` adds it",
     "CONFIRM_LOSSES": (
-        "mount it; or use the data as it is with --verify=none; or, if it is lost, record that with "
+        "bring it back; or use the data as it is with --verify=none; or, if it is lost, record that with "
         "`partitions verify --confirm_losses`"
     ),
 }

@@ -5,17 +5,30 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
+class Form(NamedTuple):
+    """One form of a command that has several.
+
+    Attributes:
+        usage: The arguments.
+        text: The effect of the form, in sentences that begin with a verb.
+    """
+
+    usage: str
+    text: str
+
+
 class Command(NamedTuple):
     """One command.
 
     Attributes:
         name: The name, which is also that of its module in `databuild/cli/commands`.
-        usage: The arguments, as the line of usage shows them.
+        usage: The arguments, as the line of usage shows them; empty if there are several forms.
         summary: One sentence.
-        details: Further sentences; empty for none.
+        details: Further sentences, about all forms; empty for none.
         example: An example, to put after `bazel run //examples:build_graph --`.
         aliases: Other names.
         hidden: True if the overview of commands leaves it out.
+        forms: The forms; empty if there is only one.
     """
 
     name: str
@@ -25,6 +38,7 @@ class Command(NamedTuple):
     example: str
     aliases: tuple[str, ...] = ()
     hidden: bool = False
+    forms: tuple[Form, ...] = ()
 
 
 DEFAULT_COMMAND = "build"
@@ -73,23 +87,47 @@ COMMANDS = (
     ),
     Command(
         "partitions",
-        "[PREFIX] | adopt REF... | adopt --from=STATE_DIR [PATTERN...] | verify [PATTERN...] | forget PATTERN... | "
-        "delete PATTERN... | clean",
+        "",
         "Lists partitions by ref with the record of each, adopts, verifies, forgets or deletes their data.",
-        "For the next page, pass the last ref of this page as `--after`. `partitions adopt` makes partitions available "
-        "without building them, and records who did so and why. It adopts all of them, or none if one is available or "
-        "claimed by a build. Builds use adopted partitions as they are, even if the code of their jobs changes, until "
-        "they are tainted or a build is forced. `partitions adopt --from` copies the records of partitions from "
-        "another state directory, for example after a graph was renamed; builds treat them as if they had been built "
-        "here. A PATTERN is a ref, a range or a partition pattern; without one, all partitions are meant. "
-        "`partitions verify` looks whether data is at the place that its job reported, with the size and version that "
-        "are recorded. It records what is missing, so that the next build makes it again. It exits with 1 if something "
-        "is missing, changed or cannot be read. After an interruption, `--after` goes on. `partitions forget` is the "
-        "inverse of `adopt`: the data stays in its store, and the next build makes it again. `partitions delete` lists "
-        "the data, asks, and deletes it in its store. It refuses what a build reads or makes, other data than the "
-        "recorded one, and places that other partitions use. What was made from deleted data stays fresh. `partitions "
-        "clean` deletes data that is older than the `retention` of its job, and what killed job runs left behind.",
+        "A PATTERN is a ref, a range or a partition pattern.",
         "partitions daily_flights/ --status=AVAILABLE",
+        forms=(
+            Form(
+                "[PREFIX]",
+                "Lists partitions with their records. For the next page, pass the last ref of this page as `--after`.",
+            ),
+            Form(
+                "adopt REF...",
+                "Makes partitions available without building them, and records who did so and why: all of them, or "
+                "none if one is available or claimed by a build. Builds use them as they are, even if the code of "
+                "their jobs changes, until they are tainted or a build is forced.",
+            ),
+            Form(
+                "adopt --from=STATE_DIR [PATTERN...]",
+                "Copies the records of partitions from another state directory, for example after a graph was renamed. "
+                "Builds treat them as if they had been built here. Without a PATTERN, copies all.",
+            ),
+            Form(
+                "verify [PATTERN...]",
+                "Looks whether data is at the place that its job reported, with the size and version that are "
+                "recorded. Records what is missing, so that the next build makes it again. Exits with 1 if something "
+                "is missing, changed or cannot be read. After an interruption, `--after` goes on. Without a PATTERN, "
+                "looks at all data.",
+            ),
+            Form(
+                "forget PATTERN...",
+                "Is the inverse of `adopt`: the data stays in its store, and the next build makes it again.",
+            ),
+            Form(
+                "delete PATTERN...",
+                "Lists the data, asks, and deletes it in its store. Refuses what a build reads or makes, other data "
+                "than the recorded one, and places that other partitions use. What was made from it stays fresh.",
+            ),
+            Form(
+                "clean",
+                "Deletes data that is older than the `retention` of its job, and what killed job runs left behind.",
+            ),
+        ),
     ),
     Command(
         "explain",
@@ -112,16 +150,30 @@ COMMANDS = (
     ),
     Command(
         "events",
-        "[BUILD] | --all | diff BUILD BUILD | verify [BUILD...]",
+        "",
         "Prints the events of a build, compares the events of two builds, or checks the event log.",
-        f"{_BUILD} `events --all` prints the events of all builds in the order of the event log, each with its "
-        "position. `--after=POSITION` resumes, and with `--follow` it continues until it is interrupted. As JSON, each "
-        "line is an object with `position` and `event`. `events diff` masks ids, times, durations and the order of "
-        "concurrent events. It exits with 1 if a difference remains. `events verify` reads the whole log, also while "
-        "builds run. It checks that the events keep the lifecycle, and that the records of builds and partitions are "
-        "what the events add up to. It prints one sentence for each fault, only of the given BUILDs if there are any, "
-        "and exits with 1 if there is a fault.",
+        _BUILD,
         "events latest --follow",
+        forms=(
+            Form("[BUILD]", "Prints the events of a build. With `--follow`, continues until the build has ended."),
+            Form(
+                "--all",
+                "Prints the events of all builds in the order of the event log, each with its position. "
+                "`--after=POSITION` resumes. With `--follow`, continues until it is interrupted. As JSON, each line is "
+                "an object with `position` and `event`.",
+            ),
+            Form(
+                "diff BUILD BUILD",
+                "Compares two builds, and masks ids, times, durations and the order of concurrent events. Exits with 1 "
+                "if a difference remains.",
+            ),
+            Form(
+                "verify [BUILD...]",
+                "Reads the whole event log, also while builds run, and checks that the events keep the lifecycle, and "
+                "that the records of builds and partitions are what the events add up to. Prints one sentence for each "
+                "fault, only of the given BUILDs if there are any, and exits with 1 if there is a fault.",
+            ),
+        ),
     ),
     Command(
         "logs",
@@ -187,15 +239,29 @@ COMMANDS = (
     ),
     Command(
         "environments",
-        "[list] | diff NAME [REF...] | promote NAME [REF...] | remove NAME",
+        "",
         "Lists environments, compares one with the base, makes its data that of the base, or removes it.",
-        "A build with `--environment=NAME` makes an environment. `environments diff` compares metadata, metrics, "
-        "checks and content digests of each partition that the environment has built with those of the base. "
-        "`environments promote` makes partitions available in the base without building them again. They must have "
-        "been made by the code of this command, from inputs that the base has too. With REFS, it promotes all of them "
-        "or none; without, all that can be promoted, and lists the others. `environments remove` removes the records "
-        "and job logs of an environment and, with `--delete_data`, the files that it made and that nobody else uses.",
+        "A build with `--environment=NAME` makes an environment.",
         "environments diff pr-12",
+        forms=(
+            Form("[list]", "Lists the environments."),
+            Form(
+                "diff NAME [REF...]",
+                "Compares metadata, metrics, checks and content digests of each partition that the environment has "
+                "built with those of the base.",
+            ),
+            Form(
+                "promote NAME [REF...]",
+                "Makes partitions available in the base without building them again. They must have been made by the "
+                "code of this command, from inputs that the base has too. With REFs, promotes all of them or none; "
+                "without, all that can be promoted, and lists the others.",
+            ),
+            Form(
+                "remove NAME",
+                "Removes the records and job logs of an environment and, with `--delete_data`, the files that it made "
+                "and that nobody else uses.",
+            ),
+        ),
     ),
     Command(
         "prune",

@@ -220,7 +220,8 @@ FLAGS = (
     Flag("changed", ENUM, "report", "For `verify`: how to handle changed data. `rebuild` taints it, and `adopt` uses "
          "it as it is now.", ("partitions",), values=("report", "rebuild", "adopt")),
     Flag("confirm_losses", BOOL, False, "For `verify`: record data as missing although a whole folder with many "
-         "partitions is gone, as if its disk were not mounted.", ("partitions",)),
+         "partitions is gone, as if its disk were not mounted, or a job finds none of its partitions.",
+         ("partitions",)),
     Flag("reason", STRING, "", "For `promote`: why the data is promoted. Recorded.", ("environments",),
          value_name="TEXT"),
     Flag("author", STRING, "", "For `promote`: the person who promotes. Recorded. Default: the user at the command "

@@ -68,21 +68,27 @@ def overview(launcher: str) -> str:
 
 
 def command_help(command: Command, launcher: str) -> str:
-    usage = " ".join(part for part in (launcher, command.name, "[flags]", command.usage) if part)
+    arguments = "..." if command.forms else command.usage
+    usage = " ".join(part for part in (launcher, command.name, "[flags]", arguments) if part)
     lines = [command.summary, "", f"usage: {usage}"]
     if command.aliases:
         lines.append(f"alias: {', '.join(command.aliases)}")
     if command.details:
         lines += ["", *textwrap.wrap(command.details, _WIDTH)]
+    if command.forms:
+        lines += ["", "Forms:"]
+        for form in command.forms:
+            lines += [f"  {command.name} {form.usage}", *_indented(form.text)]
     for heading, flags in _by_heading(flags_of(command.name)).items():
         lines += ["", f"{heading}:"]
         for flag in flags:
-            lines.append(f"  {_spelling(flag)}")
-            lines += textwrap.wrap(
-                flag.help + _default(flag), _WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6
-            )
+            lines += [f"  {_spelling(flag)}", *_indented(flag.help + _default(flag))]
     lines += ["", "Example:", f"  {launcher} {command.example}"]
     return "\n".join(lines) + "\n"
+
+
+def _indented(text: str) -> Sequence[str]:
+    return textwrap.wrap(text, _WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
 
 
 def _by_heading(flags: Sequence[Flag]) -> Mapping[str, Sequence[Flag]]:

@@ -9,6 +9,7 @@ Some services acknowledge nothing before the end of a stream, and then get it fr
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -49,6 +50,9 @@ _NO_LIFECYCLE: Final = frozenset({grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode
 
 _PRUNED: Final = "its earlier events were pruned"
 _PAGE: Final = 1_000
+_MAX_UNSENT: Final = 200
+"""The number of requests after which they are passed to the call, although more follow at once."""
+
 _MAX_REMEMBERED: Final = 1_000
 """The maximum number of unfinished builds whose last acknowledgements are kept between two processes."""
 
@@ -58,24 +62,45 @@ class _NotYetError(ReceiverError):
 
 
 class _Build:
-    """A build of which a part was sent, in one call."""
+    """A build of which a part was sent, in one call.
+
+    Attributes:
+        stream: The stream so far.
+        requests: Makes the requests.
+        upload: The call.
+        number: The sequence number of the last event of the stream.
+        unsent: The requests that the call has not got yet.
+    """
 
     def __init__(self, stream: BuildStream, requests: Requests, upload: Upload) -> None:
         self.stream = stream
         self.requests = requests
         self.upload = upload
         self.number = 0
+        self.unsent: list[bes.PublishBuildToolEventStreamRequest] = []
 
-    def send(self, event: BuildEvent) -> None:
-        """Sends the part of the stream that an event adds, without what was acknowledged before the call."""
+    def add(self, event: BuildEvent) -> None:
+        """Adds the part of the stream that an event adds, without what was acknowledged before the call."""
         for message in self.stream.of(event):
             self.number += 1
             if self.number > self.upload.acknowledged:
-                self.upload.send(self.requests.event(self.number, event.time, message))
+                self.unsent.append(self.requests.event(self.number, event.time, message))
         if self.stream.exit_code is not None:
             self.number += 1
             if self.number > self.upload.acknowledged:
-                self.upload.send(self.requests.stream_end(self.number, event.time))
+                self.unsent.append(self.requests.stream_end(self.number, event.time))
+
+    def flush(self, deadline: float) -> None:
+        """Passes the requests to the call.
+
+        Raises:
+            grpc.RpcError: The call has failed.
+            ReceiverError: The service is slow, or does not keep to the protocol.
+        """
+        if not self.upload.wait_for_room(deadline):
+            raise _NotYetError("it has not taken all events yet")
+        self.upload.send(self.unsent)
+        self.unsent = []
 
 
 class BesExporter:
@@ -138,6 +163,10 @@ class BesExporter:
             handled = len(batch.events)
         except ReceiverError as error:
             fault = error
+        for name in dict.fromkeys(event.build_request_id for _, event in batch.events):
+            # A fault stays until the next event of the build, or until it is finished.
+            with contextlib.suppress(grpc.RpcError, ReceiverError):
+                self._flush(name, deadline)
         try:
             # The streams of several builds are acknowledged at the same time.
             for index, (_, event) in enumerate(batch.events[:handled]):
@@ -198,9 +227,15 @@ class BesExporter:
             self._send(build, event, deadline)
 
     def _send(self, build: _Build, event: BuildEvent, deadline: float) -> None:
-        if time.monotonic() > deadline or not build.upload.wait_for_room(deadline):
+        if time.monotonic() > deadline:
             raise _NotYetError("it has not taken all events yet")
-        build.send(event)
+        if len(build.unsent) >= _MAX_UNSENT:
+            build.flush(deadline)
+        build.add(event)
+
+    def _flush(self, name: str, deadline: float) -> None:
+        if build := self._builds.get(name):
+            build.flush(deadline)
 
     def _open(self, event: BuildEvent, reads: BuildReads, deadline: float) -> _Build:
         """Begins a call for a build."""
@@ -222,6 +257,7 @@ class BesExporter:
         name = event.build_request_id
         build = self._builds.get(name)
         if build is not None and build.stream.exit_code is not None:
+            build.flush(deadline)
             if not build.upload.wait_for_end(build.number, deadline):
                 raise _NotYetError(f"it has not acknowledged all events of build {name} yet")
             ending = build.requests.end(event.time, build.stream.exit_code)

@@ -44,6 +44,11 @@ _CHECK: Final = "databuild_check rule"
 _MAX_FILES: Final = 500
 """The maximum number of partitions in one set."""
 
+_MAX_ANNOUNCED: Final = 500
+"""The maximum number of results that one event announces."""
+
+_NANOSECONDS: Final = 1_000_000_000
+
 _OUTPUTS: Final = "default"
 """The group of outputs that user interfaces show."""
 
@@ -70,6 +75,11 @@ class BuildStream:
         self._targets = Targets()
         self._checks = Targets()
         self._placements: dict[str, ev.PlacementEvent] = {}
+        self._unannounced: dict[str, BuildEventId] = {}
+        self._announced: dict[str, BuildEventId] = {}
+        self._lines: list[str] = []
+        self._now = 0
+        self._announced_time = 0
         self._progress = 0
         self._sets = 0
         self._log_store = ""
@@ -80,6 +90,12 @@ class BuildStream:
     def of(self, event: ev.BuildEvent) -> Iterator[bep.BuildEvent]:
         """Yields the events of the stream that an event of the build adds."""
         self.sequence = event.sequence
+        self._now = event.time.seconds * _NANOSECONDS + event.time.nanos
+        yield from self._of(event)
+        if self._lines and self._now >= self._announced_time + _NANOSECONDS:
+            yield self._announce(())
+
+    def _of(self, event: ev.BuildEvent) -> Iterator[bep.BuildEvent]:
         kind = event.WhichOneof("event")
         if kind == "build_request":
             yield from self._of_build(event)
@@ -91,6 +107,8 @@ class BuildStream:
             yield from self._of_partition(event.partition)
         elif kind == "job" and event.job.status in JOB_ENDS:
             yield from self._of_job(event)
+        elif kind == "job" and event.job.status == ev.JOB_STATUS_SCHEDULED:
+            self._of_scheduled(event.job)
         elif kind == "check":
             yield from self._of_check(event)
         elif kind == "placement" and event.placement.started:
@@ -181,6 +199,27 @@ class BuildStream:
             if target.made:
                 yield from self._complete(target, success=True)
 
+    def _of_scheduled(self, job: ev.JobEvent) -> None:
+        if run := self._targets.run_of(job.task_id):
+            target, number = run
+            self._unannounced[job.job_run_id] = stream_ids.test_result(target.label, number, max(job.attempt, 1))
+
+    def _announce_result(self, job: ev.JobEvent, result_id: BuildEventId) -> Iterator[bep.BuildEvent]:
+        """Yields the announcement of the result of a job run, unless an earlier one had it.
+
+        It announces all job runs that are scheduled by then, since each of them has an end. So short job runs, many of
+        which are scheduled at once, cost one event each.
+        """
+        if self._announced.pop(job.job_run_id, None) is not None:
+            return
+        announced = {**self._unannounced, job.job_run_id: result_id}
+        self._unannounced = {}
+        ids = list(announced.values())
+        del announced[job.job_run_id]
+        self._announced |= announced
+        for begin in range(0, len(ids), _MAX_ANNOUNCED):
+            yield self._announce(ids[begin : begin + _MAX_ANNOUNCED])
+
     def _of_job(self, event: ev.BuildEvent) -> Iterator[bep.BuildEvent]:
         job = event.job
         placement = self._placements.pop(job.job_run_id, None)
@@ -190,7 +229,7 @@ class BuildStream:
         target, number = run
         result_id = stream_ids.test_result(target.label, number, max(job.attempt, 1))
         if not has_run(job):
-            yield self._announce((result_id,))
+            yield from self._announce_result(job, result_id)
             yield bep.BuildEvent(id=result_id, aborted=abortion_of(job))
             return
         status = status_of(job, remote=self._remote)
@@ -200,12 +239,13 @@ class BuildStream:
         result.test_action_output.extend(files)
         target.add_result(number, job.attempt, status, started_of(event), event.time, job.duration_seconds)
         target.cpu_seconds += job.cpu_seconds
-        lines = [f"{bep.TestStatus.Name(status)} {target.label} (run {number}) in {job.duration_seconds:.1f}s"]
+        seconds = f"{job.duration_seconds:.1f}s"
+        self._lines.append(f"{bep.TestStatus.Name(status)} {target.label} (run {number}) in {seconds}")
+        yield from self._announce_result(job, result_id)
         if status != bep.PASSED:
             target.fault = job.failure.message
             target.add_failed_logs(files)
-            lines += [job.failure.message, *self._logs.end(job_run)]
-        yield self._announce((result_id,), lines)
+            yield from self._say([job.failure.message, *self._logs.end(job_run)])
         yield bep.BuildEvent(id=result_id, test_result=result)
 
     def _of_check(self, event: ev.BuildEvent) -> Iterator[bep.BuildEvent]:
@@ -239,6 +279,8 @@ class BuildStream:
             aborted = bep.Aborted(reason=reason, description=end.error.message or end.failure.message)
             yield bep.BuildEvent(id=self._pattern, aborted=aborted)
             self._targets = Targets()
+        for result_id in self._announced.values():
+            yield bep.BuildEvent(id=result_id, aborted=bep.Aborted(reason=bep.Aborted.INCOMPLETE))
         targets = (*self._targets.by_label.values(), *self._checks.by_label.values())
         for target in targets:
             if not target.completed:
@@ -248,7 +290,7 @@ class BuildStream:
         self.exit_code = exit_code_of(end, self._exit_code_of_error)
         text = end.error.message or end.failure.message
         lines = [f"build {event.build_request_id} {BUILD.name(end.status)}{f': {text}' if text else ''}"]
-        yield _progress(self._progress, (), lines)
+        yield _progress(self._progress, (), [*self._lines, *lines])
         children = (stream_ids.BUILD_METRICS,)
         yield bep.BuildEvent(id=stream_ids.BUILD_FINISHED, children=children, finished=finished(event, self.exit_code))
         measured = metrics(self._progression, self._targets.by_label.values(), self._targets.tasks(), event.time)
@@ -281,10 +323,15 @@ class BuildStream:
             yield self._announce((), lines)
 
     def _announce(self, ids: Iterable[BuildEventId], lines: Sequence[str] = ()) -> bep.BuildEvent:
-        """Returns a progress event that announces others, the next progress event among them."""
+        """Returns a progress event that announces others, the next progress event among them.
+
+        It has the lines that were kept back: many short job runs share one progress event.
+        """
         number = self._progress
         self._progress += 1
-        return _progress(number, (stream_ids.progress(self._progress), *ids), lines)
+        said, self._lines = [*self._lines, *lines], []
+        self._announced_time = self._now
+        return _progress(number, (stream_ids.progress(self._progress), *ids), said)
 
 
 def _progress(number: int, children: Iterable[BuildEventId], lines: Sequence[str]) -> bep.BuildEvent:

@@ -33,7 +33,7 @@ def opening(event: ev.BuildEvent, first_progress: BuildEventId) -> Iterator[bep.
         first_progress: The id of the first progress event.
     """
     received = event.build_request
-    options = _options(received.options)
+    options = _options(received)
     command_line = stream_ids.structured_command_line(_ORIGINAL)
     children = (
         stream_ids.UNSTRUCTURED_COMMAND_LINE,
@@ -86,10 +86,12 @@ def _some(refs: Sequence[str]) -> Sequence[str]:
     return refs if len(refs) <= _MAX_REFS else [*refs[:_MAX_REFS], f"and {len(refs) - _MAX_REFS:,} more"]
 
 
-def _options(message: ev.BuildOptions) -> Sequence[bep.Option]:
+def _options(received: ev.BuildRequestEvent) -> Sequence[bep.Option]:
     """Returns the options that differ from their defaults, by the names that the command line gives them."""
-    options, defaults = BuildOptions.from_message(message), BuildOptions()
+    options, defaults = BuildOptions.from_message(received.options), BuildOptions()
     changed = []
+    if name := received.environment:
+        changed.append(bep.Option(combined_form=f"--environment={name}", option_name="environment", option_value=name))
     for name in defaults.differences(options):
         flag, value = ("stale", "reuse") if name == "reuse_stale" else (name, getattr(options, name))
         form = f"--{flag}" if value is True else f"--{flag}={value}"
@@ -100,6 +102,7 @@ def _options(message: ev.BuildOptions) -> Sequence[bep.Option]:
 def _metadata(build_request_id: str, received: ev.BuildRequestEvent) -> dict[str, str]:
     facts = {
         "DATABUILD_BUILD_REQUEST_ID": build_request_id,
+        "DATABUILD_ENVIRONMENT": received.environment,
         "DATABUILD_GRAPH": received.graph_label,
         "DATABUILD_RETRY_OF": received.retry_of_build_request_id,
         "BAZEL_INVOCATION_ID": received.bazel_invocation_id,

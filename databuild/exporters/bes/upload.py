@@ -5,10 +5,10 @@ gRPC takes requests from a thread of its own, and acknowledgements arrive in ano
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 import grpc
@@ -38,7 +38,8 @@ class Upload:
         """
         self.headers = headers
         self._acknowledged = acknowledged
-        self._waiting: deque[bes.PublishBuildToolEventStreamRequest] = deque()
+        self._last = sys.maxsize
+        self._waiting: list[bes.PublishBuildToolEventStreamRequest] = []
         self._changed = threading.Condition()
         self._complete = False
         self._over = False
@@ -69,9 +70,9 @@ class Upload:
                 raise self._fault()
             return len(self._waiting) <= MAX_WAITING
 
-    def send(self, request: bes.PublishBuildToolEventStreamRequest) -> None:
+    def send(self, requests: Sequence[bes.PublishBuildToolEventStreamRequest]) -> None:
         with self._changed:
-            self._waiting.append(request)
+            self._waiting.extend(requests)
             self._changed.notify_all()
 
     def wait_for_end(self, last: int, deadline: float) -> bool:
@@ -87,6 +88,7 @@ class Upload:
         """
         with self._changed:
             self._complete = True
+            self._last = last
             self._changed.notify_all()
             self._wait(lambda: self._acknowledged >= last, deadline)
             if self._over and self._acknowledged < last:
@@ -110,9 +112,10 @@ class Upload:
                 self._changed.wait_for(lambda: self._waiting or self._complete or self._over)
                 if self._over or not self._waiting:
                     return
-                request = self._waiting.popleft()
+                # All at once: the lock is more expensive than a request.
+                requests, self._waiting = self._waiting, []
                 self._changed.notify_all()
-            yield request
+            yield from requests
 
     def _read(self) -> None:
         try:
@@ -124,9 +127,10 @@ class Upload:
                     )
                     self._call.cancel()
                     return
-                with self._changed:
-                    self._acknowledged = expected
-                    self._changed.notify_all()
+                self._acknowledged = expected
+                if expected >= self._last:
+                    with self._changed:
+                        self._changed.notify_all()
         except grpc.RpcError as error:
             self._end(error)
         else:

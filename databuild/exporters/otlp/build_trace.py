@@ -104,6 +104,7 @@ class BuildTrace:
         self.trace: TraceContext | None = None
         self.ended_runs: list[EndedRun] = []
         self._build = build_request_id
+        self._environment = ""
         self._links = links
         self._max_span_events = max_span_events
         self._events = _SpanEvents(max_span_events)
@@ -154,6 +155,7 @@ class BuildTrace:
     def _receive(self, received: ev.BuildRequestEvent, time: int) -> None:
         self.trace = trace_of_build(self._build, received.traceparent)
         self._received = time
+        self._environment = received.environment
         # The refs may be many; only their number is needed.
         self._request = ev.BuildRequestEvent(
             graph_label=received.graph_label,
@@ -360,7 +362,13 @@ class BuildTrace:
             kind=Span.SPAN_KIND_INTERNAL,
             start_time_unix_nano=start,
             end_time_unix_nano=max(start, end),
-            attributes=key_values({"databuild.build_request_id": self._build, **(attributes or {})}),
+            attributes=key_values(
+                {
+                    "databuild.build_request_id": self._build,
+                    "databuild.environment": self._environment,
+                    **(attributes or {}),
+                }
+            ),
             events=events.events if events is not None else (),
             dropped_events_count=events.dropped if events is not None else 0,
             links=links,

@@ -97,6 +97,7 @@ class OtlpExporter:
         senders: Mapping[str, Sender],
         *,
         read_log: Callable[[JobRunRecord, str, int], bytes],
+        environment: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Sends nothing yet.
@@ -106,12 +107,14 @@ class OtlpExporter:
             settings: The settings.
             senders: The sender of each signal that is sent.
             read_log: Reads the end of a log of a job run, as in `ExporterOptions`.
+            environment: The environment whose events it gets, for the labels of metrics; empty for the base.
             clock: Returns a time in seconds that never goes back.
         """
         self.name = name
         self._settings = settings
         self._senders = senders
         self._read_log = read_log
+        self._environment = environment
         self._clock = clock
         self._metrics_due = clock() + settings.metric_seconds
         self._prepared: _Prepared | None = None
@@ -157,7 +160,7 @@ class OtlpExporter:
             requests = [(TRACES, _trace_request(part, resource)) for part in _parts(spans)] + requests
         if METRICS in self._senders and (build_ended or self._clock() >= self._metrics_due):
             self._metrics_due = self._clock() + self._settings.metric_seconds
-            requests.append((METRICS, totals.request(resource)))
+            requests.append((METRICS, totals.request(resource, self._environment)))
         return _Prepared(batch, totals.text(), requests)
 
     def _advance(self, event: ev.BuildEvent, reads: ExportReads) -> tuple[list[Span], list[tuple[str, Message]]]:
@@ -237,7 +240,7 @@ class OtlpExporter:
                 log = self._read_log(record, stream, MAX_LOG_BYTES)
             except (OSError, StorageError):  # it is on another machine, or it was pruned
                 continue
-            records += log_records(run, trace, build_request_id, stream, log)
+            records += log_records(run, trace, build_request_id, stream, log, self._environment)
         return [(LOGS, log_request(part, self._settings.resource)) for part in _parts(records)]
 
 

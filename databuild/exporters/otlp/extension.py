@@ -20,4 +20,6 @@ def open_exporter(uri: str, options: ExporterOptions) -> Exporter:
     settings = settings_from(options.environ)
     senders = {signal: sender_for(endpoint) for signal, endpoint in settings.endpoints.items()}
     hosts = dict.fromkeys(endpoint.host for endpoint in settings.endpoints.values())
-    return OtlpExporter(uri + ",".join(hosts), settings, senders, read_log=options.read_log)
+    return OtlpExporter(
+        uri + ",".join(hosts), settings, senders, read_log=options.read_log, environment=options.environment
+    )

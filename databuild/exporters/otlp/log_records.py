@@ -17,7 +17,9 @@ MAX_LOG_BYTES: Final = 1024 * 1024
 """The maximum size of the part of each stream that is sent: its end."""
 
 
-def log_records(run: EndedRun, trace: TraceContext, build_request_id: str, stream: str, log: bytes) -> list[LogRecord]:
+def log_records(
+    run: EndedRun, trace: TraceContext, build_request_id: str, stream: str, log: bytes, environment: str
+) -> list[LogRecord]:
     """Returns the records of one stream of a job run.
 
     Args:
@@ -26,12 +28,14 @@ def log_records(run: EndedRun, trace: TraceContext, build_request_id: str, strea
         build_request_id: Its build.
         stream: `stdout` or `stderr`.
         log: The end of the stream.
+        environment: The environment of the build; empty for the base.
     """
     attributes = key_values(
         {
             # https://opentelemetry.io/docs/specs/semconv/registry/attributes/log/
             "log.iostream": stream,
             "databuild.build_request_id": build_request_id,
+            "databuild.environment": environment,
             "databuild.job": run.job_label,
             "databuild.job_run_id": run.job_run_id,
         }

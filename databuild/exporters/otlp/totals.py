@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import bisect
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
@@ -87,26 +87,39 @@ class Totals:
     def partition_ended(self, status: str) -> None:
         self._partitions[status] = self._partitions.get(status, 0) + 1
 
-    def request(self, resource: Mapping[str, str]) -> ExportMetricsServiceRequest:
-        """Returns the request that sends the totals."""
+    def request(self, resource: Mapping[str, str], environment: str = "") -> ExportMetricsServiceRequest:
+        """Returns the request that sends the totals.
+
+        Args:
+            resource: The attributes of the resource.
+            environment: The environment in which they were counted, as a label; empty for the base, without one.
+        """
+        builds = [({"status": status}, count) for status, count in self._builds.items()]
         runs = [({"job": job, "status": status}, count) for (job, status), count in self._job_runs.items()]
+        partitions = [({"status": status}, count) for status, count in self._partitions.items()]
+        place = {"environment": environment}
         metrics = [
-            self._sum("databuild.builds", "{build}", "Builds that ended.", _by_status(self._builds)),
-            self._sum("databuild.job_runs", "{run}", "Job runs that ended.", runs),
-            self._sum(
-                "databuild.partitions", "{partition}", "Partitions that reached an end.", _by_status(self._partitions)
-            ),
-            self._histogram(),
+            self._sum("databuild.builds", "{build}", "Builds that ended.", builds, place),
+            self._sum("databuild.job_runs", "{run}", "Job runs that ended.", runs, place),
+            self._sum("databuild.partitions", "{partition}", "Partitions that reached an end.", partitions, place),
+            self._histogram(place),
         ]
         scope = ScopeMetrics(scope=SCOPE, metrics=metrics)
         return ExportMetricsServiceRequest(
             resource_metrics=[ResourceMetrics(resource=resource_of(resource), scope_metrics=[scope])]
         )
 
-    def _sum(self, name: str, unit: str, description: str, counts: Iterable[tuple[Mapping[str, str], int]]) -> Metric:
+    def _sum(
+        self,
+        name: str,
+        unit: str,
+        description: str,
+        counts: Iterable[tuple[Mapping[str, str], int]],
+        place: Mapping[str, str],
+    ) -> Metric:
         points = [
             NumberDataPoint(
-                attributes=key_values(labels),
+                attributes=key_values({**labels, **place}),
                 start_time_unix_nano=self._start,
                 time_unix_nano=self._time,
                 as_int=count,
@@ -116,10 +129,10 @@ class Totals:
         data = Sum(data_points=points, aggregation_temporality=_CUMULATIVE, is_monotonic=True)
         return Metric(name=name, unit=unit, description=description, sum=data)
 
-    def _histogram(self) -> Metric:
+    def _histogram(self, place: Mapping[str, str]) -> Metric:
         points = [
             HistogramDataPoint(
-                attributes=key_values({"job": job}),
+                attributes=key_values({"job": job, **place}),
                 start_time_unix_nano=self._start,
                 time_unix_nano=self._time,
                 count=sum(buckets),
@@ -131,7 +144,3 @@ class Totals:
         ]
         data = Histogram(data_points=points, aggregation_temporality=_CUMULATIVE)
         return Metric(name="databuild.job_run.duration", unit="s", description="Duration of job runs.", histogram=data)
-
-
-def _by_status(counts: Mapping[str, int]) -> Sequence[tuple[Mapping[str, str], int]]:
-    return [({"status": status}, count) for status, count in counts.items()]

@@ -55,6 +55,7 @@ class WebhookExporter:
         secret: bytes = b"",
         template: Template | None = None,
         wait_seconds: float = 600.0,
+        environment: str = "",
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Sends nothing yet.
@@ -65,6 +66,7 @@ class WebhookExporter:
             secret: The key of signatures; empty for none.
             template: Makes the body of a request; None for a CloudEvent as JSON.
             wait_seconds: The time after which a build without progress is worth a notification.
+            environment: The environment whose events it gets; empty for the base.
             clock: Returns the time in seconds since the epoch.
 
         Raises:
@@ -76,6 +78,7 @@ class WebhookExporter:
         self._secret = secret
         self._template = template
         self._wait_seconds = wait_seconds
+        self._environment = environment
         self.poll_seconds = min(max(wait_seconds / 4, _MIN_POLL), _MAX_POLL) if WAIT in self._occasions else 0.0
         self._clock = clock
         self._opener = opener()
@@ -86,7 +89,7 @@ class WebhookExporter:
         for number, (_, event) in enumerate(batch.events):
             if time.monotonic() > deadline:
                 return Delivery(number, refusals)
-            notification = notification_of(event, self._occasions, reads)
+            notification = notification_of(event, self._occasions, reads, self._environment)
             if notification is None:
                 continue
             try:
@@ -99,7 +102,9 @@ class WebhookExporter:
         return Delivery(len(batch.events), refusals)
 
     def send_due(self, after: float, until: float, reads: BuildReads) -> Sequence[str]:
-        waits = waiting_builds(reads, after=after, until=until, limit_seconds=self._wait_seconds)
+        waits = waiting_builds(
+            reads, after=after, until=until, limit_seconds=self._wait_seconds, environment=self._environment
+        )
         return [refusal for wait in waits if (refusal := self._send(wait))]
 
     def close(self) -> None:

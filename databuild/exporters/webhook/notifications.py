@@ -49,23 +49,28 @@ class Notification(NamedTuple):
     data: dict[str, Any]
 
 
-def notification_of(event: ev.BuildEvent, occasions: Collection[str], reads: BuildReads) -> Notification | None:
+def notification_of(
+    event: ev.BuildEvent, occasions: Collection[str], reads: BuildReads, environment: str = ""
+) -> Notification | None:
     """Returns the notification about an event; None if it is not worth one.
 
     Args:
         event: The event.
         occasions: Those of OCCASIONS that are worth a notification.
         reads: Reads the build of the event.
+        environment: The environment of the build; empty for the base.
     """
     kind = event.WhichOneof("event")
     if kind == "build_request" and event.build_request.status in BUILD_ENDS:
-        return _of_end(event, occasions, reads)
+        return _of_end(event, occasions, reads, environment)
     if kind == "check" and CHECK in occasions and not event.check.result.passed:
-        return _of_check(event, reads)
+        return _of_check(event, reads, environment)
     return None
 
 
-def _of_end(event: ev.BuildEvent, occasions: Collection[str], reads: BuildReads) -> Notification | None:
+def _of_end(
+    event: ev.BuildEvent, occasions: Collection[str], reads: BuildReads, environment: str
+) -> Notification | None:
     end = event.build_request
     failed = end.status == ev.BUILD_STATUS_FAILED
     wanted = END in occasions or (
@@ -83,7 +88,7 @@ def _of_end(event: ev.BuildEvent, occasions: Collection[str], reads: BuildReads)
         "cancelled_by": end.cancelled_by,
         "warnings": list(end.warnings),
     }
-    return _notification(f"build.{status.lower()}", event, reads, facts)
+    return _notification(f"build.{status.lower()}", event, reads, facts, environment)
 
 
 def _is_first_failure(event: ev.BuildEvent, reads: BuildReads) -> bool:
@@ -97,7 +102,7 @@ def _is_first_failure(event: ev.BuildEvent, reads: BuildReads) -> bool:
     return True
 
 
-def _of_check(event: ev.BuildEvent, reads: BuildReads) -> Notification:
+def _of_check(event: ev.BuildEvent, reads: BuildReads, environment: str) -> Notification:
     result = event.check.result
     run = reads.job_run(event.check.job_run_id)
     facts = {
@@ -109,22 +114,32 @@ def _of_check(event: ev.BuildEvent, reads: BuildReads) -> Notification:
         "message": result.message,
         "tainted": [ref.str for ref in event.check.tainted][:_MAX_REQUESTED],
     }
-    return _notification("check.failed", event, reads, facts)
+    return _notification("check.failed", event, reads, facts, environment)
 
 
-def _notification(kind: str, event: ev.BuildEvent, reads: BuildReads, facts: dict[str, Any]) -> Notification:
+def _notification(
+    kind: str, event: ev.BuildEvent, reads: BuildReads, facts: dict[str, Any], environment: str
+) -> Notification:
     return build_notification(
         kind,
         event_id=event.event_id,
         time=event.time.ToJsonString(),
         build_request_id=event.build_request_id,
         build=reads.build(event.build_request_id),
+        environment=environment,
         facts=facts,
     )
 
 
 def build_notification(
-    kind: str, *, event_id: str, time: str, build_request_id: str, build: BuildRecord | None, facts: dict[str, Any]
+    kind: str,
+    *,
+    event_id: str,
+    time: str,
+    build_request_id: str,
+    build: BuildRecord | None,
+    environment: str,
+    facts: dict[str, Any],
 ) -> Notification:
     """Returns a notification about a build.
 
@@ -134,6 +149,7 @@ def build_notification(
         time: The time of the event, in RFC 3339.
         build_request_id: The build.
         build: Its record; None if there is none.
+        environment: The environment of the build; empty for the base.
         facts: Facts besides those about the request.
     """
     requested = build.requested if build else ()
@@ -146,6 +162,7 @@ def build_notification(
         data={
             "build_request_id": build_request_id,
             "graph_label": build.graph_label if build else "",
+            "environment": environment,
             "requested": list(requested[:_MAX_REQUESTED]),
             "requested_count": len(requested),
             **facts,

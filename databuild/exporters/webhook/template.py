@@ -17,8 +17,8 @@ from databuild.exporters.webhook.notifications import Notification
 
 NAMES: Final = frozenset(
     {
-        *("kind", "id", "time", "build_request_id", "graph_label", "requested", "requested_count", "status"),
-        *("jobs_completed", "jobs_failed", "message", "category", "cancelled_by", "warnings", "job_run_id"),
+        *("kind", "id", "time", "build_request_id", "graph_label", "environment", "requested", "requested_count"),
+        *("status", "jobs_completed", "jobs_failed", "message", "category", "cancelled_by", "warnings", "job_run_id"),
         *("job_label", "check", "ref", "severity", "tainted", "waiting_since", "wait_seconds"),
     }
 )

@@ -23,7 +23,9 @@ _PLACES: Final = {
 """The statuses in which a build may wait. A build that is being planned works."""
 
 
-def waiting_builds(reads: BuildReads, *, after: float, until: float, limit_seconds: float) -> Iterator[Notification]:
+def waiting_builds(
+    reads: BuildReads, *, after: float, until: float, limit_seconds: float, environment: str = ""
+) -> Iterator[Notification]:
     """Yields a notification for each build that has waited for a time.
 
     Args:
@@ -32,13 +34,14 @@ def waiting_builds(reads: BuildReads, *, after: float, until: float, limit_secon
             out.
         until: The current time.
         limit_seconds: The time that a build may wait.
+        environment: The environment of the builds; empty for the base.
     """
     for status in _PLACES:
         before = None
         while page := reads.builds(status=status, before=before):
             for build in page:
                 if after < build.updated_time + limit_seconds <= until and not _works(reads, build):
-                    yield _notification(build, limit_seconds)
+                    yield _notification(build, limit_seconds, environment)
             before = page[-1].build_request_id
 
 
@@ -56,7 +59,7 @@ def _waits_for_machine(run: JobRunRecord) -> bool:
     return bool(run.executor) and not run.placed_time
 
 
-def _notification(build: BuildRecord, limit_seconds: float) -> Notification:
+def _notification(build: BuildRecord, limit_seconds: float, environment: str) -> Notification:
     facts = {
         "status": build.status,
         "waiting_since": _text(build.updated_time),
@@ -70,6 +73,7 @@ def _notification(build: BuildRecord, limit_seconds: float) -> Notification:
         time=_text(build.updated_time + limit_seconds),
         build_request_id=build.build_request_id,
         build=build,
+        environment=environment,
         facts=facts,
     )
 

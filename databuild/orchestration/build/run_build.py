@@ -50,6 +50,7 @@ from databuild.v1 import partition_pb2 as pt
 if TYPE_CHECKING:
     from databuild.orchestration.build.begun_build import BegunBuild
     from databuild.orchestration.jobs.task_access import TaskAccess
+    from databuild.orchestration.stores.job_look import Check, JobLook
 
 _MAX_ENGINE_PAUSE_SECONDS: Final = 30.0
 
@@ -153,6 +154,8 @@ class _Build:
             max_age_seconds=context.settings.input_check_seconds,
             lost=self._record_losses,
             extensions=context.catalog.extensions,
+            jobs=self._job_look(),
+            warn=self._warn,
         )
         self._recorder = BuildRecorder(
             self._orchestrator,
@@ -293,6 +296,26 @@ class _Build:
         ]
         if lost:
             await self._orchestrator.emit(*lost)
+
+    def _job_look(self) -> tuple[JobLook, Check] | None:
+        """Returns what asks jobs about their data; None if no job has the sub-command `check`."""
+        if not any(job.check for job in self._context.catalog.jobs.values()):
+            return None
+        from databuild.orchestration.jobs.check_process import CheckProcess
+        from databuild.orchestration.stores.job_look import JobLook
+
+        settings = self._context.settings
+        check = CheckProcess(
+            self._context.executor,
+            working_directory=settings.working_directory,
+            processes=settings.config_calls,
+            env=self._config_env,
+        )
+        return JobLook(self._context.catalog, self._reader, settings.environment), check
+
+    def _warn(self, warning: str) -> None:
+        if warning not in self._warnings:
+            self._warnings.append(warning)
 
     async def _make_plan(self, requested: Sequence[str], options: PlanOptions, records: PartitionRecords) -> Plan:
         return await make_plan(

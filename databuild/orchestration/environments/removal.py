@@ -7,34 +7,44 @@ nobody else knows it: promoted data stays.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import Final
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+from typing import Final, TypeVar
 
-from databuild.errors import EnvironmentInUseError
+from databuild.errors import DataBuildError, EnvironmentInUseError
 from databuild.event_log import liveness as processes
 from databuild.event_log.liveness import Liveness
 from databuild.event_log.open import EnvironmentLogs
-from databuild.event_log.reads import OpenBuildReads, PartitionReads, Reader
+from databuild.event_log.reads import OpenBuildReads, PlacedDataReads, Reader
 from databuild.job.locations import ENVIRONMENTS_FOLDER, file_path
 from databuild.model import statuses
 from databuild.model.environment_views import RemovedEnvironment
-from databuild.model.paging import read_pages
-from databuild.model.records import PartitionRecord
 from databuild.orchestration.coordination.dead_builds import find_dead_builds
+from databuild.orchestration.stores.leftovers import Leftovers
+from databuild.orchestration.stores.objects import fault_of_bucket
+from databuild.orchestration.stores.places import PlaceError, SharedPlaces, check_place
+from databuild.orchestration.stores.removal import all_rows
+from databuild.storage.storages import Storages
 
 _MAX_BUILDS: Final = 1000
+_THREADS: Final = 8
+_Path = TypeVar("_Path", Path, PurePosixPath)
 
 
-def remove(logs: EnvironmentLogs, environment: str, folder: str, *, with_data: bool) -> RemovedEnvironment:
+def remove(
+    logs: EnvironmentLogs, environment: str, folder: str, storages: Storages, *, with_data: bool
+) -> RemovedEnvironment:
     """Removes an environment: its event log, its folder and, if asked for, the data that it made.
 
     Args:
         logs: The logs of all environments.
         environment: The name of an existing one.
         folder: Its folder, with its job logs.
+        storages: The stores of objects.
         with_data: True to delete its data.
 
     Raises:
@@ -52,7 +62,7 @@ def remove(logs: EnvironmentLogs, environment: str, folder: str, *, with_data: b
                 for name in logs.names()
                 if name != environment
             ]
-            deleted, kept = delete_data(reader.own, [reader.base, *others], environment)
+            deleted, kept = delete_data(reader.own, [reader.base, *others], environment, storages)
     logs.remove(environment)
     shutil.rmtree(folder, ignore_errors=True)
     return RemovedEnvironment(environment, tuple(deleted), kept)
@@ -80,60 +90,67 @@ def check_unused(reader: OpenBuildReads, environment: str, liveness: Liveness = 
         raise EnvironmentInUseError(environment, alive)
 
 
-def delete_data(own: Reader, others: Sequence[PartitionReads], environment: str) -> tuple[list[str], dict[str, str]]:
-    """Deletes the files of an environment.
+def delete_data(
+    own: Reader, others: Sequence[PlacedDataReads], environment: str, storages: Storages
+) -> tuple[list[str], dict[str, str]]:
+    """Deletes the files and objects of an environment.
 
     Args:
         own: Reads the log of the environment.
         others: Read the logs of the base and of the other environments.
         environment: The name of the environment.
+        storages: The stores of objects.
 
     Returns:
         The URIs of the deleted data, and the reason for each that was kept, by URI.
     """
-    deleted: list[str] = []
-    kept: dict[str, str] = {}
-    pages = read_pages(
-        lambda after, limit: own.partitions(after=after, limit=limit), key=lambda record: record.ref, start=""
-    )
-    for page in pages:
-        uris = {record.ref: record.location.uri for record in page if record.location is not None}
-        used = set(_uris(others, uris))
-        for uri in uris.values():
-            if uri in used:
-                kept[uri] = "the base or another environment uses it"
-            elif fault := _delete(uri, environment):
-                kept[uri] = fault
-            else:
-                deleted.append(uri)
-    return deleted, {uri: fault for uri, fault in kept.items() if uri not in deleted}
+    uris = {row.location.uri for page in all_rows(own) for row in page if row.location is not None}
+    shared = SharedPlaces({uri: uri for uri in uris})
+    for reader in others:
+        for page in all_rows(reader):
+            shared.compare(page, of_another_log=True)
+    used = dict.fromkeys(shared.faults, "the base or another environment uses it")
+    free = sorted(uris.difference(used))
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="delete") as pool:
+        faults = dict(zip(free, pool.map(lambda uri: _delete(uri, environment, storages), free), strict=True))
+    deleted = [uri for uri, fault in faults.items() if not fault]
+    _remove_leftovers(own, deleted, environment)
+    return deleted, used | {uri: fault for uri, fault in faults.items() if fault}
 
 
-def _uris(readers: Iterable[PartitionReads], refs: Iterable[str]) -> Iterator[str]:
-    """Yields the URIs of partitions in some logs."""
-    keys = sorted(refs)
-    for reader in readers:
-        records: Iterable[PartitionRecord] = reader.partition_records(keys).values()
-        yield from (record.location.uri for record in records if record.location is not None)
-
-
-def _delete(uri: str, environment: str) -> str:
-    """Deletes a file or a folder, and returns the reason if it did not."""
-    if not uri.startswith("file:"):
-        return "only files are deleted; delete it in its store"
+def _delete(uri: str, environment: str, storages: Storages) -> str:
+    """Deletes a file, a folder or objects, and returns the reason if it did not."""
     try:
+        check_place(uri)
+        if not uri.startswith("file:"):
+            return _delete_objects(uri.rstrip("/"), environment, storages)
         path = Path(file_path(uri))
-    except ValueError as error:
-        return str(error)
-    place = place_of(path, environment)
-    if place is None:
-        return f"it is not below {ENVIRONMENTS_FOLDER}/{environment}/"
-    try:
-        return _delete_below(path, place)
+        place = place_of(path, environment)
+        return _delete_below(path, place) if place is not None else _elsewhere(environment)
     except FileNotFoundError:
         return ""
     except OSError as error:
         return f"it cannot be deleted: {error.strerror}"
+    except (PlaceError, DataBuildError) as error:
+        return str(error)
+
+
+def _elsewhere(environment: str) -> str:
+    return f"it is not below {ENVIRONMENTS_FOLDER}/{environment}/"
+
+
+def _delete_objects(uri: str, environment: str, storages: Storages) -> str:
+    _bucket, *key = uri.partition("://")[2].split("/")
+    if place_of(PurePosixPath("/", *key), environment) is None:
+        return _elsewhere(environment)
+    storage = storages.for_uri(uri)
+    if storage.stat(uri) is not None:
+        storage.remove(uri)
+    elif storage.list(uri):
+        storage.remove_below(uri)
+    elif fault := fault_of_bucket(uri, storages):
+        return fault
+    return ""
 
 
 def _delete_below(path: Path, place: Path) -> str:
@@ -144,11 +161,10 @@ def _delete_below(path: Path, place: Path) -> str:
         shutil.rmtree(path)
     else:
         path.unlink()
-    _remove_empty(path.parent, place)
     return ""
 
 
-def place_of(path: Path, environment: str) -> Path | None:
+def place_of(path: _Path, environment: str) -> _Path | None:
     """Returns the folder of an environment that a path is below; None if there is none."""
     if ".." in path.parts:
         return None
@@ -156,6 +172,18 @@ def place_of(path: Path, environment: str) -> Path | None:
         if folder.name == environment and folder.parent.name == ENVIRONMENTS_FOLDER:
             return folder
     return None
+
+
+def _remove_leftovers(own: Reader, deleted: Iterable[str], environment: str) -> None:
+    """Removes tokens and unfinished files beside deleted files, and then the folders that are empty."""
+    folders = {Path(file_path(uri)).parent for uri in deleted if uri.startswith("file:")}
+    leftovers = Leftovers(own, math.inf)
+    for found in leftovers.below(map(str, sorted(folders))):
+        leftovers.remove(found)
+    for folder in folders:
+        place = place_of(folder / "data", environment)
+        if place is not None:
+            _remove_empty(folder, place)
 
 
 def _remove_empty(folder: Path, place: Path) -> None:

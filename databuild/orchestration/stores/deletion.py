@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 from databuild.errors import DataBuildError
 from databuild.job.locations import file_path, size_and_version
 from databuild.model.records import Location
+from databuild.orchestration.stores.objects import fault_of_bucket
 from databuild.orchestration.stores.places import PlaceError, check_place
 from databuild.storage.storages import Storages
 
@@ -87,11 +88,11 @@ class DataStores:
         # Of a path that leads over a link, only the very file that is recorded is removed.
         force = self._force and os.path.realpath(folder) == folder
         size, version = size_and_version(path)
-        _check_version(location, version, force=force)
+        _check_version(location, size, version, force=force)
         if not remove:
             return Found(size)
         Path(path).rename(renamed)
-        if not force and size_and_version(renamed)[1] != version:
+        if not force and size_and_version(renamed) != (size, version):
             _put_back(renamed, Path(path))
             raise PlaceError(f"the data at {location.uri!r} was written again just now")
         _remove(renamed)
@@ -129,21 +130,26 @@ class DataStores:
         if found is None:
             files = storage.list(uri)
             if not files:
+                # Nothing is known of the objects of a bucket that is away, such as one with another name here.
+                if fault := fault_of_bucket(uri, self._storages):
+                    raise PlaceError(f"its location {uri!r} cannot be used: {fault}")
                 return Found(0)
             # A prefix has no version of its own.
-            _check_version(location, "", force=self._force)
+            size = sum(file.size_bytes for file in files)
+            _check_version(location, size, "", force=self._force)
             if remove:
                 storage.remove_below(uri)
-            return Found(sum(file.size_bytes for file in files))
-        _check_version(location, found.version, force=self._force)
+            return Found(size)
+        _check_version(location, found.size_bytes, found.version, force=self._force)
         if remove:
             storage.remove(uri)
         return Found(found.size_bytes)
 
 
-def _check_version(location: Location, version: str, *, force: bool) -> None:
+def _check_version(location: Location, size: int, version: str, *, force: bool) -> None:
     known = location.version.strip('"')
-    if force or (known and known == version):
+    # Times of files are coarse: a file that is written twice within some milliseconds may keep its version.
+    if force or (known and known == version and location.size in {None, size}):
         return
     if not known:
         raise PlaceError(f"no job has reported the version of the data at {location.uri!r}; `force` deletes any")

@@ -49,8 +49,25 @@ def guarded(
     Returns:
         The findings, and the fault of the first such folder; empty if there is none.
     """
+    faults = faults_of(gone, reader)
+    if not faults:
+        return tuple(findings), ""
+    return tuple(
+        StoreFinding(one.ref, "unreadable", one.uri, faults[one.ref])
+        if one.kind == "missing" and one.ref in faults
+        else one
+        for one in findings
+    ), next(iter(faults.values()))
+
+
+def faults_of(gone: Mapping[str, Sequence[str]], reader: StoredDataReads) -> Mapping[str, str]:
+    """Returns, by ref, why nothing is known of data below folders that are gone and had many partitions.
+
+    Args:
+        gone: The folders that are gone, with the refs of missing data below each.
+        reader: Reads the places of other partitions.
+    """
     faults: dict[str, str] = {}
-    first = ""
     for folder, refs in gone.items():
         count = len(refs)
         if count < MIN_PARTITIONS:
@@ -62,16 +79,8 @@ def guarded(
             is_empty = os.path.isdir(folder)  # noqa: PTH112
             state = "is empty" if is_empty else "does not exist"
             fault = f"{folder} {state}, where {count:,} or more partitions were; its disk may not be mounted"
-            first = first or fault
             faults.update(dict.fromkeys(refs, fault))
-    if not faults:
-        return tuple(findings), ""
-    return tuple(
-        StoreFinding(one.ref, "unreadable", one.uri, faults[one.ref])
-        if one.kind == "missing" and one.ref in faults
-        else one
-        for one in findings
-    ), first
+    return faults
 
 
 def _outermost(folder: str) -> str:

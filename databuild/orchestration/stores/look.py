@@ -27,8 +27,8 @@ class Look:
     Attributes:
         findings: The data that is not as recorded, in the order of the data. Data that is not looked at is left out.
         found: The places of changed data with the facts that are there now, by ref.
-        not_looked_at: The number of partitions that were not looked at.
-        hints: Steps after which they are looked at. Each is one sentence.
+        others: The data that was not looked at, by ref, each with the step after which it is looked at, one sentence;
+            empty if there is none.
         absent: Pairs of the ref and the folder of each missing file.
     """
 
@@ -43,8 +43,7 @@ class Look:
             storages: Returns the storages of the graph, called if there are objects; None to look at no objects.
         """
         self.found: dict[str, Location] = {}
-        self.not_looked_at = 0
-        self.hints: dict[str, None] = {}
+        self.others: dict[str, tuple[StoredData, str]] = {}
         self.absent: list[tuple[str, str]] = []
         self._content = content
         # Most URIs share their folder with others, which is decoded once.
@@ -59,7 +58,7 @@ class Look:
                     objects.append((one, location))
                     places.append((one, location, "", ""))
                 else:
-                    self.not_looked_at += 1
+                    self.others[one.ref] = one, ""
                 continue
             parent, _, name = location.uri.rpartition("/")
             folder = folders.get(parent)
@@ -69,13 +68,13 @@ class Look:
                 if "%" in name or not name:
                     folder, _, name = file_path(location.uri).rstrip("/").rpartition("/")
             except ValueError:  # such as a file of another machine
-                self.not_looked_at += 1
+                self.others[one.ref] = one, ""
                 continue
             wanted.setdefault(folder, []).append(name)
             places.append((one, location, folder, name))
         facts = facts_in(wanted)
         self._storages = storages() if storages is not None and objects else None
-        of_objects = self._object_facts([location.uri for _, location in objects])
+        of_objects = self._object_facts(objects)
         self.findings = tuple(
             finding
             for one, location, folder, name in places
@@ -85,22 +84,21 @@ class Look:
             for finding in self._compare(one, location, folder, name, found)
         )
 
-    def _object_facts(self, uris: Sequence[str]) -> dict[str, FileFacts]:
-        """Returns the facts about objects that the graph can look at; counts the others."""
+    def _object_facts(self, objects: Sequence[tuple[StoredData, Location]]) -> dict[str, FileFacts]:
+        """Returns the facts about objects that the graph can look at, by URI; keeps the others."""
         if self._storages is None:
             return {}
         from databuild.orchestration.stores.objects import object_facts
         from databuild.storage.storages import check_storage
 
         served = []
-        for uri in uris:
+        for one, location in objects:
             try:
-                check_storage(uri, self._storages.extensions)
+                check_storage(location.uri, self._storages.extensions)
             except InvalidRequestError as error:
-                self.not_looked_at += 1
-                self.hints[_hint(uri, error)] = None
+                self.others[one.ref] = one, _hint(location.uri, error)
             else:
-                served.append(uri)
+                served.append(location.uri)
         return dict(object_facts(served, self._storages))
 
     def _compare(
@@ -146,6 +144,11 @@ class Look:
         from databuild.orchestration.stores.objects import object_digest
 
         return object_digest(uri, self._storages)
+
+
+def is_looked_at(location: Location | None) -> bool:
+    """Returns True if a location has a scheme at which DataBuild looks, for objects if the graph has the extension."""
+    return location is not None and location.uri.startswith(("file:", *_OBJECTS))
 
 
 def _hint(uri: str, error: InvalidRequestError) -> str:

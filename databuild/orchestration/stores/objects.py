@@ -45,7 +45,7 @@ def object_facts(uris: Iterable[str], storages: Storages) -> Mapping[str, FileFa
         for part in pool.map(lambda group: _facts_of(group, storages), groups):
             found.update(part)
     for root in {_root(uri) for uri, facts in found.items() if facts == ABSENT}:
-        if fault := _fault_of_root(root, storages):
+        if fault := fault_of_bucket(root, storages):
             found.update(
                 (uri, (-1, "", fault)) for uri, facts in found.items() if facts == ABSENT and _root(uri) == root
             )
@@ -83,7 +83,7 @@ def _digest(uri: str, storages: Storages) -> hashlib._Hash:
 
 
 def _root(uri: str) -> str:
-    return uri[: uri.index("/", uri.index("://") + 3) + 1]
+    return "/".join(uri.split("/")[:3]) + "/"
 
 
 def _by_bucket(uris: Sequence[str]) -> Iterator[Sequence[str]]:
@@ -184,8 +184,9 @@ def _visible(folder: str, files: Sequence[StoredFile]) -> list[StoredFile]:
     return [file for names, file in sorted(named, key=lambda one: one[0]) if not any(n.startswith(".") for n in names)]
 
 
-def _fault_of_root(root: str, storages: Storages) -> str:
-    """Returns why nothing can be known about the objects of a bucket; empty if it exists."""
+def fault_of_bucket(uri: str, storages: Storages) -> str:
+    """Returns why nothing can be known about the objects of the bucket of a URI; empty if it exists."""
+    root = _root(uri)
     try:
         exists = storages.for_uri(root).has_root(root)
     except (StorageError, InvalidRequestError) as error:

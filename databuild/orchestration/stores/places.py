@@ -98,20 +98,26 @@ class SharedPlaces:
             for folder in _folders(place):
                 self._inside.setdefault(folder, set()).add(ref)
 
-    def compare(self, records: Iterable[PlacedData]) -> None:
-        """Compares the places with those of recorded data. Forgotten data does not count."""
+    def compare(self, records: Iterable[PlacedData], *, of_another_log: bool = False) -> None:
+        """Compares the places with those of recorded data. Forgotten data does not count.
+
+        Args:
+            records: The recorded data.
+            of_another_log: True if an equal ref is another partition.
+        """
         for record in records:
             if record.location is None or record.removed == "FORGOTTEN":
                 continue
             other, place = record.ref, self._form.of(record.location.uri)
-            self._add(self._refs.get(place), other, "its location is also that of")
-            self._add(self._inside.get(place), other, "its location is inside that of")
+            same = "" if of_another_log else other
+            self._add(self._refs.get(place), other, same, "its location is also that of")
+            self._add(self._inside.get(place), other, same, "its location is inside that of")
             for folder in _folders(place):
-                self._add(self._refs.get(folder), other, "its location contains that of")
+                self._add(self._refs.get(folder), other, same, "its location contains that of")
 
-    def _add(self, refs: Iterable[str] | None, other: str, words: str) -> None:
+    def _add(self, refs: Iterable[str] | None, other: str, same: str, words: str) -> None:
         for ref in refs or ():
-            if ref != other:
+            if ref != same:
                 self.faults.setdefault(ref, f"{words} {other!r}")
 
 

@@ -9,6 +9,7 @@ continues.
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import closing
@@ -18,6 +19,7 @@ from databuild.errors import InvalidRequestError
 from databuild.event_log.log import EventLog
 from databuild.event_log.reads import PlacedDataReads, Reader
 from databuild.executors.executor import ProcessExecutor
+from databuild.job.locations import file_path
 from databuild.model.build_request_id import new_build_request_id
 from databuild.model.paging import read_pages
 from databuild.model.records import Location, PlacedData
@@ -26,7 +28,8 @@ from databuild.orchestration.coordination.coordination import Coordination
 from databuild.orchestration.coordination.dead_builds import engine_of
 from databuild.orchestration.coordination.planned_uses import PlannedUses
 from databuild.orchestration.maintenance.operations import operation
-from databuild.orchestration.stores.deletion import DataStores
+from databuild.orchestration.stores.deletion import DataStores, Found
+from databuild.orchestration.stores.gone_folders import faults_of, gone_folders
 from databuild.orchestration.stores.places import SharedPlaces
 from databuild.orchestration.stores.selection import Selection
 from databuild.storage.storages import Storages
@@ -155,10 +158,14 @@ class Removals:
         stores = DataStores(self._storages, self._protected, force=force)
         found = await asyncio.to_thread(stores.look, [location for _, location in places])
         seen = dict(zip([row.ref for row, _ in places], found, strict=True))
+        # Of a row that is not available, the loss is recorded, or a deletion has removed the data before.
+        absent = {row.ref: location for row, location in places if row.available and seen[row.ref] == Found(0)}
+        if absent:
+            faults = {**faults, **await self._read(lambda reader: _faults_of_folders(reader, absent))}
         return [
-            RemovedData(row.ref, _uri(row), seen[row.ref].size, seen[row.ref].fault)
-            if row.ref in seen
-            else RemovedData(row.ref, _uri(row), 0, faults[row.ref])
+            RemovedData(row.ref, _uri(row), 0, faults[row.ref])
+            if row.ref in faults
+            else RemovedData(row.ref, _uri(row), seen[row.ref].size, seen[row.ref].fault)
             for row in rows
         ]
 
@@ -301,6 +308,20 @@ def _faults(reader: Reader, rows: Sequence[PlacedData]) -> dict[str, str]:
             shared.compare(page)
         faults.update(shared.faults)
     return faults
+
+
+def _faults_of_folders(reader: Reader, places: Mapping[str, Location]) -> dict[str, str]:
+    """Returns, by ref, why data is not deleted that is not there: its whole folder is gone, as if a disk were away."""
+    absent = []
+    for ref, location in places.items():
+        if location.uri.startswith("file:"):
+            path = file_path(location.uri).rstrip("/")
+            if not os.path.lexists(path):
+                absent.append((ref, path.rpartition("/")[0]))
+    return {
+        ref: f"{fault}; let `partitions verify` record the loss first, or forget it"
+        for ref, fault in faults_of(gone_folders(absent), reader).items()
+    }
 
 
 def _still_deleted(reader: Reader, versions: Mapping[str, str]) -> dict[str, Location]:

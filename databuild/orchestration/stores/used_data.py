@@ -19,6 +19,7 @@ from databuild.model.records import StoredData
 from databuild.v1 import partition_pb2 as pt
 
 if TYPE_CHECKING:
+    from databuild.orchestration.stores.job_look import Check, JobLook
     from databuild.storage.storages import Storages
 
 _PART: Final = 5000
@@ -36,6 +37,8 @@ class UsedData:
         max_age_seconds: float,
         lost: Callable[[Mapping[str, str]], Awaitable[None]],
         extensions: Mapping[str, Sequence[str]] = MappingProxyType({}),
+        jobs: tuple[JobLook, Check] | None = None,
+        warn: Callable[[str], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Looks at nothing yet.
@@ -46,6 +49,8 @@ class UsedData:
             max_age_seconds: The time after which the inputs of a task that is about to start are looked for again.
             lost: Records data that is missing: the versions, by ref.
             extensions: The extensions of the graph with their import paths, which serve object stores.
+            jobs: Asks the jobs of the graph about data at which DataBuild cannot look; None if no job can answer.
+            warn: Called with the reason for which a job could not answer, so that its data is used as it is.
             clock: Returns a time in seconds that never goes back.
         """
         self._reader = reader
@@ -54,6 +59,8 @@ class UsedData:
         self._lost = lost
         self._extensions = extensions
         self._storages: Storages | None = None
+        self._jobs = jobs
+        self._warn = warn
         self._clock = clock
         self._seen: set[str] = set()
         # The inputs of tasks with a known place, and the time of the last look at each.
@@ -72,7 +79,8 @@ class UsedData:
 
         Raises:
             EventLogError: The places cannot be read.
-            StorageError: A whole folder with many partitions is gone, so that its disk may not be mounted.
+            StorageError: A whole folder with many partitions is gone, so that its disk may not be mounted, or a job
+                finds none of its partitions.
         """
         if self._policy == "none":
             return False
@@ -81,7 +89,7 @@ class UsedData:
         missing: dict[str, str] = {}
         for refs in slices(unseen, _PART):
             now = self._clock()
-            data = [one for one in self._reader.stored_data_of(refs) if one.location is not None]
+            data = self._with_place(self._reader.stored_data_of(refs))
             if data:
                 lost, fault = await self._look(data)
                 if fault:
@@ -96,6 +104,13 @@ class UsedData:
         else:  # of an earlier plan, some may be made by the build now
             self._inputs = {ref: one for ref, one in self._inputs.items() if ref in plan.versions}
         return bool(missing)
+
+    def _with_place(self, data: Sequence[StoredData]) -> Sequence[StoredData]:
+        """Returns the data that may be looked for: with a location, or of a job that can answer."""
+        answered: Collection[str] = ()
+        if self._jobs is not None:
+            answered = self._jobs[0].jobs_of([one.ref for one in data if one.location is None])
+        return [one for one in data if one.location is not None or one.ref in answered]
 
     def is_due(self, task: Task) -> bool:
         return bool(self._inputs) and any(self._is_due(ref) for ref in task.config.materialize)
@@ -125,7 +140,7 @@ class UsedData:
         return ref in self._inputs and self._clock() - self._looked[ref] >= self._max_age
 
     async def _look(self, data: Sequence[StoredData]) -> tuple[Mapping[str, str], str]:
-        """Returns the versions of lost data, and the fault of a folder that is gone, whose data is not lost."""
+        """Returns the versions of lost data, and the fault of a store that is gone, whose data is not lost."""
         from databuild.orchestration.stores.look import Look  # most builds find no data with a place
 
         look = await asyncio.to_thread(Look, data, storages=self._object_storages)
@@ -134,6 +149,13 @@ class UsedData:
             from databuild.orchestration.stores.gone_folders import gone_folders, guarded
 
             findings, fault = guarded(findings, gone_folders(look.absent), self._reader)
+        if self._jobs is not None and look.others:
+            job_look, check = self._jobs
+            questions = job_look.questions([one for one, _ in look.others.values()])
+            answers = await job_look.ask(questions, check)
+            findings, fault = findings + answers.findings, fault or answers.gone
+            for reason in answers.faults:
+                self._warn(reason)
         lost = {found.ref for found in findings if found.kind == "missing"}
         return {one.ref: one.version for one in data if one.ref in lost}, fault
 

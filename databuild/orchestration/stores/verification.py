@@ -7,15 +7,17 @@ that was interrupted goes on after the last ref of a part.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
-from databuild.event_log.reads import PartitionReads, StoredDataReads
+from databuild.event_log.reads import BuildReads, PartitionReads, StoredDataReads
+from databuild.graph.catalog import JobCatalog
 from databuild.model.record_messages import location_to_message
 from databuild.model.records import Location
 from databuild.model.store_check import ADOPT, REBUILD, StoreCheck, StoreCheckOptions, StoreFinding
 from databuild.orchestration.maintenance.operations import operation
 from databuild.orchestration.stores.gone_folders import gone_folders, guarded
+from databuild.orchestration.stores.job_look import Check, JobFindings, JobLook
 from databuild.orchestration.stores.look import Look
 from databuild.orchestration.stores.selection import Selection
 from databuild.v1 import events_pb2 as ev
@@ -28,8 +30,22 @@ PART: Final = 10_000
 """The number of partitions of a part."""
 
 
-class Reads(PartitionReads, StoredDataReads, Protocol):
+class Reads(BuildReads, PartitionReads, StoredDataReads, Protocol):
     """The reads of a verification."""
+
+
+class Jobs(NamedTuple):
+    """The jobs that are asked about data at which DataBuild cannot look.
+
+    Attributes:
+        catalog: The jobs.
+        environment: The environment of the event log; empty for the base.
+        run: Runs a coroutine that asks jobs, in the thread that calls it, and returns its result.
+    """
+
+    catalog: JobCatalog
+    environment: str
+    run: Callable[[Callable[[Check], Coroutine[Any, Any, JobFindings]]], JobFindings]
 
 
 class Part(NamedTuple):
@@ -54,6 +70,7 @@ def verify_part(
     limit: int = PART,
     clock: Callable[[], float] = time.time,
     storages: Callable[[], Storages] | None = None,
+    jobs: Jobs | None = None,
 ) -> Part:
     """Looks for the data of the next part of a selection. Blocks; writes nothing.
 
@@ -66,6 +83,7 @@ def verify_part(
         limit: The maximum number of partitions.
         clock: Returns the time in seconds since the epoch.
         storages: Returns the storages of the graph; None to look at no objects.
+        jobs: The jobs to ask; None to ask none.
 
     Raises:
         EventLogError: The event log cannot be read.
@@ -75,7 +93,10 @@ def verify_part(
     findings = look.findings
     if look.absent and not options.confirm_losses:
         findings, _ = guarded(findings, gone_folders(look.absent), reader)
-    check = StoreCheck(len(data) - look.not_looked_at, look.not_looked_at, findings, next_after, tuple(look.hints))
+    answers, hints = _ask(reader, jobs, look, options)
+    findings = tuple(sorted(findings + answers.findings)) if answers.findings else findings
+    unseen = len(look.others) - len(answers.looked_at)
+    check = StoreCheck(len(data) - unseen, unseen, findings, next_after, hints)
     if options.dry_run or not findings:
         return Part(check, ())
     versions = {one.ref: one.version for one in data}
@@ -87,10 +108,28 @@ def verify_part(
         current = {one.ref: one.version for one in reader.stored_data_of([finding.ref for finding in changed])}
         changed = [finding for finding in changed if current.get(finding.ref) == versions[finding.ref]]
         if options.changed == ADOPT:
-            events += _adoption(reader, changed, look.found, author, clock)
+            events += _adoption(reader, changed, {**look.found, **answers.found}, author, clock)
         else:
             events += _taints(changed, author, clock)
     return Part(check, events)
+
+
+def _ask(
+    reader: Reads, jobs: Jobs | None, look: Look, options: StoreCheckOptions
+) -> tuple[JobFindings, tuple[str, ...]]:
+    """Asks jobs about data that was not looked at. Returns their answers, and the next steps for the rest."""
+    answers = JobFindings()
+    others = [one for one, _ in look.others.values()]
+    hints = dict.fromkeys(hint for _, hint in look.others.values() if hint)
+    if jobs is not None and others:
+        job_look = JobLook(jobs.catalog, reader, jobs.environment)
+        if questions := job_look.questions(others):
+            confirmed = options.confirm_losses
+            answers = jobs.run(lambda check: job_look.ask(questions, check, confirm_losses=confirmed))
+        rest = [(one, hint) for one, hint in look.others.values() if one.ref not in answers.looked_at]
+        hints = dict.fromkeys(hint for _, hint in rest if hint)
+        hints.update(dict.fromkeys(job_look.hints([one for one, hint in rest if not hint])))
+    return answers, tuple(hints)
 
 
 def _missing(

@@ -8,7 +8,7 @@ import itertools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from databuild.errors import EnvironmentInUseError, InvalidRequestError, ShuttingDownError
 from databuild.event_log.log import EventLog
@@ -25,6 +25,10 @@ from databuild.orchestration.environments.overview import overview
 from databuild.orchestration.environments.promotion import promote
 from databuild.service.graph.graph_service import GraphService
 from databuild.service.resources.limits import Limits
+from databuild.storage.storages import Storages
+
+if TYPE_CHECKING:
+    from databuild.exporters.environment_exports import EnvironmentExports
 
 IDLE_SECONDS: Final = 600.0
 """The time after which the service of an environment stops that nobody has used and that runs no builds."""
@@ -51,6 +55,7 @@ class Environments:
         limits: Limits,
         make_service: Callable[[str, EventLog], GraphService],
         folder_of: Callable[[str], str],
+        exports: EnvironmentExports | None = None,
         idle_seconds: float = IDLE_SECONDS,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -63,6 +68,7 @@ class Environments:
             limits: The limits.
             make_service: Returns the service of an environment over its event log.
             folder_of: Returns the folder of an environment, which has its job logs.
+            exports: Sends the events of environments to other systems; None for none.
             idle_seconds: The time after which an unused service stops.
             clock: Returns the time in seconds since the epoch.
         """
@@ -72,6 +78,7 @@ class Environments:
         self._limits = limits
         self._make_service = make_service
         self._folder_of = folder_of
+        self._exports = exports
         self._idle_seconds = idle_seconds
         self._clock = clock
         self._started: dict[str, _Started] = {}
@@ -81,6 +88,8 @@ class Environments:
         """Starts the services of environments with builds that have not ended: dead and queued ones among them."""
         for name in await asyncio.to_thread(self._unfinished):
             await self.service(name, create=False)
+        if self._exports is not None:
+            self._exports.catch_up()
 
     async def service(self, environment: str, *, create: bool) -> GraphService:
         """Returns the service of an environment.
@@ -100,15 +109,18 @@ class Environments:
             await asyncio.to_thread(check_environment if create else self._logs.check, environment)
             started = self._started.get(environment)  # another request may have started it meanwhile
         if started is None:
-            service = self._make_service(environment, self._logs.open(environment))
+            log = self._logs.open(environment)
+            service = self._make_service(environment, log)
             started = self._started[environment] = _Started(service, self._clock())
             try:
+                if self._exports is not None:
+                    await asyncio.to_thread(self._exports.begin, environment, log)
                 await service.start()
             except BaseException as error:
                 del self._started[environment]
                 started.ready.set_exception(error)
                 started.ready.exception()  # retrieved, if nobody else waits
-                await service.close()
+                await self._close(environment, service)
                 raise
             started.ready.set_result(None)
             await self._stop_idle()
@@ -180,7 +192,7 @@ class Environments:
             reader.close()
 
     async def remove(self, environment: str, *, delete_data: bool) -> RemovedEnvironment:
-        """Removes an environment; with `delete_data`, also the files that were made in it and that nobody else uses.
+        """Removes an environment; with `delete_data`, also the data that was made in it and that nobody else uses.
 
         Raises:
             EnvironmentNotFoundError: There is no such environment.
@@ -192,8 +204,11 @@ class Environments:
             if running := started.service.running.ids:
                 raise EnvironmentInUseError(environment, running)
             await self._stop(environment)
+        if self._exports is not None:
+            await asyncio.to_thread(self._exports.remove, environment)
         folder = self._folder_of(environment)
-        return await asyncio.to_thread(removal.remove, self._logs, environment, folder, with_data=delete_data)
+        storages = Storages(self._catalog.extensions)
+        return await asyncio.to_thread(removal.remove, self._logs, environment, folder, storages, with_data=delete_data)
 
     async def drain(self, seconds: float) -> None:
         """Accepts no new builds, and waits a limited time for those that run."""
@@ -213,7 +228,12 @@ class Environments:
                 await self._stop(name)
 
     async def _stop(self, environment: str) -> None:
-        await self._started.pop(environment).service.close()
+        await self._close(environment, self._started.pop(environment).service)
+
+    async def _close(self, environment: str, service: GraphService) -> None:
+        await service.close()
+        if self._exports is not None:
+            await asyncio.to_thread(self._exports.end, environment)
 
     def _overviews(self) -> list[EnvironmentView]:
         views = []

@@ -159,7 +159,13 @@ class GraphService:
             clock=clock,
         )
         self.stores = StoreVerification(
-            catalog=catalog, event_log=self._event_log, limits=limits, storages=storages, clock=clock
+            catalog=catalog,
+            event_log=self._event_log,
+            executor=self._executor,
+            settings=settings,
+            limits=limits,
+            storages=storages,
+            clock=clock,
         )
         self.removals = ServiceRemovals(
             catalog=catalog,

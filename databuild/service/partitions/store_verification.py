@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import closing
-from typing import Final
+from typing import Any, Final
 
 from databuild.event_log.log import EventLog
-from databuild.graph.catalog import JobCatalog
+from databuild.executors.executor import ProcessExecutor
+from databuild.graph.catalog import Job, JobCatalog
 from databuild.model.store_check import StoreCheck, StoreCheckOptions
+from databuild.orchestration.build.settings import Settings
+from databuild.orchestration.jobs.check_process import CheckAnswer, CheckProcess
+from databuild.orchestration.stores.job_look import Check, JobFindings
 from databuild.orchestration.stores.selection import Selection
-from databuild.orchestration.stores.verification import Part, verify_part
+from databuild.orchestration.stores.verification import Jobs, Part, verify_part
 from databuild.service.resources.limits import Limits
 from databuild.storage.storages import Storages
 
 _PART: Final = 1000
 _PART_WITH_CONTENT: Final = 10
 """The numbers of partitions of a part: a request must be answered in time, also if files are large."""
+
+_CHECK_SECONDS: Final = 120.0
+"""The timeout of one call of a job: clients wait five minutes, and a job that finds nothing is called twice."""
+
+_CANCEL_SECONDS: Final = 0.2
+"""The interval at which processes are cancelled that a cancelled verification has started meanwhile."""
 
 
 class StoreVerification:
@@ -27,6 +37,8 @@ class StoreVerification:
     Args:
         catalog: The jobs.
         event_log: Reads the places of data, and records findings.
+        executor: Runs the jobs that are asked about data.
+        settings: The working directory and the environment of jobs.
         limits: The limit on the number of partitions.
         storages: The storages of the graph.
         clock: Returns the time in seconds since the epoch.
@@ -37,6 +49,8 @@ class StoreVerification:
         *,
         catalog: JobCatalog,
         event_log: EventLog,
+        executor: ProcessExecutor,
+        settings: Settings,
         limits: Limits,
         storages: Storages,
         clock: Callable[[], float] = time.time,
@@ -46,6 +60,14 @@ class StoreVerification:
         self._limits = limits
         self._storages = storages
         self._clock = clock
+        self._environment = settings.environment
+        self._check = CheckProcess(
+            executor,
+            working_directory=settings.working_directory,
+            processes=settings.config_calls,
+            timeout_seconds=_CHECK_SECONDS,
+        )
+        self._checks: set[asyncio.Task[Any]] = set()
         # One at a time: each uses several threads.
         self._alone = asyncio.Lock()
 
@@ -65,12 +87,52 @@ class StoreVerification:
             EventLogError: The event log failed.
         """
         async with self._alone:
-            part = await asyncio.to_thread(self._part, partitions, options, after, author)
+            part = await self._part_in_thread(partitions, options, after, author)
             for event in part.events:
                 await self._event_log.append([event])
         return part.check
 
-    def _part(self, partitions: tuple[str, ...], options: StoreCheckOptions, after: str, author: str) -> Part:
+    async def _part_in_thread(
+        self, partitions: tuple[str, ...], options: StoreCheckOptions, after: str, author: str
+    ) -> Part:
+        jobs = Jobs(self._catalog, self._environment, self._runner(asyncio.get_running_loop()))
+        work = asyncio.ensure_future(asyncio.to_thread(self._part, partitions, options, after, author, jobs))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            # The thread ends after the processes that it waits for.
+            while not work.done():
+                for check in tuple(self._checks):
+                    check.cancel()
+                await asyncio.wait({work}, timeout=_CANCEL_SECONDS)
+            raise
+
+    def _runner(
+        self, loop: asyncio.AbstractEventLoop
+    ) -> Callable[[Callable[[Check], Coroutine[Any, Any, JobFindings]]], JobFindings]:
+        """Returns a function for a thread that runs a coroutine there, and the processes of jobs on an event loop."""
+
+        async def check(job: Job, refs: Sequence[str], environment: str) -> CheckAnswer:
+            answer = self._cancellable(self._check(job, refs, environment))
+            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(answer, loop))
+
+        def run(ask: Callable[[Check], Coroutine[Any, Any, JobFindings]]) -> JobFindings:
+            return asyncio.run(ask(check))
+
+        return run
+
+    async def _cancellable(self, check: Coroutine[Any, Any, CheckAnswer]) -> CheckAnswer:
+        task = asyncio.current_task()
+        assert task is not None
+        self._checks.add(task)
+        try:
+            return await check
+        finally:
+            self._checks.discard(task)
+
+    def _part(
+        self, partitions: tuple[str, ...], options: StoreCheckOptions, after: str, author: str, jobs: Jobs
+    ) -> Part:
         maximum = self._limits.max_partitions
         selection = Selection(partitions, lambda texts: self._catalog.expand(texts, maximum, produced=False))
         with closing(self._event_log.reader()) as reader:
@@ -83,4 +145,5 @@ class StoreVerification:
                 limit=_PART_WITH_CONTENT if options.content else _PART,
                 clock=self._clock,
                 storages=lambda: self._storages,
+                jobs=jobs,
             )

@@ -10,7 +10,7 @@ import os
 import socket
 import ssl
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
-from typing import Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -40,6 +40,9 @@ from databuild.service.resources.loop_lag import LoopLag
 from databuild.service.rpc.grpc_api import GrpcServer
 from databuild.storage.storages import Storages
 from databuild.v1 import service_pb2 as sv
+
+if TYPE_CHECKING:
+    from databuild.exporters.environment_exports import EnvironmentExports
 
 _STOP_SECONDS: Final = 2.0
 """The time that requests in progress get to finish after all builds have ended."""
@@ -81,6 +84,7 @@ async def serve(
     engines: Engines | None = None,
     storages: Storages | None = None,
     environments: EnvironmentLogs | None = None,
+    environment_exports: EnvironmentExports | None = None,
     started: Callable[[Addresses], None] = lambda _addresses: None,
 ) -> None:
     """Serves a graph until `stop` is set.
@@ -98,6 +102,7 @@ async def serve(
         engines: The engines that builds may use; None for none. They are closed at the end.
         storages: The stores of logs; None for none but folders.
         environments: The logs of the environments; None for none.
+        environment_exports: Sends their events to other systems; None for none.
         started: Called with the addresses once both ports are open.
 
     Raises:
@@ -142,6 +147,7 @@ async def serve(
             limits=limits,
             make_service=make_service,
             folder_of=settings.environment_folder,
+            exports=environment_exports,
         )
     leave_builds = False
     try:

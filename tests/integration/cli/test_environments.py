@@ -270,6 +270,20 @@ def test_a_removed_environment_leaves_nothing_behind(graph: Workspace) -> None:
     assert "there are pr-2" in graph("environments", "diff", "pr-1")[2]
 
 
+def test_a_removed_environment_leaves_no_tokens_and_unfinished_files(graph: Workspace) -> None:
+    built_in_both(graph)
+    run = graph.json("explain", "sum/1_2", "--environment=pr-1")[1]["record"]["job_run_id"]
+    place = graph.folder / "data/.environments/pr-1"
+    (place / "number/.1.token").write_text(f"{7:020}")
+    (place / f"sum/.{run}.7.99.partial.1_2").write_text("half")
+
+    code, removed = graph.json("environments", "remove", "pr-1", "--delete_data")
+
+    assert (code, len(removed["deleted"]), removed["kept"]) == (0, 3, {})
+    assert graph.data() == BASE
+    assert not place.exists()
+
+
 def test_data_outside_of_the_place_of_an_environment_is_never_deleted(graph: Workspace) -> None:
     built_in_both(graph)
     place = graph.folder / "data/.environments/pr-1"

@@ -1,4 +1,4 @@
-"""A graph of two jobs with exporters, and a receiver."""
+"""A graph of two jobs with exporters, and receivers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.checked_receivers import RECEIVERS, CheckedReceiver
 from tests.support.otlp_receiver import OtlpReceiver
 from tests.support.script_graph import ScriptGraph
 
@@ -14,6 +15,14 @@ from tests.support.script_graph import ScriptGraph
 @pytest.fixture
 def receiver() -> Iterator[OtlpReceiver]:
     receiver = OtlpReceiver()
+    yield receiver
+    receiver.close()
+
+
+@pytest.fixture(params=RECEIVERS)
+def any_receiver(request: pytest.FixtureRequest) -> Iterator[CheckedReceiver]:
+    """Returns the receiver of each exporter in turn."""
+    receiver = RECEIVERS[request.param]()
     yield receiver
     receiver.close()
 

@@ -14,6 +14,7 @@ from databuild.exporters.bes import build_event_stream_pb2 as bep
 from databuild.exporters.bes.build_event_stream_pb2 import BuildEvent
 from databuild.model.bes_invocation import invocation_of
 from tests.support.bes_server import BesServer, Stream
+from tests.support.checked_receivers import masked_bes_event
 from tests.support.script_graph import ScriptGraph
 from tests.support.waiting import wait_until
 
@@ -252,27 +253,7 @@ def test_after_a_crash_the_next_process_goes_on_with_the_same_stream(graph: Scri
 
 
 def masked(stream: Stream) -> list[BuildEvent]:
-    """Returns the events without ids of builds, times and durations."""
-    events = []
-    for original in stream.rules.events:
-        event = BuildEvent.FromString(original.SerializeToString())
-        kind = event.WhichOneof("payload")
-        if kind == "test_result":
-            for name in ("test_attempt_start", "test_attempt_duration"):
-                event.test_result.ClearField(name)
-            event.test_result.ClearField("test_attempt_start_millis_epoch")
-            event.test_result.ClearField("test_attempt_duration_millis")
-            for file in event.test_result.test_action_output:
-                file.uri = file.uri.rpartition(".")[2]
-        elif kind == "progress":
-            event.progress.ClearField("stderr")
-        elif kind == "test_summary":
-            for name in ("first_start_time", "last_stop_time", "total_run_duration"):
-                event.test_summary.ClearField(name)
-        elif kind in {"started", "build_metadata", "workspace_status", "finished", "build_metrics"}:
-            event.ClearField(kind)
-        events.append(event)
-    return events
+    return [masked_bes_event(event) for event in stream.rules.events]
 
 
 def test_the_command_line_a_service_and_the_client_send_the_same(graph: ScriptGraph, server: BesServer) -> None:

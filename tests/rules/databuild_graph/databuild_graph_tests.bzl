@@ -127,6 +127,7 @@ def databuild_graph_tests(name):
     _job(
         "daily",
         ["daily/date={date:date}"],
+        check = True,
         exec_properties = {"Pool": "large"},
         executor = "local",
         infrastructure_retries = 5,

@@ -19,6 +19,7 @@ def _says_what_was_declared_impl(ctx):
     asserts.equals(env, 90, job.retry_backoff_seconds)
     asserts.equals(env, {"cpu": 1, "memory_gb": 4}, job.resources)
     asserts.equals(env, ["nightly"], job.tags)
+    asserts.equals(env, True, job.check)
     asserts.equals(env, struct(max_memory_bytes = 1536 * 1024 * 1024, max_requests = 100), job.worker)
     return analysistest.end(env)
 
@@ -34,6 +35,7 @@ def _has_defaults_impl(ctx):
     asserts.equals(env, {}, job.resources)
     asserts.equals(env, None, job.declaration)
     asserts.equals(env, None, job.worker)
+    asserts.equals(env, False, job.check)
     return analysistest.end(env)
 
 _has_defaults_test = analysistest.make(_has_defaults_impl)
@@ -141,6 +143,7 @@ def databuild_job_tests(name):
     databuild_job(
         name = "full",
         binary = "//tests/rules:program",
+        check = True,
         outputs = [
             "daily/date={date:date}",
             "raw/{name:/[a-z\\/}]{2,3}/}",

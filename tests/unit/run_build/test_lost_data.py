@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,8 +15,7 @@ from databuild.model.results import FailFast, Success
 from databuild.model.store_check import StoreCheckOptions
 from databuild.orchestration.stores.selection import Selection
 from databuild.orchestration.stores.verification import verify_part
-from databuild.v1 import events_pb2 as ev
-from tests.support.build_world import World
+from tests.support.build_world import AtExecution, World
 from tests.support.file_jobs import Files
 from tests.support.present import present
 
@@ -40,20 +38,6 @@ async def test_data_that_is_removed_before_planning_is_made_again(world: World, 
     assert files.made == ["raw/1", "clean/1"]
     assert world.statuses("b2") == {"clean/1": "AVAILABLE", "raw/1": "AVAILABLE"}
     check(world)
-
-
-class AtExecution:
-    """Calls a function when the plan of a build is in the log and nothing has run yet."""
-
-    def __init__(self, act: Callable[[], None]) -> None:
-        self._act = act
-
-    def notify(self, events: Sequence[ev.BuildEvent]) -> None:
-        if any(event.build_request.status == ev.BUILD_STATUS_EXECUTING for event in events):
-            self._act()
-
-    def close(self) -> None:
-        pass
 
 
 @pytest.mark.parametrize("nobody_makes_it", [False, True])

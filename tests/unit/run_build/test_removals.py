@@ -21,6 +21,7 @@ from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.orchestration.stores.removal import Removals
 from databuild.orchestration.stores.selection import Selection
 from databuild.storage.storages import Storages
+from databuild.v1 import events_pb2 as ev
 from databuild.v1 import job_pb2, plan_pb2
 from databuild.v1 import partition_pb2 as pt
 from tests.support.build_world import CLEAN, World
@@ -151,6 +152,46 @@ async def test_changed_data_is_deleted_only_by_force(world: World, files: Files)
     await removals(world).delete_part(select("raw/1"), author="ann", reason="old", force=True)
     assert not files.path("raw/1").exists()
     check(world)
+
+
+async def test_data_is_not_deleted_while_its_disk_may_be_away(world: World, files: Files, tmp_path: Path) -> None:
+    numbers = range(1, 11)
+    await world.build("b1", *(f"raw/{number}" for number in numbers))
+    away = tmp_path.rename(tmp_path.with_name("away"))
+    refs = [f"raw/{number}" for number in numbers]
+    for dry_run in (True, False):
+        found = faults(await delete(world, "raw/1", "raw/2", dry_run=dry_run))
+        assert list(found) == ["raw/1", "raw/2"]
+        assert all("does not exist, where 10 or more partitions were" in fault for fault in found.values())
+    assert all(record.available for record in world.records(*refs).values())
+
+    away.rename(tmp_path)
+    assert faults(await delete(world, *refs)) == dict.fromkeys(refs, "")
+    assert not files.path("raw/1").exists()
+    check(world)
+
+
+async def test_a_deletion_that_was_interrupted_continues_in_an_empty_folder(world: World, files: Files) -> None:
+    refs = [f"raw/{number}" for number in range(10)]
+    await world.build("b1", *refs)
+    rows = world.log.reader().placed_data_of(refs)
+    event = ev.BuildEvent(event_id="m/1", build_request_id="m", sequence=1)
+    event.removal.kind = pt.PARTITION_STATUS_DELETED
+    for row in rows:
+        event.removal.partitions.add(ref=row.ref, version=row.version)
+        files.remove(row.ref)
+    await world.log.append([event])
+
+    assert faults(await delete(world, *refs)) == dict.fromkeys(refs, "")
+    assert {record.location for record in world.records(*refs).values()} == {None}
+
+
+async def test_a_few_files_that_are_gone_count_as_deleted(world: World, files: Files) -> None:
+    await world.build("b1", "raw/1", "raw/2")
+    files.remove("raw/1")
+
+    assert faults(await delete(world, "raw/1")) == {"raw/1": ""}
+    assert world.records("raw/1")["raw/1"].status == "DELETED"
 
 
 async def test_a_place_of_two_partitions_is_not_deleted(world: World, files: Files) -> None:

@@ -1,0 +1,1 @@
+"""Run events for OpenLineage, from the events of builds."""

@@ -1,0 +1,297 @@
+"""The run events of one build, computed from its events one after the other.
+
+Each run event follows from the events up to one of them. After a crash, another process reads the events of the build
+again, and sends the same run events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from databuild.exporters.openlineage.datasets import SEVERITIES, Dataset, Datasets
+from databuild.exporters.openlineage.facets import CODE_DIGEST, EVENT_SCHEMA, PRODUCER, RUN, Facet, facet, with_values
+from databuild.exporters.openlineage.run_ids import run_id
+from databuild.job.locations import without_credentials
+from databuild.model.lifecycle import BUILD_ENDS, JOB_ENDS
+from databuild.v1 import events_pb2 as ev
+from databuild.v1 import partition_pb2 as pt
+
+_INTEGRATION: Final = "DATABUILD"
+_MAX_MESSAGE: Final = 4096
+
+START: Final = "START"
+COMPLETE: Final = "COMPLETE"
+FAIL: Final = "FAIL"
+ABORT: Final = "ABORT"
+
+RunEvent = dict[str, Any]
+"""An event of OpenLineage in the form of JSON."""
+
+_STATES: Final[Mapping[int, str]] = {
+    ev.JOB_STATUS_COMPLETED: COMPLETE,
+    ev.JOB_STATUS_FAILED: FAIL,
+    ev.JOB_STATUS_CANCELLED: ABORT,
+}
+
+_BUILD_STATES: Final[Mapping[int, str]] = {
+    ev.BUILD_STATUS_COMPLETED: COMPLETE,
+    ev.BUILD_STATUS_FAILED: FAIL,
+    ev.BUILD_STATUS_CANCELLED: ABORT,
+}
+
+
+class Surroundings(NamedTuple):
+    """The part of an event log around the events of a build.
+
+    Attributes:
+        outputs_of: Returns the partitions that a job run is about to make: the run, and the sequence number of the event
+            that it has started.
+        environments_of: Returns the environment that has made each input of a build in an environment, by ref; inputs
+            of the base are absent.
+    """
+
+    outputs_of: Callable[[str, int], Sequence[str]]
+    environments_of: Callable[[Sequence[pt.InputVersion]], Mapping[str, str]]
+
+
+@dataclass(slots=True)
+class _Run:
+    job_run_id: str
+    job_label: str
+    attempt: int
+    code_digest: str
+    run_id: str
+    inputs: list[Dataset]
+    made: dict[str, ev.PartitionEvent] = field(default_factory=dict)
+    checks: list[pt.CheckResult] = field(default_factory=list)
+    end: ev.JobEvent | None = None
+    ended: Timestamp | None = None
+
+
+class BuildLineage:
+    """The run events of a build.
+
+    Attributes:
+        last_sequence: The sequence number of the last event.
+        is_build: False before the first event, and if the events are no build.
+    """
+
+    def __init__(self, build_request_id: str, datasets: Datasets, surroundings: Surroundings) -> None:
+        self.last_sequence = 0
+        self.is_build = False
+        self._build = build_request_id
+        self._datasets = datasets
+        self._surroundings = surroundings
+        self._graph = ""
+        self._environment = ""
+        self._origin = ev.BuildOrigin()
+        self._run_id = ""
+        self._runs: dict[str, _Run] = {}
+        self._closing: _Run | None = None
+
+    def advance(self, event: ev.BuildEvent) -> list[RunEvent]:
+        """Advances by the next event, and returns the run events that follow from it."""
+        self.last_sequence = event.sequence
+        kind = event.WhichOneof("event")
+        run_events: list[RunEvent] = []
+        if event.sequence == 1 and kind == "build_request":
+            run_events.append(self._receive(event))
+        if not self.is_build:
+            return run_events
+        # The events about the outputs of a job run follow its end.
+        if self._closing is not None and not (
+            kind == "partition" and event.partition.job_run_id == self._closing.job_run_id
+        ):
+            run_events += self._close_run(self._closing)
+        if kind == "partition" and event.partition.status == pt.PARTITION_STATUS_AVAILABLE:
+            if run := self._runs.get(event.partition.job_run_id):
+                run.made[event.partition.ref] = event.partition
+        elif kind == "check":
+            if run := self._runs.get(event.check.job_run_id):
+                run.checks.append(event.check.result)
+        elif kind == "job":
+            run_events += self._on_job(event)
+        elif kind == "build_request" and event.build_request.status in BUILD_ENDS:
+            run_events += self._end(event)
+        return run_events
+
+    def _receive(self, event: ev.BuildEvent) -> RunEvent:
+        received = event.build_request
+        self.is_build = True
+        self._graph = received.graph_label
+        self._environment = received.environment
+        self._origin.CopyFrom(received.origin)
+        self._run_id = run_id(self._build, event.time)
+        return self._build_event(START, event.time)
+
+    def _end(self, event: ev.BuildEvent) -> list[RunEvent]:
+        end = event.build_request
+        # A job run without an end, whose process was lost with its orchestrator, has ended by now.
+        run_events = [
+            self._run_event(ABORT, event.time, run, run.inputs, self._outputs(run, ())) for run in self._runs.values()
+        ]
+        message = end.error.message or end.failure.message
+        run_events.append(self._build_event(_BUILD_STATES[end.status], event.time, message))
+        return run_events
+
+    def _on_job(self, event: ev.BuildEvent) -> list[RunEvent]:
+        job = event.job
+        if job.status == ev.JOB_STATUS_RUNNING:
+            run, start = self._start(event, job.manifest)
+            self._runs[run.job_run_id] = run
+            return [start]
+        if job.status not in JOB_ENDS:
+            return []
+        run_events: list[RunEvent] = []
+        ended = self._runs.get(job.job_run_id)
+        if ended is None and job.status == ev.JOB_STATUS_FAILED:  # its process could not be started
+            ended, start = self._start(event, pt.Manifest())
+            self._runs[ended.job_run_id] = ended
+            run_events.append(start)
+        if ended is not None:
+            ended.end, ended.ended = job, event.time
+            self._closing = ended
+        return run_events
+
+    def _start(self, event: ev.BuildEvent, manifest: pt.Manifest) -> tuple[_Run, RunEvent]:
+        job = event.job
+        environments = self._surroundings.environments_of(manifest.inputs) if self._environment else {}
+        run = _Run(
+            job_run_id=job.job_run_id,
+            job_label=job.job_label,
+            attempt=job.attempt,
+            code_digest=manifest.code_digest,
+            run_id=run_id(job.job_run_id, event.time),
+            inputs=self._datasets.inputs((used.ref, environments.get(used.ref, "")) for used in manifest.inputs),
+        )
+        refs = self._surroundings.outputs_of(job.job_run_id, event.sequence)
+        outputs = self._datasets.planned(self._environment, refs)
+        return run, self._run_event(START, event.time, run, run.inputs, outputs)
+
+    def _close_run(self, run: _Run) -> list[RunEvent]:
+        self._closing = None
+        del self._runs[run.job_run_id]
+        end, time = run.end, run.ended
+        assert end is not None
+        assert time is not None
+        message = end.failure.message if end.status == ev.JOB_STATUS_FAILED else ""
+        outputs = self._outputs(run, end.metrics)
+        run_events = [self._run_event(_STATES[end.status], time, run, run.inputs, outputs, message)]
+        if checked := [result for result in run.checks if result.ref]:
+            run_events += self._check_events(run, checked, time)
+        return run_events
+
+    def _outputs(self, run: _Run, metrics: Sequence[pt.Metric]) -> list[Dataset]:
+        return self._datasets.made(self._environment, run.made, metrics)
+
+    def _build_event(self, state: str, time: Timestamp, message: str = "") -> RunEvent:
+        facets = self._facets(None, message)
+        return _run_event(state, time, {"runId": self._run_id, "facets": facets}, self._job(self._graph, "BUILD"))
+
+    def _run_event(
+        self,
+        state: str,
+        time: Timestamp,
+        run: _Run,
+        inputs: list[Dataset],
+        outputs: list[Dataset],
+        message: str = "",
+    ) -> RunEvent:
+        facets = self._facets(run, message)
+        facets["parent"] = self._parent(self._run_id, self._graph)
+        if run.checks:
+            facets["test"] = facet("TestRunFacet", tests=[_test(result) for result in run.checks])
+        job = self._job(run.job_label, "JOB", run.code_digest)
+        return _run_event(state, time, {"runId": run.run_id, "facets": facets}, job, inputs, outputs)
+
+    def _check_events(self, run: _Run, results: Sequence[pt.CheckResult], time: Timestamp) -> list[RunEvent]:
+        """Returns a run of its own for checks: assertions are facets of inputs, and a job does not read its outputs."""
+        failed = any(not result.passed and result.severity == pt.CheckResult.SEVERITY_ERROR for result in results)
+        facets = self._facets(run, "")
+        facets["parent"] = self._parent(run.run_id, run.job_label)
+        checks = {"runId": run_id(f"{run.job_run_id}/checks", time), "facets": facets}
+        job = self._job(f"{run.job_label}.checks", "CHECK", run.code_digest)
+        inputs = self._datasets.checked(self._environment, results)
+        return [
+            _run_event(START, time, checks, job),
+            _run_event(FAIL if failed else COMPLETE, time, checks, job, inputs),
+        ]
+
+    def _facets(self, run: _Run | None, message: str) -> dict[str, Facet]:
+        """Returns facets of a job run, or of the build itself."""
+        names = facet(
+            "DatabuildRunFacet",
+            buildRequestId=self._build,
+            jobRunId=run.job_run_id if run else None,
+            attempt=run.attempt if run else None,
+            environment=self._environment or None,
+        )
+        facets = {RUN: names}
+        if message:
+            text = without_credentials(message)[:_MAX_MESSAGE]
+            facets["errorMessage"] = facet("ErrorMessageRunFacet", message=text, programmingLanguage="PYTHON")
+        return facets
+
+    def _parent(self, parent_run_id: str, job: str) -> Facet:
+        namespace = self._datasets.namespace(self._environment)
+        return facet(
+            "ParentRunFacet",
+            run={"runId": parent_run_id},
+            job={"namespace": namespace, "name": job},
+            root={"run": {"runId": self._run_id}, "job": {"namespace": namespace, "name": self._graph}},
+        )
+
+    def _job(self, name: str, kind: str, code_digest: str = "") -> Mapping[str, Any]:
+        facets = {"jobType": facet("JobTypeJobFacet", processingType="BATCH", integration=_INTEGRATION, jobType=kind)}
+        repository, _, rest = name.partition("//")
+        # Labels of another repository than that of the graph begin with its name.
+        if self._origin.repository and not repository:
+            facets["sourceCodeLocation"] = facet(
+                "SourceCodeLocationJobFacet",
+                type="git",
+                url=self._origin.repository,
+                repoUrl=self._origin.repository,
+                path=rest.partition(":")[0] or None,
+                version=self._origin.commit or None,
+            )
+        if code_digest:
+            facets[CODE_DIGEST] = facet("DatabuildCodeDigestJobFacet", codeDigest=code_digest)
+        return {"namespace": self._datasets.namespace(self._environment), "name": name, "facets": facets}
+
+
+def _run_event(
+    state: str,
+    time: Timestamp,
+    run: Mapping[str, Any],
+    job: Mapping[str, Any],
+    inputs: Sequence[Dataset] = (),
+    outputs: Sequence[Dataset] = (),
+) -> RunEvent:
+    moment = datetime.fromtimestamp(time.seconds, UTC).replace(microsecond=time.nanos // 1000)
+    return {
+        "eventType": state,
+        "eventTime": moment.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "run": run,
+        "job": job,
+        "inputs": list(inputs),
+        "outputs": list(outputs),
+        "producer": PRODUCER,
+        "schemaURL": EVENT_SCHEMA,
+    }
+
+
+def _test(result: pt.CheckResult) -> Mapping[str, Any]:
+    return with_values(
+        {
+            "name": result.name,
+            "status": "pass" if result.passed else "fail",
+            "severity": SEVERITIES.get(result.severity),
+            "description": result.message or None,
+            "params": {"partition": result.ref} if result.ref else None,
+        }
+    )

@@ -1,0 +1,225 @@
+"""Partitions as datasets.
+
+A dataset is all partitions of one pattern, and is named by the pattern, so it is the same for jobs that read it and
+jobs that make it, whether its data exists or not. A run has the subset of the partitions that it reads or makes, with
+the fields of the pattern as dimensions. The place of the data is a symlink of the dataset.
+
+https://openlineage.io/docs/spec/naming has the names of places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+from google.protobuf import json_format
+
+from databuild.exporters.openlineage.facets import Facet, facet, with_values
+from databuild.exporters.registry import RefPattern
+from databuild.model.metadata import schema_of
+from databuild.v1 import partition_pb2 as pt
+from databuild.v1.events_pb2 import PartitionEvent
+
+Dataset = dict[str, Any]
+
+MAX_PARTITIONS: Final = 10_000
+"""The maximum number of partitions of one subset. A run with more partitions of a dataset has no subset of it."""
+
+SEVERITIES: Final[Mapping[int, str]] = {
+    pt.CheckResult.SEVERITY_INFO: "info",
+    pt.CheckResult.SEVERITY_WARNING: "warn",
+    pt.CheckResult.SEVERITY_ERROR: "error",
+}
+"""The severities of checks in the words of OpenLineage."""
+
+_ROWS: Final = ("rows", "row_count")
+"""The names of numbers that are row counts."""
+
+_OBJECT_STORES: Final = frozenset({"gs", "s3"})
+
+
+@dataclass(slots=True)
+class _Group:
+    """Partitions of one dataset: each ref with its pattern; None for a ref that no pattern of the graph matches."""
+
+    namespace: str
+    name: str
+    partitions: list[tuple[str, RefPattern | None]] = field(default_factory=list)
+
+    def subset(self) -> Mapping[str, Any] | None:
+        """Returns the partitions as a condition; None if the dataset has no others, or if they are too many."""
+        if len(self.partitions) > MAX_PARTITIONS:
+            return None
+        partitions = [
+            {"identifier": ref, "dimensions": pattern.fields}
+            for ref, pattern in self.partitions
+            if pattern is not None and pattern.fields
+        ]
+        return {"type": "partition", "partitions": partitions} if partitions else None
+
+    def as_input(self, **facets: Facet) -> Dataset:
+        if subset := self.subset():
+            facets["subset"] = facet("InputSubsetInputDatasetFacet", inputCondition=subset)
+        return {"namespace": self.namespace, "name": self.name, "inputFacets": facets}
+
+    def as_output(self, facets: Mapping[str, Facet], **output_facets: Facet) -> Dataset:
+        if subset := self.subset():
+            output_facets["subset"] = facet("OutputSubsetOutputDatasetFacet", outputCondition=subset)
+        return {"namespace": self.namespace, "name": self.name, "facets": facets, "outputFacets": output_facets}
+
+
+class Datasets:
+    """Makes the datasets of runs."""
+
+    def __init__(self, namespace: str, pattern_of: Callable[[str], RefPattern | None]) -> None:
+        """Makes nothing yet.
+
+        Args:
+            namespace: The namespace of jobs and datasets in the base.
+            pattern_of: Returns the pattern of a ref, as in `ExporterOptions`.
+        """
+        self._namespace = namespace
+        self._pattern_of = pattern_of
+
+    def namespace(self, environment: str) -> str:
+        """Returns the namespace of an environment; an empty text is the base."""
+        return f"{self._namespace}/{environment}" if environment else self._namespace
+
+    def inputs(self, refs: Iterable[tuple[str, str]]) -> list[Dataset]:
+        """Returns the datasets of inputs, each a ref with the environment that has made it."""
+        return [group.as_input() for group in self._groups(refs)]
+
+    def planned(self, environment: str, refs: Sequence[str]) -> list[Dataset]:
+        """Returns the datasets of outputs that a run is about to make."""
+        return [group.as_output({}) for group in self._groups((ref, environment) for ref in refs)]
+
+    def made(
+        self, environment: str, events: Mapping[str, PartitionEvent], metrics: Sequence[pt.Metric]
+    ) -> list[Dataset]:
+        """Returns the datasets of outputs that a run has made.
+
+        Args:
+            environment: The environment of the run.
+            events: The event of each partition that is available, by ref.
+            metrics: The metrics of the run.
+        """
+        rows = {metric.ref: metric.value for metric in metrics if metric.ref and metric.name in _ROWS}
+        outputs = []
+        for group in self._groups((ref, environment) for ref in events):
+            own = [events[ref] for ref, _ in group.partitions]
+            facets = {}
+            if columns := _columns(own):
+                facets["schema"] = facet("SchemaDatasetFacet", fields=columns)
+            if place := _place(group, own):
+                facets["symlinks"] = facet("SymlinksDatasetFacet", identifiers=[place])
+            if len(own) == 1:
+                facets["version"] = facet("DatasetVersionDatasetFacet", datasetVersion=own[0].version)
+            counts = with_values({"rowCount": _rows(own, rows), "size": _size(own)})
+            statistics = {"outputStatistics": facet("OutputStatisticsOutputDatasetFacet", **counts)} if counts else {}
+            outputs.append(group.as_output(facets, **statistics))
+        return outputs
+
+    def checked(self, environment: str, results: Sequence[pt.CheckResult]) -> list[Dataset]:
+        """Returns the datasets that were checked, with the results."""
+        by_ref: dict[str, list[pt.CheckResult]] = {}
+        for result in results:
+            by_ref.setdefault(result.ref, []).append(result)
+        inputs = []
+        for group in self._groups((ref, environment) for ref in by_ref):
+            assertions = [_assertion(result) for ref, _ in group.partitions for result in by_ref[ref]]
+            quality = facet("DataQualityAssertionsDatasetFacet", assertions=assertions)
+            inputs.append(group.as_input(dataQualityAssertions=quality))
+        return inputs
+
+    def _groups(self, refs: Iterable[tuple[str, str]]) -> Iterable[_Group]:
+        groups: dict[tuple[str, str], _Group] = {}
+        for ref, environment in refs:
+            pattern = self._pattern_of(ref)
+            name = ref if pattern is None else pattern.text
+            group = groups.get((environment, name))
+            if group is None:
+                group = groups[environment, name] = _Group(self.namespace(environment), name)
+            group.partitions.append((ref, pattern))
+        return groups.values()
+
+
+def _columns(events: Sequence[PartitionEvent]) -> list[Mapping[str, Any]]:
+    """Returns the columns that the last of some partitions with a schema has."""
+    for event in reversed(events):
+        for name, value in sorted(event.metadata.fields.items()):
+            if value.HasField("struct_value") and (
+                columns := schema_of({name: json_format.MessageToDict(value.struct_value)})
+            ):
+                return [
+                    {"name": column, "type": kind, "ordinal_position": number}
+                    for number, (column, kind) in enumerate(columns.items(), 1)
+                ]
+    return []
+
+
+def _rows(events: Sequence[PartitionEvent], measured: Mapping[str, float]) -> int | None:
+    """Returns the number of rows of partitions: metrics, or numbers in metadata; None if one is unknown."""
+    total = 0.0
+    for event in events:
+        fields = event.metadata.fields
+        reported = (
+            fields[name].number_value for name in _ROWS if name in fields and fields[name].HasField("number_value")
+        )
+        count = measured.get(event.ref, next(reported, None))
+        if count is None:
+            return None
+        total += count
+    return int(total)
+
+
+def _size(events: Sequence[PartitionEvent]) -> int | None:
+    """Returns the bytes of partitions; None if one is unknown."""
+    if not all(event.location.HasField("size_bytes") for event in events):
+        return None
+    return sum(event.location.size_bytes for event in events)
+
+
+def _assertion(result: pt.CheckResult) -> Mapping[str, Any]:
+    return with_values(
+        {
+            "assertion": result.name,
+            "name": result.name,
+            "success": result.passed,
+            "severity": SEVERITIES.get(result.severity),
+            "description": result.message or None,
+            "params": {"partition": result.ref},
+        }
+    )
+
+
+def _place(group: _Group, events: Sequence[PartitionEvent]) -> Mapping[str, str] | None:
+    """Returns the place of a dataset; None if its partitions do not tell it for certain."""
+    places = {
+        _place_of(ref, pattern, event.location.uri)
+        for (ref, pattern), event in zip(group.partitions, events, strict=True)
+    }
+    if len(places) != 1 or (place := places.pop()) is None:
+        return None
+    namespace, name = place
+    return {"namespace": namespace, "name": name, "type": "LOCATION"}
+
+
+def _place_of(ref: str, pattern: RefPattern | None, uri: str) -> tuple[str, str] | None:
+    """Returns the namespace and the name of the place of a dataset, from the place of one of its partitions."""
+    parts = urlsplit(uri)
+    if parts.scheme == "file":
+        namespace, path = f"file://{parts.netloc}" if parts.netloc else "file", unquote(parts.path)
+    elif parts.scheme in _OBJECT_STORES:
+        namespace, path = f"{parts.scheme}://{parts.netloc}", parts.path.removeprefix("/")
+    else:
+        return None
+    if pattern is None or not pattern.fields:
+        return namespace, path
+    # Below the root, data has the path of its ref. Then a folder with all partitions of the pattern, and with nothing
+    # else, is the place of the dataset.
+    root, found, rest = f"/{path}".rpartition(f"/{ref}")
+    if not pattern.folder or not found or rest[:1] not in {"", "/", "."}:
+        return None
+    return namespace, f"{root}/{pattern.folder}"[1:]

@@ -1,0 +1,149 @@
+"""Sends events as run events of OpenLineage."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from databuild.exporters.exporter import Batch, Delivery, ReceiverError
+from databuild.exporters.openlineage.build_lineage import BuildLineage, RunEvent, Surroundings
+from databuild.exporters.openlineage.datasets import Datasets
+from databuild.exporters.openlineage.senders import Sender
+from databuild.model.lifecycle import BUILD_ENDS
+from databuild.v1 import events_pb2 as ev
+from databuild.v1 import partition_pb2 as pt
+
+if TYPE_CHECKING:
+    from databuild.event_log.reads import ExportReads
+
+_SEND_SECONDS: Final = 10.0
+"""The time after which `send` returns, although events are left."""
+
+_MAX_ENVIRONMENTS: Final = 10_000
+_PAGE: Final = 1000
+
+
+class OpenLineageExporter:
+    """An `Exporter` for OpenLineage."""
+
+    def __init__(
+        self, name: str, datasets: Datasets, sender: Sender, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Sends nothing yet.
+
+        Args:
+            name: The name of the cursor.
+            datasets: Makes the datasets.
+            sender: Sends run events.
+            clock: Returns a time in seconds that never goes back.
+        """
+        self.name = name
+        self._datasets = datasets
+        self._sender = sender
+        self._clock = clock
+        self._builds: dict[str, BuildLineage] = {}
+        self._environments: dict[str, str] = {}
+        self._begun = ""
+        self._left: list[RunEvent] = []
+        self._following: Iterable[ev.BuildEvent] = ()
+
+    def send(self, batch: Batch, reads: ExportReads) -> Delivery:
+        deadline = self._clock() + _SEND_SECONDS
+        refusals: list[str] = []
+        events = [event for _, event in batch.events]
+        handled = 0
+        try:
+            for event in events:
+                # After a fault, the same event comes again. Run events that were answered are done.
+                if self._begun != event.event_id:
+                    self._following = events[handled + 1 :]
+                    self._left = self._advance(event, reads)
+                    self._begun = event.event_id
+                self._send_left(refusals, deadline)
+                self._begun = ""
+                handled += 1
+        except ReceiverError:
+            if not handled:
+                raise
+        return Delivery(handled, refusals)
+
+    def _send_left(self, refusals: list[str], deadline: float) -> None:
+        while self._left:
+            if self._clock() >= deadline:
+                raise ReceiverError("the receiver answers too slowly")
+            if refusal := self._sender.send(self._left[0]):
+                refusals.append(refusal)
+            del self._left[0]
+
+    def close(self) -> None:
+        self._sender.close()
+
+    def _advance(self, event: ev.BuildEvent, reads: ExportReads) -> list[RunEvent]:
+        build_id = event.build_request_id
+        build = self._builds.get(build_id)
+        if build is None or build.last_sequence != event.sequence - 1:
+            build = self._builds[build_id] = self._replay(event, reads)
+        run_events = build.advance(event)
+        ended = event.HasField("build_request") and event.build_request.status in BUILD_ENDS
+        if ended or not build.is_build:  # an operation such as a taint is no build
+            del self._builds[build_id]
+        return run_events
+
+    def _replay(self, event: ev.BuildEvent, reads: ExportReads) -> BuildLineage:
+        """Returns the lineage of a build before an event: earlier events are read again, as after a crash."""
+        build_id = event.build_request_id
+        surroundings = Surroundings(
+            outputs_of=lambda job_run_id, sequence: self._outputs_of(build_id, job_run_id, sequence, reads),
+            environments_of=lambda inputs: self._environments_of(inputs, reads),
+        )
+        build = BuildLineage(build_id, self._datasets, surroundings)
+        while build.last_sequence < event.sequence - 1:
+            limit = min(event.sequence - 1 - build.last_sequence, _PAGE)
+            page = reads.events(build_id, after_sequence=build.last_sequence, limit=limit)
+            if not page:  # pruned meanwhile
+                break
+            for number, earlier in enumerate(page, 1):
+                self._following = page[number:]
+                build.advance(earlier)
+        return build
+
+    def _outputs_of(self, build_id: str, job_run_id: str, sequence: int, reads: ExportReads) -> Sequence[str]:
+        """Returns the outputs of a job run, from the events that were written together with that of its start."""
+        outputs: list[str] = []
+        page: Iterable[ev.BuildEvent] = (event for event in self._following if event.build_request_id == build_id)
+        while True:
+            for event in page:
+                if not _is_building(event, job_run_id):
+                    return outputs
+                outputs.append(event.partition.ref)
+                sequence = event.sequence
+            page = reads.events(build_id, after_sequence=sequence, limit=_PAGE)
+            if not page:
+                return outputs
+
+    def _environments_of(self, inputs: Sequence[pt.InputVersion], reads: ExportReads) -> Mapping[str, str]:
+        records = reads.partition_records([used.ref for used in inputs])
+        environments = {}
+        for ref, record in records.items():
+            if record.job_run_id and (environment := self._environment(record.produced_by_build_request_id, reads)):
+                environments[ref] = environment
+        return environments
+
+    def _environment(self, build_request_id: str, reads: ExportReads) -> str:
+        environment = self._environments.get(build_request_id)
+        if environment is None:
+            first = reads.events(build_request_id, limit=1)
+            environment = first[0].build_request.environment if first else ""
+            if len(self._environments) >= _MAX_ENVIRONMENTS:
+                self._environments.clear()
+            self._environments[build_request_id] = environment
+        return environment
+
+
+def _is_building(event: ev.BuildEvent, job_run_id: str) -> bool:
+    return (
+        event.HasField("partition")
+        and event.partition.status == pt.PARTITION_STATUS_BUILDING
+        and event.partition.job_run_id == job_run_id
+    )

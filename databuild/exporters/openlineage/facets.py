@@ -1,0 +1,63 @@
+"""Facets in the form of JSON.
+
+The official facets are those of https://openlineage.io/docs/spec/facets. The facets of DataBuild have their schemas in
+the folder `schemas`; https://openlineage.io/docs/spec/facets/custom-facets has the rules for their names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+Facet = dict[str, Any]
+
+PRODUCER: Final = "https://github.com/databuild/databuild"
+"""The URI of the producer of events and facets."""
+
+CODE_DIGEST: Final = "databuild_codeDigest"
+"""The name under which a job has a `DatabuildCodeDigestJobFacet`: its code at the time of a run."""
+
+RUN: Final = "databuild_run"
+"""The name under which a run has a `DatabuildRunFacet`: the names by which DataBuild knows it."""
+
+_OFFICIAL: Final = "https://openlineage.io/spec"
+_OWN: Final = f"{PRODUCER}/blob/main/databuild/exporters/openlineage/schemas"
+
+EVENT_SCHEMA: Final = f"{_OFFICIAL}/2-0-2/OpenLineage.json#/$defs/RunEvent"
+"""The schema of run events."""
+
+SCHEMAS: Final[Mapping[str, str]] = {
+    name: f"{place}/{file}.json#/$defs/{name}"
+    for name, place, file in (
+        ("DataQualityAssertionsDatasetFacet", _OFFICIAL, "facets/1-1-0/DataQualityAssertionsDatasetFacet"),
+        ("DatabuildCodeDigestJobFacet", _OWN, "1-0-0/DatabuildCodeDigestJobFacet"),
+        ("DatabuildRunFacet", _OWN, "1-0-0/DatabuildRunFacet"),
+        ("DatasetVersionDatasetFacet", _OFFICIAL, "facets/1-0-1/DatasetVersionDatasetFacet"),
+        ("ErrorMessageRunFacet", _OFFICIAL, "facets/1-0-1/ErrorMessageRunFacet"),
+        ("InputSubsetInputDatasetFacet", _OFFICIAL, "facets/1-0-0/BaseSubsetDatasetFacet"),
+        ("JobTypeJobFacet", _OFFICIAL, "facets/2-0-4/JobTypeJobFacet"),
+        ("OutputStatisticsOutputDatasetFacet", _OFFICIAL, "facets/1-0-2/OutputStatisticsOutputDatasetFacet"),
+        ("OutputSubsetOutputDatasetFacet", _OFFICIAL, "facets/1-0-0/BaseSubsetDatasetFacet"),
+        ("ParentRunFacet", _OFFICIAL, "facets/1-2-0/ParentRunFacet"),
+        ("SchemaDatasetFacet", _OFFICIAL, "facets/1-2-0/SchemaDatasetFacet"),
+        ("SourceCodeLocationJobFacet", _OFFICIAL, "facets/1-1-0/SourceCodeLocationJobFacet"),
+        ("SymlinksDatasetFacet", _OFFICIAL, "facets/1-0-1/SymlinksDatasetFacet"),
+        ("TestRunFacet", _OFFICIAL, "facets/1-0-1/TestRunFacet"),
+    )
+}
+"""The URL of the schema of each facet."""
+
+
+def facet(kind: str, **members: Any) -> Facet:
+    """Returns a facet.
+
+    Args:
+        kind: The name of its schema.
+        members: Its members; those that are None are left out.
+    """
+    return {"_producer": PRODUCER, "_schemaURL": SCHEMAS[kind], **with_values(members)}
+
+
+def with_values(members: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns members without those that are None."""
+    return {name: value for name, value in members.items() if value is not None}
