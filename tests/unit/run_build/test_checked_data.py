@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,21 @@ async def test_a_check_that_fails_warns_and_records_nothing(world: World, table:
     assert await world.build("b2", "clean/1") == Success(jobs_completed=1)
     assert table.made == ["raw/1", "clean/1"]
     assert warnings_of(world, "b2")[-1] == ["`check` of //:raw failed: it ended with exit code 1: no database"]
+
+
+async def test_a_warning_names_what_a_job_cannot_read(world: World, table: Table) -> None:
+    table.uris = {"raw/2": "postgresql://h/raw/2"}
+    await world.build("b1", "raw/1", "raw/2", "raw/3")
+    answer = {"found": {"raw/3": {}}, "unreadable": {"raw/1": "locked", "raw/2": "no rights"}}
+    world.executor.checks = lambda _: ProcessResult(exit_code=0, stdout=json.dumps(answer).encode())
+
+    assert await world.build("b2", "clean/1", "clean/2", "clean/3") == Success(jobs_completed=3)
+    assert warnings_of(world, "b2")[-1] == [
+        (
+            "the data of 2 partitions cannot be looked at in its store, and is used unchecked: "
+            "'raw/1' (locked); 'raw/2' at postgresql://h/raw/2 (no rights)"
+        )
+    ]
 
 
 async def test_a_job_that_finds_nothing_stops_the_build(world: World, table: Table) -> None:
