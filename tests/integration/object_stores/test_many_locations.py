@@ -39,7 +39,8 @@ async def record(log: EventLog, locations: Iterable[Location]) -> None:
 
 async def verify(log: EventLog, storages: Storages | None = None) -> tuple[int, dict[str, str]]:
     """Verifies everything part by part, and returns the number of checked partitions and the kinds of findings."""
-    checked, found, after, more = 0, {}, "", True
+    found: dict[str, str] = {}
+    checked, after, more = 0, "", True
     while more:
         part = verify_part(
             log.reader(),
