@@ -9,7 +9,6 @@ import asyncio
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn, Unpack
 
@@ -59,14 +58,14 @@ def _catalog(folder: str) -> JobCatalog:
     write_worker(new, _JOB)
     new.replace(worker)  # another build may start it now
     return _catalog_of(
-        replace(_job(kind), executable=str(worker), worker=WorkerLimits()) if kind in _BY_WORKERS else _job(kind)
+        _job(kind)._replace(executable=str(worker), worker=WorkerLimits()) if kind in _BY_WORKERS else _job(kind)
         for kind in KINDS
     )
 
 
 def catalog_without_workers(env: Mapping[str, str]) -> JobCatalog:
     """Returns the jobs without workers, with the variables of their targets."""
-    return _catalog_of(replace(_job(kind), environment=env) for kind in KINDS)
+    return _catalog_of(_job(kind)._replace(environment=env) for kind in KINDS)
 
 
 def _catalog_of(jobs: Iterable[Job]) -> JobCatalog:
@@ -134,7 +133,7 @@ async def _build(uri: str, folder: str, pace: float, request: BuildRequest, *, r
         )
         continued = ContinuedBuilds(context, announce=lambda text: print(text, file=sys.stderr))
         try:
-            result = await run_build(request, replace(context, continue_build=continued if on_engine else None))
+            result = await run_build(request, context._replace(continue_build=continued if on_engine else None))
         finally:
             await continued.wait()
             await log.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from databuild.event_log.overlay import OverlayReader
 from databuild.event_log.reads import BuildReads
@@ -12,6 +12,7 @@ from databuild.model.environment_views import Difference, PartitionComparison
 from databuild.model.pacing import slices
 from databuild.model.paging import PAGE_ROWS, read_pages, read_rows
 from databuild.model.records import PartitionRecord
+from databuild.tuples import NamedTuple
 
 _PLACES: Final = frozenset({"path"})
 """Metadata that says where data is. It always differs."""
