@@ -11,11 +11,12 @@ import logging
 import queue
 import threading
 from collections.abc import Generator, Sequence
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Protocol
 
 from databuild.errors import EventLogError
 from databuild.event_log.coordination import ClaimRequest, LeaseOwner
 from databuild.event_log.log import Observer
+from databuild.tuples import NamedTuple
 from databuild.v1.events_pb2 import BuildEvent
 
 LINGER_SECONDS: Final = 0.005

@@ -9,7 +9,9 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
+
+from databuild.tuples import NamedTuple
 
 MINUTES_PER_DAY: Final = 24 * 60
 HOURS_PER_DAY: Final = 24

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Final, NamedTuple
+from typing import Final
+
+from databuild.tuples import NamedTuple
 
 TRACEPARENT_VARIABLE: Final = "TRACEPARENT"
 """The environment variable with the trace context of a process."""

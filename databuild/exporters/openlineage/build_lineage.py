@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -26,6 +26,7 @@ from databuild.exporters.openlineage.facets import (
 )
 from databuild.exporters.openlineage.run_ids import run_id
 from databuild.model.lifecycle import BUILD_ENDS, JOB_ENDS
+from databuild.tuples import NamedTuple
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 

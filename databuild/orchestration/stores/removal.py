@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import closing
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, TypeVar
 
 from databuild.errors import InvalidRequestError
 from databuild.event_log.log import EventLog
@@ -33,6 +33,7 @@ from databuild.orchestration.stores.gone_folders import faults_of, gone_folders
 from databuild.orchestration.stores.places import SharedPlaces
 from databuild.orchestration.stores.selection import Selection
 from databuild.storage.storages import Storages
+from databuild.tuples import NamedTuple
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
@@ -88,8 +89,7 @@ class Removals:
     async def forget(self, selection: Selection, *, author: str, reason: str) -> Forgotten:
         """Makes the event log forget the data of partitions, which stays in its store.
 
-        Partitions without a record, and those that were forgotten before, are left out. Each page is recorded on its
-        own.
+        Partitions without data, and those that were forgotten before, are left out. Each page is recorded on its own.
 
         Raises:
             InvalidRequestError: There is no reason.
@@ -103,7 +103,9 @@ class Removals:
         after, more = "", True
         while more:
             rows, after = await self._page(selection, after, _PAGE)
-            known = {row.ref: row.version for row in rows if row.removed != "FORGOTTEN" or row.available}
+            known = {
+                row.ref: row.version for row in rows if row.version and (row.removed != "FORGOTTEN" or row.available)
+            }
             if known:
                 operations.append(await self._record(pt.PARTITION_STATUS_FORGOTTEN, known, author, reason))
                 refs += known
@@ -206,7 +208,9 @@ class Removals:
 
     async def _page(self, selection: Selection, after: str, limit: int) -> tuple[Sequence[PlacedData], str]:
         rows, next_after = await self._read(
-            lambda reader: selection.page(reader.placed_data_of, reader.placed_data_under, after, limit)
+            lambda reader: selection.page(
+                reader.placed_data_of, reader.placed_data_under, after, limit, ref=lambda row: row.ref
+            )
         )
         return [row for row in rows if self._produced(row.ref)], next_after
 

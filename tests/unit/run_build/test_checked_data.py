@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ from databuild.errors import StorageError
 from databuild.event_log.verify import verify
 from databuild.executors.executor import ProcessResult
 from databuild.job.locations import file_uri
-from databuild.model.results import FailFast, Success
+from databuild.model.results import Cancelled, FailFast, Success
 from tests.support.build_world import CLEAN, RAW, AtExecution, World, warnings_of
 from tests.support.table_jobs import Table
 
@@ -99,7 +99,7 @@ async def test_the_only_partition_of_a_job_may_be_lost(world: World, table: Tabl
 
 
 async def test_inputs_of_a_task_that_starts_later_are_asked_about_again(world: World, table: Table) -> None:
-    world.settings = replace(world.settings, input_check_seconds=0.0)
+    world.settings = world.settings._replace(input_check_seconds=0.0)
     await world.build("b1", "raw/1", "raw/2")
     table.made.clear()
     world.log.observe(AtExecution(lambda: table.remove("raw/1")))
@@ -109,10 +109,33 @@ async def test_inputs_of_a_task_that_starts_later_are_asked_about_again(world: W
     assert world.runs("b2") == [("b2.2.1", "COMPLETED"), ("b2.1.1", "COMPLETED")]
 
 
+async def test_a_build_can_be_cancelled_while_a_job_answers(world: World, table: Table) -> None:
+    await world.build("b1", "raw/1")
+    asked = asyncio.Event()
+    ended: list[str] = []
+
+    async def hang() -> ProcessResult:
+        asked.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("check")
+        raise AssertionError("nothing ends the process")
+
+    world.executor.checks = lambda _: hang()
+    build = asyncio.create_task(world.build("b2", "clean/1"))
+    await asked.wait()
+    build.cancel("ann")
+
+    assert await build == Cancelled(jobs_completed=0, author="ann")
+    assert ended == ["check"]
+    assert table.made == ["raw/1"]
+
+
 async def test_a_lookup_asks_the_job_that_made_the_data(world: World, table: Table) -> None:
     await world.build("b1", "raw/1", "raw/2")
     del table.rows["raw/1"]
-    world.catalog = replace(world.catalog, lookup="/bin/lookup")
+    world.catalog = world.catalog._replace(lookup="/bin/lookup")
     world.executor.lookup = {"raw/1": RAW, "raw/2": RAW, "clean/1": CLEAN}
 
     assert await world.build("b2", "clean/1", "raw/2", verify="all") == Success(jobs_completed=2)
