@@ -438,4 +438,6 @@ def test_counts_are_left_out_if_one_partition_has_none() -> None:
 
     assert plain(both[0]["outputFacets"]["outputStatistics"]) == {"rowCount": 7}
     assert plain(sizes[0]["outputFacets"]["outputStatistics"]) == {"size": 11}
+    endless = made("b.1.1", DAYS[0], rows=float("inf"))[1]
+    assert "outputStatistics" not in partly.made("", {DAYS[0]: endless}, ())[0]["outputFacets"]
     assert "outputStatistics" not in partly.made("", {DAYS[1]: made("b.1.1", DAYS[1])[1]}, ())[0]["outputFacets"]
