@@ -15,12 +15,15 @@ from types import TracebackType
 from typing import Any, Final
 
 import boto3
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.s3.models import s3_backends
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from tools.python import child
 
 _CONTROL: Final = "/databuild-test/writes/"
+_FILL: Final = "/databuild-test/fill/"
 _REASONS: Final = {"200": "OK", "403": "Forbidden", "503": "Slow Down", "507": "Insufficient Storage"}
 
 
@@ -94,6 +97,11 @@ class S3Server:
         with urllib.request.urlopen(f"{self.endpoint}{_CONTROL}{'keep' if keep else 200}"):
             pass
 
+    def fill(self, folder: str, count: int) -> None:
+        """Makes objects with the content `x` in a folder of the bucket: `000000`, `000001` and so on."""
+        with urllib.request.urlopen(f"{self.endpoint}{_FILL}{count}/{folder}"):
+            pass
+
     def close(self) -> None:
         """Stops the server. Its objects are lost."""
         self._process.communicate()
@@ -119,6 +127,13 @@ class _Refusing:
         path: str = environ["PATH_INFO"]
         if path.startswith(_CONTROL):
             self._status = path.removeprefix(_CONTROL)
+            start_response("200 OK", [])
+            return [b""]
+        if path.startswith(_FILL):
+            count, _, folder = path.removeprefix(_FILL).partition("/")
+            store = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
+            for number in range(int(count)):
+                store.put_object("bucket", f"{folder}/{number:06}", b"x")
             start_response("200 OK", [])
             return [b""]
         if environ["REQUEST_METHOD"] in {"PUT", "POST", "DELETE"} and self._status != "200":
