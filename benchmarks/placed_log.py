@@ -33,8 +33,10 @@ def _files(folder: Path) -> Iterator[PartitionRecord]:
 
 
 def _objects(prefix: str, count: int) -> Iterator[PartitionRecord]:
-    version = hashlib.md5(b"x", usedforsecurity=False).hexdigest()
-    return (_record(f"leaf/{number:06}", Location(f"{prefix}/{number:06}", 1, version)) for number in range(count))
+    for number in range(count):
+        content = str(number).encode()
+        version = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        yield _record(f"leaf/{number}", Location(f"{prefix}{number:05}", len(content), version))
 
 
 def _record(ref: str, location: Location) -> PartitionRecord:

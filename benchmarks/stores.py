@@ -143,9 +143,9 @@ def check_objects(session: Session, _start_up: Mapping[str, Measurement]) -> Ite
     count = session.sizes.checked_objects
     with S3Server() as server:
         session.log(f"{OBJECTS}: creating {count:,} objects")
-        server.fill("data", count)
+        server.fill("data/", count)
         _write_catalog(folder, [{"outputs": ["leaf/{n:int}"]}], extensions={"s3": {}})
-        _fill(session, folder, "state", "objects", "s3://bucket/data", str(count))
+        _fill(session, folder, "state", "objects", "s3://bucket/data/", str(count))
         everything = f"looked at {count} partitions: all as recorded"
         listing = child.command("-c", _PLAIN_LISTING, "bucket/data")
         verify = _command(folder, "state", "partitions", "verify")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from databuild.event_log.rows import (
     PartitionRecords,
@@ -38,6 +38,7 @@ from databuild.model.records import (
     StoredData,
     StoredRow,
 )
+from databuild.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from databuild.event_log.coordination import Lease, ResourceUse

@@ -1,14 +1,14 @@
 """The options of builds and plans, from a flag, keyword or message to the event that records them.
 
-Commands that only read do not import this module, since it needs `dataclasses` and protobuf.
+Commands that only read do not import this module, since it needs protobuf.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields, replace
 from typing import Final, TypedDict
 
 from databuild.errors import InvalidRequestError
+from databuild.tuples import NamedTuple
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import plan_pb2
 
@@ -20,20 +20,16 @@ DEFAULT_VERIFY: Final = "inputs"
 """The default of builds and of plans, so that a plan agrees with the build that follows it."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Planning:
-    force: bool = False
-    reuse_stale: bool = False
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PlanOptions(_Planning):
+class PlanOptions(NamedTuple):
     """The options of a plan.
 
     Attributes:
         force: Build requested partitions even if they are fresh.
         reuse_stale: Use stale partitions as they are.
     """
+
+    force: bool = False
+    reuse_stale: bool = False
 
     @classmethod
     def from_message(cls, message: plan_pb2.PlanOptions) -> PlanOptions:
@@ -45,8 +41,7 @@ class PlanOptions(_Planning):
         return plan_pb2.PlanOptions(force=self.force, stale=stale)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BuildOptions(_Planning):
+class BuildOptions(NamedTuple):
     """The options of a build: those of its plan, and those of its execution.
 
     Attributes:
@@ -62,6 +57,8 @@ class BuildOptions(_Planning):
         verify: The data whose presence in its store is checked before it is used, one of `VERIFY_POLICIES`.
     """
 
+    force: bool = False
+    reuse_stale: bool = False
     keep_going: bool = False
     jobs: int = 0
     executor: str = ""
@@ -92,16 +89,15 @@ class BuildOptions(_Planning):
     @property
     def planning(self) -> PlanOptions:
         """The options of the plan alone."""
-        return PlanOptions(**{field.name: getattr(self, field.name) for field in fields(PlanOptions)})
+        return PlanOptions(**{name: getattr(self, name) for name in PlanOptions._fields})
 
     def with_planning(self, planning: PlanOptions) -> BuildOptions:
         """Returns these options with the options of a given plan."""
-        return replace(self, **asdict(planning))
+        return self._replace(**planning._asdict())
 
     def differences(self, other: BuildOptions) -> list[str]:
         """Returns the names of the options that are not equal."""
-        names = (field.name for field in fields(self))
-        return [name for name in names if getattr(self, name) != getattr(other, name)]
+        return [name for name in self._fields if getattr(self, name) != getattr(other, name)]
 
 
 def verify_policy_name(number: int) -> str:

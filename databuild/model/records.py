@@ -8,9 +8,10 @@ the protobuf enum values without their prefix, such as `COMPLETED`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from databuild.model.statuses import BuildStatus, JobStatus, PartitionStatus
+from databuild.tuples import NamedTuple
 
 
 class InputVersion(NamedTuple):

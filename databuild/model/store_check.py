@@ -5,7 +5,9 @@ NamedTuples, as records are: the command line prints them without importing `dat
 
 from __future__ import annotations
 
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
+
+from databuild.tuples import NamedTuple
 
 FindingKind = Literal["missing", "changed", "unreadable"]
 

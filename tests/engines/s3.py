@@ -15,9 +15,7 @@ from types import TracebackType
 from typing import Any, Final
 
 import boto3
-from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-from moto.s3.models import s3_backends
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from tools.python import child
@@ -70,6 +68,14 @@ class S3Server:
         tag: str = self._client.put_object(Bucket=bucket, Key=key, Body=data)["ETag"]
         return tag.strip('"')
 
+    def fill(self, prefix: str, count: int) -> None:
+        """Writes objects with the keys PREFIX00000 and so on in the process of the server, without a request for each.
+
+        Each contains its number. There are at most 100,000.
+        """
+        with urllib.request.urlopen(f"{self.endpoint}{_FILL}{count}/{prefix}"):
+            pass
+
     def remove(self, key: str) -> None:
         """Removes an object of the bucket."""
         self._client.delete_object(Bucket="bucket", Key=key)
@@ -95,11 +101,6 @@ class S3Server:
     def keep_objects(self, keep: bool) -> None:
         """Begins or ends to refuse the removal of each object in requests for many, which succeed as a whole."""
         with urllib.request.urlopen(f"{self.endpoint}{_CONTROL}{'keep' if keep else 200}"):
-            pass
-
-    def fill(self, folder: str, count: int) -> None:
-        """Makes objects with the content `x` in a folder of the bucket: `000000`, `000001` and so on."""
-        with urllib.request.urlopen(f"{self.endpoint}{_FILL}{count}/{folder}"):
             pass
 
     def close(self) -> None:
@@ -130,10 +131,8 @@ class _Refusing:
             start_response("200 OK", [])
             return [b""]
         if path.startswith(_FILL):
-            count, _, folder = path.removeprefix(_FILL).partition("/")
-            store = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
-            for number in range(int(count)):
-                store.put_object("bucket", f"{folder}/{number:06}", b"x")
+            count, _, prefix = path.removeprefix(_FILL).partition("/")
+            _fill(prefix, int(count))
             start_response("200 OK", [])
             return [b""]
         if environ["REQUEST_METHOD"] in {"PUT", "POST", "DELETE"} and self._status != "200":
@@ -145,6 +144,14 @@ class _Refusing:
             return [b"<Error><Code>Refused</Code><Message>the test refuses writes</Message></Error>"]
         answer: Iterable[bytes] = self._application(environ, start_response)
         return answer
+
+
+def _fill(prefix: str, count: int) -> None:
+    from moto.s3.models import s3_backends
+
+    backend = s3_backends["123456789012"]["aws"]
+    for number in range(count):
+        backend.put_object("bucket", f"{prefix}{number:05}", str(number).encode())
 
 
 class _Quiet(WSGIRequestHandler):

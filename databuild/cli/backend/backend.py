@@ -7,7 +7,9 @@ neither. This module imports nothing at run time, since commands that only read 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
+
+from databuild.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from databuild.cli.backend.build_outcome import BuildOutcome

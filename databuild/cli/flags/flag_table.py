@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from databuild.model import statuses
+from databuild.tuples import NamedTuple
 
 STRING = "string"
 STRINGS = "strings"
@@ -153,8 +154,9 @@ FLAGS = (
     Flag("notify_wait_seconds", FLOAT, 600.0, "The time without progress, and without a running job, after which "
          "`--notify_on=wait` notifies of a build.", _EXPORTING, value_name="SECONDS"),
     Flag("exporter", STRINGS, (), "An exporter of events: `otlp:` for OpenTelemetry, which the standard `OTEL_*` "
-         "variables configure, or `bes:grpc://HOST:PORT` for a Build Event Service, `bes:grpcs://` with TLS. May be "
-         "repeated. Default: those of the graph that have an address.", _EXPORTING, value_name="URI"),
+         "variables configure, `openlineage:` for OpenLineage, which the standard `OPENLINEAGE_*` variables configure, "
+         "or `bes:grpc://HOST:PORT` for a Build Event Service, `bes:grpcs://` with TLS. May be repeated. Default: "
+         "those of the graph that have an address.", _EXPORTING, value_name="URI"),
     Flag("bes_header", STRINGS, (), "A header for all requests to a Build Event Service. May be repeated.", _EXPORTING,
          value_name="NAME=VALUE"),
     Flag("bes_results_url", STRING, None, "The beginning of the addresses of builds in the user interface of the Build "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from databuild.executors.executor import Executor, ProcessResult, ProcessSpec
 from databuild.graph.catalog import Job, JobCatalog
@@ -21,6 +21,7 @@ from databuild.orchestration.reproduction.recorded_run import RecordedRun, RunRe
 from databuild.orchestration.reproduction.scratch import Scratch
 from databuild.orchestration.stores.look import Look
 from databuild.storage.storages import Storages
+from databuild.tuples import NamedTuple
 from databuild.v1 import job_pb2
 
 

@@ -93,7 +93,7 @@ class UsedData:
         if not self._unreadable:
             return list(self._faults)
         findings = list(self._unreadable.values())
-        named = "; ".join(f"{found.ref!r} at {found.uri} ({found.detail})" for found in findings[:_MAX_NAMED])
+        named = "; ".join(_named(found) for found in findings[:_MAX_NAMED])
         more = f"; and {len(findings) - _MAX_NAMED:,} more" if len(findings) > _MAX_NAMED else ""
         noun = "1 partition" if len(findings) == 1 else f"{len(findings):,} partitions"
         unreadable = f"the data of {noun} cannot be looked at in its store, and is used unchecked: {named}{more}"
@@ -183,6 +183,10 @@ class UsedData:
             answers = await job_look.ask(questions, check)
             findings, fault = findings + answers.findings, fault or answers.gone
             self._faults.update(dict.fromkeys(answers.faults))
+            # The fault of a whole call is a warning of its own.
+            unreadable += [
+                found for found in answers.findings if found.kind == "unreadable" and found.detail not in answers.faults
+            ]
         if fault and fails:
             raise StorageError("the data of other builds", fault).with_remedy("CONFIRM_LOSSES")
         self._unreadable.update((found.ref, found) for found in unreadable)
@@ -218,3 +222,8 @@ class UsedData:
                 or (partition.requested and self._policy == "requested")
             ):
                 yield partition.ref
+
+
+def _named(found: StoreFinding) -> str:
+    place = f" at {found.uri}" if found.uri else ""
+    return f"{found.ref!r}{place} ({found.detail})"

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from databuild.event_log.reads import BuildReads, PartitionReads, StoredDataReads, StoredRowReads
 from databuild.event_log.rows import stored_data
 from databuild.model.store_check import StoreCheck, StoreCheckOptions
 from databuild.orchestration.stores.recorded_files import not_as_recorded
 from databuild.orchestration.stores.selection import Selection
+from databuild.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from databuild.graph.catalog import JobCatalog

@@ -7,7 +7,6 @@ import functools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import NamedTuple
 
 from databuild.errors import InvalidRequestError
 from databuild.event_log.downstream import direct_steps, downstream
@@ -29,6 +28,7 @@ from databuild.service.builds.plans import Planner
 from databuild.service.builds.requests import requested_partitions, starting_points
 from databuild.service.resources.limits import Limits
 from databuild.service.resources.reader_pool import ReaderPool
+from databuild.tuples import NamedTuple
 from databuild.v1.events_pb2 import BuildEvent
 
 _HISTORY_RUNS = 20
