@@ -202,6 +202,8 @@ class Sizes:
         watched_builds: The number of small builds that are submitted and watched one after the other.
         engine_tasks: The number of processes that run on an engine.
         exported_tasks: The width of the wide graph that is built with exporters.
+        checked_files: The number of files that are verified.
+        checked_objects: The number of objects that are verified.
         huge: The widths of wide graphs that only DataBuild executes, ascending.
         peers: The number of layers, and their width, of graphs that workflow tools run, ascending. A wide graph of as
             many tasks belongs to each; slow tools run the first.
@@ -220,6 +222,8 @@ class Sizes:
     watched_builds: int
     engine_tasks: int
     exported_tasks: int
+    checked_files: int
+    checked_objects: int
     huge: tuple[int, int]
     peers: tuple[tuple[int, int], tuple[int, int]]
 
@@ -238,6 +242,8 @@ FULL: Final = Sizes(
     watched_builds=200,
     engine_tasks=1_000,
     exported_tasks=1_000,
+    checked_files=100_000,
+    checked_objects=100_000,
     huge=(10_000, 100_000),
     peers=((10, 20), (10, 100)),
 )
@@ -255,6 +261,8 @@ QUICK: Final = Sizes(
     watched_builds=5,
     engine_tasks=20,
     exported_tasks=8,
+    checked_files=2_000,
+    checked_objects=40,
     huge=(16, 32),
     peers=((2, 2), (2, 4)),
 )
