@@ -17,6 +17,7 @@ from databuild.exporters.exporter import Batch, Delivery, ReceiverError
 from databuild.exporters.openlineage.build_lineage import RunEvent
 from databuild.exporters.openlineage.datasets import MAX_PARTITIONS, Datasets
 from databuild.exporters.openlineage.exporter import OpenLineageExporter
+from databuild.exporters.openlineage.facets import EVENT_SCHEMA, SCHEMAS
 from databuild.exporters.openlineage.run_ids import run_id
 from databuild.exporters.openlineage.senders import Answers
 from databuild.exporters.registry import RefPattern
@@ -370,6 +371,23 @@ def test_a_subset_of_too_many_partitions_is_left_out() -> None:
     assert rest == {"namespace": "team", "name": "number/{n}", "inputFacets": {}}
 
 
+def test_schemas_are_those_of_the_client_of_openlineage() -> None:
+    from openlineage.client import facet_v2
+    from openlineage.client.event_v2 import RunEvent as ClientEvent
+
+    modules = [getattr(facet_v2, name) for name in facet_v2.__all__ if name.islower()]
+    official = {
+        name: kind._get_schema()
+        for module in modules
+        for name, kind in vars(module).items()
+        if hasattr(kind, "_get_schema")
+    }
+    own = {name: url for name, url in SCHEMAS.items() if not name.startswith("Databuild")}
+
+    assert own == {name: official[name] for name in own}
+    assert ClientEvent._get_schema() == EVENT_SCHEMA
+
+
 def test_run_ids_are_in_the_order_of_time_and_follow_from_names() -> None:
     first, second = ev.BuildEvent(), ev.BuildEvent()
     first.time.FromMilliseconds(1_767_225_600_123)
@@ -420,4 +438,6 @@ def test_counts_are_left_out_if_one_partition_has_none() -> None:
 
     assert plain(both[0]["outputFacets"]["outputStatistics"]) == {"rowCount": 7}
     assert plain(sizes[0]["outputFacets"]["outputStatistics"]) == {"size": 11}
+    endless = made("b.1.1", DAYS[0], rows=float("inf"))[1]
+    assert "outputStatistics" not in partly.made("", {DAYS[0]: endless}, ())[0]["outputFacets"]
     assert "outputStatistics" not in partly.made("", {DAYS[1]: made("b.1.1", DAYS[1])[1]}, ())[0]["outputFacets"]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from databuild.model import statuses
+from databuild.tuples import NamedTuple
 
 STRING = "string"
 STRINGS = "strings"
@@ -117,6 +118,8 @@ FLAGS = (
     Flag("verify", ENUM, "inputs", "The data to look for in its store before it is used; missing data is made again. "
          "`inputs` is the data of other builds that tasks read, `requested` also the requested partitions.", _BUILDING,
          values=("none", "inputs", "requested", "all")),
+    Flag("verify", ENUM, "inputs", "The data to look for in its store; missing data is planned to be made again, and "
+         "nothing is recorded. Give `build` the same value.", ("plan",), values=("none", "inputs", "requested", "all")),
     Flag("plan", STRING, None, "Run exactly the plan in this file, which `plan --output=FILE` wrote. If anything has "
          "changed since, stop and list the changes.", ("build",), value_name="FILE"),
     Flag("dry_run", BOOL, False, "Only show the plan, as `plan` does.", ("build",), short="n"),

@@ -113,7 +113,7 @@ class HttpSender:
         try:
             connection = self._connection = self._connect()
             return self._post(connection, body)
-        except (http.client.HTTPException, OSError) as error:
+        except (http.client.HTTPException, OSError, ValueError) as error:  # ValueError: the proxy has no valid port
             self.close()
             raise ReceiverError(fault_of(error)) from error
 

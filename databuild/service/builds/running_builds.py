@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import functools
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -208,7 +207,7 @@ class RunningBuilds:
         self._queue.cancel(build_request_id, author)
 
     def notify(self, events: Sequence[BuildEvent]) -> None:
-        """Takes the record of a new build from its first events, which are durable now."""
+        """Sets the record of a new build, whose first events are durable now."""
         if events[0].sequence == 1 and (build := self._builds.get(events[0].build_request_id)) is not None:
             build.record = _received_record(events)
 
@@ -251,9 +250,7 @@ class RunningBuilds:
         request = build.request
         try:
             admission = QueueAdmission(build, self._queue, self._watch_cancel_requests)
-            context = dataclasses.replace(
-                self._context, admission=admission, planning=build, continue_build=self.continue_build
-            )
+            context = self._context._replace(admission=admission, planning=build, continue_build=self.continue_build)
             if build.begun is not None:
                 await continue_build(build.begun, context)
             else:

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from databuild.client import DatabuildClient
-from tests.support.openlineage_receiver import Event, OpenLineageReceiver, faults_of
+from databuild.exporters.openlineage.facets import EVENT_SCHEMA, PRODUCER
+from databuild.exporters.openlineage.senders import Answers, HttpSender
+from tests.support.openlineage_receiver import Event, OpenLineageReceiver, faults_of, masked_run_events
 from tests.support.script_graph import ScriptGraph
 from tests.support.waiting import wait_until
 
@@ -222,20 +224,6 @@ def build_of(event: Event) -> str:
     return name
 
 
-def masked(receiver: OpenLineageReceiver) -> list[tuple[str, str, list[str], list[str], str]]:
-    """Returns the events without ids and times, each with the jobs above it."""
-    return sorted(
-        (
-            event["job"]["name"],
-            event["eventType"],
-            [json.dumps(dataset) for dataset in event["inputs"]],
-            [dataset["name"] for dataset in event["outputs"]],
-            event["run"]["facets"].get("parent", {"job": {"name": ""}})["job"]["name"],
-        )
-        for event in receiver.events
-    )
-
-
 def test_the_command_line_a_service_and_the_client_send_the_same(
     graph: ScriptGraph, receiver: OpenLineageReceiver
 ) -> None:
@@ -244,7 +232,7 @@ def test_the_command_line_a_service_and_the_client_send_the_same(
 
     def take() -> None:
         wait_until(lambda: receiver.states(GRAPH) == ONCE)
-        sent.append(masked(receiver))
+        sent.append(masked_run_events(receiver.events))
         receiver.events.clear()
         graph.run("taint", "number/ab", "number/c", "--reason=again")
 
@@ -312,6 +300,40 @@ def test_each_receiver_of_a_composite_transport_gets_every_event(
     other.close()
 
 
+def test_a_proxy_of_the_environment_gets_the_requests(graph: ScriptGraph, receiver: OpenLineageReceiver) -> None:
+    environ = {"OPENLINEAGE_URL": "http://lineage.example:5000", "http_proxy": receiver.url}
+    assert graph.run("build", **environ)[0] == 0
+    assert receiver.states(GRAPH) == ONCE
+    assert {path for path, _ in receiver.requests} == {"http://lineage.example:5000/api/v1/lineage"}
+    assert {headers["host"] for _, headers in receiver.requests} == {"lineage.example:5000"}
+    receiver.events.clear()
+    environ = {"OPENLINEAGE_URL": receiver.url, "http_proxy": "http://127.0.0.1:1", "no_proxy": "127.0.0.1"}
+    assert graph.run("build", "--force", **environ)[0] == 0
+    assert receiver.states(GRAPH) == ONCE
+
+
+def test_a_connection_that_the_receiver_has_closed_is_opened_again() -> None:
+    first = OpenLineageReceiver()
+    sender = HttpSender(first.url, {})
+    event = {
+        "eventType": "START",
+        "eventTime": "2026-01-01T00:00:00Z",
+        "run": {"runId": "019b76da-a800-7ad4-9ed6-ab2bcbf1cbf0"},
+        "job": {"namespace": "team", "name": "//:j", "facets": {}},
+        "inputs": [],
+        "outputs": [],
+        "producer": PRODUCER,
+        "schemaURL": EVENT_SCHEMA,
+    }
+    assert sender.send([event], 5).answered == 1
+    first.close()
+    second = OpenLineageReceiver(int(first.url.rpartition(":")[2]))
+    assert sender.send([event], 5) == Answers(1, [], "")
+    second.close()
+    assert sender.send([event], 5).fault == "Connection refused"
+    sender.close()
+
+
 def test_jobs_do_not_get_the_variables_that_the_client_sets(graph: ScriptGraph, receiver: OpenLineageReceiver) -> None:
     script = graph.folder / "number"
     script.write_text(script.read_text().replace('echo "making $name"', "env | grep OPENLINEAGE >variables || true"))
@@ -326,6 +348,7 @@ def test_jobs_do_not_get_the_variables_that_the_client_sets(graph: ScriptGraph, 
     ("variables", "said"),
     [
         ({}, "the environment has no transport for OpenLineage; set OPENLINEAGE_URL, or OPENLINEAGE_CONFIG to a file"),
+        ({"OPENLINEAGE_URL": "http://h:port"}, "OPENLINEAGE_URL must be http://HOST:PORT or https://HOST:PORT"),
         ({"OPENLINEAGE_URL": "nowhere"}, "OPENLINEAGE_URL must be http://HOST:PORT or https://HOST:PORT"),
         ({"OPENLINEAGE_CONFIG": "absent.yml"}, "OPENLINEAGE_CONFIG names 'absent.yml', which is no file"),
         (
