@@ -11,7 +11,7 @@ _FOR_MESSAGES = ("inspect", "locale", "textwrap", "tokenize")
 
 
 def import_asyncio() -> None:
-    """Imports asyncio. What it leaves out is loaded when something uses it, such as a connection with TLS."""
+    """Imports asyncio; the modules left out are loaded when something uses them, such as a connection with TLS."""
     for name in ("ssl", _TLS, *_FOR_MESSAGES):
         load_on_first_use(name)
     import asyncio

@@ -76,6 +76,18 @@ class Store(Protocol):
         ...
 
 
+def builds_of_refused(operations: Sequence[Operation], results: Sequence[object]) -> set[str]:
+    """Returns the builds of events and leases that were refused, since another process may write these builds now.
+
+    A writer forgets their states. If its process takes a build back, the state is loaded again.
+    """
+    return {
+        operation.events[0].build_request_id if isinstance(operation, Append) else operation.build_request_id
+        for operation, result in zip(operations, results, strict=True)
+        if result is not None and isinstance(operation, (Append, RenewLease))
+    }
+
+
 class GroupCommit:
     """A queue of operations, which are performed in order. Use it from one event loop.
 

@@ -13,8 +13,11 @@ from databuild.v1 import events_pb2 as ev
 from databuild.v1 import plan_pb2
 
 VERIFY_POLICIES: Final = ("none", "inputs", "requested", "all")
-"""The data that a build looks for in its store before it uses it: nothing; inputs of its tasks that it does not make
-itself; the requested partitions as well; all partitions of its plan."""
+"""The data that a build or a plan looks for in its store before it uses it: nothing; inputs of its tasks that it does
+not make itself; the requested partitions as well; all partitions of its plan."""
+
+DEFAULT_VERIFY: Final = "inputs"
+"""The default of builds and of plans, so that a plan agrees with the build that follows it."""
 
 
 class PlanOptions(NamedTuple):
@@ -60,7 +63,7 @@ class BuildOptions(NamedTuple):
     jobs: int = 0
     executor: str = ""
     log_store: str = ""
-    verify: str = "inputs"
+    verify: str = DEFAULT_VERIFY
 
     @classmethod
     def from_message(cls, message: ev.BuildOptions) -> BuildOptions:
@@ -69,7 +72,7 @@ class BuildOptions(NamedTuple):
             jobs=message.jobs,
             executor=message.executor,
             log_store=message.log_store,
-            verify=_policy_name(message.verify or ev.VERIFY_POLICY_INPUTS),
+            verify=verify_policy_name(message.verify),
         )
         return options.with_planning(PlanOptions.from_message(message.plan))
 
@@ -80,7 +83,7 @@ class BuildOptions(NamedTuple):
             plan=self.planning.to_message(),
             executor=self.executor,
             log_store=self.log_store,
-            verify=_policy_message_name(self.verify),
+            verify=verify_policy_message_name(self.verify),
         )
 
     @property
@@ -97,18 +100,19 @@ class BuildOptions(NamedTuple):
         return [name for name in self._fields if getattr(self, name) != getattr(other, name)]
 
 
-def _policy_name(number: int) -> str:
-    """Returns a policy by its number in messages.
+def verify_policy_name(number: int) -> str:
+    """Returns a policy by its number in messages. Unset means `inputs`.
 
     Raises:
         InvalidRequestError: There is no such policy.
     """
+    number = number or ev.VERIFY_POLICY_INPUTS
     if not 0 < number <= len(VERIFY_POLICIES):
         raise InvalidRequestError(f"verify is {number}; it must be from 1 to {len(VERIFY_POLICIES)}")
     return VERIFY_POLICIES[number - 1]
 
 
-def _policy_message_name(name: str) -> str:
+def verify_policy_message_name(name: str) -> str:
     """Returns the name of a policy in messages.
 
     Raises:

@@ -211,6 +211,41 @@ async def test_events_within_a_short_interval_arrive_together_and_the_end_immedi
     assert await watcher == [[1], [2], [3, 4, 5, 6, 7, 8, 9, 10]]
 
 
+async def test_a_complete_batch_of_events_arrives_before_the_interval_has_passed(watching: Watching) -> None:
+    log = FakeLog(1, ended=False)
+    one = watching(log, wake_seconds=600.0)
+    events = one.watch("b")
+    arrived = [found.sequence for found in await anext(events)]
+    while len(arrived) < 1001:
+        batch = asyncio.create_task(anext(events))
+        await asyncio.sleep(0)
+        for number in range(arrived[-1] + 1, arrived[-1] + 501):
+            one.notify([event(number)])
+        arrived += [found.sequence for found in await batch]
+
+    assert arrived == list(range(1, 1002))
+    assert log.read_after == [0]
+    await events.aclose()
+
+
+@pytest.mark.parametrize(("watchers", "intervals"), [(1, 1), (3, 3), (20, 10)])
+async def test_many_watchers_are_woken_less_often(watching: Watching, watchers: int, intervals: int) -> None:
+    log = FakeLog(1, ended=False)
+    one = watching(log, wake_seconds=600.0)
+    waiting = [asyncio.create_task(collect(one, 1)) for _ in range(watchers)]
+    for _ in range(10):
+        await asyncio.sleep(0)
+    one.notify([event(2)])
+    woken = asyncio.get_running_loop().time()
+    one.notify([event(3)])
+
+    timer = one._feeds["b"]._timer
+    assert timer is not None
+    assert (timer.when() - woken) / 600 == pytest.approx(intervals, abs=0.1)
+    one.notify([event(4, last=True)])
+    await asyncio.gather(*waiting)
+
+
 async def test_large_events_are_served_one_by_one(watching: Watching) -> None:
     log = FakeLog()
     log.log = [event(1, size=200_000), *(event(number, size=100_000) for number in range(2, 6)), event(6, last=True)]
@@ -260,20 +295,19 @@ async def test_large_events_are_not_kept_for_those_who_come_late(watching: Watch
     await first.aclose()
 
 
-async def test_between_a_few_events_others_have_their_turn(watching: Watching) -> None:
-    log = FakeLog(PAGE_EVENTS)
+async def test_between_batches_others_have_their_turn(watching: Watching) -> None:
+    log = FakeLog(5 * PAGE_EVENTS)
     one = watching(log)
     seen = {"one": 0, "other": 0}
 
     async def watch(name: str) -> None:
         async for events in one.watch("b"):
-            assert len(events) <= 20
             seen[name] = events[-1].sequence
-            assert abs(seen["one"] - seen["other"]) <= 40
+            assert abs(seen["one"] - seen["other"]) <= 2 * PAGE_EVENTS
 
     await asyncio.gather(watch("one"), watch("other"))
 
-    assert seen == {"one": PAGE_EVENTS, "other": PAGE_EVENTS}
+    assert seen == {"one": 5 * PAGE_EVENTS, "other": 5 * PAGE_EVENTS}
 
 
 async def test_a_watcher_that_leaves_takes_nothing_from_the_others(watching: Watching) -> None:

@@ -1,7 +1,7 @@
 """The origin of builds: the commit and the repository of the workspace, and this machine.
 
-Commit and repository are read from the files of Git (https://git-scm.com/docs/gitrepository-layout). Starting `git` would take
-longer than everything else that a build does before its first event.
+They are read from the files of Git (https://git-scm.com/docs/gitrepository-layout). Starting `git` would take longer
+than everything else that a build does before its first event.
 """
 
 from __future__ import annotations

@@ -121,10 +121,12 @@ class RemoteBackend:
         options: PlanOptions | None = None,
         *,
         downstream: bool = False,
+        verify: str = "none",
         digests: bool = False,  # noqa: ARG002 - the answer of a service has them
     ) -> Plan:
         with suggest_command():
-            plan = self._client.plan(partitions, downstream=downstream, **(options or PlanOptions())._asdict())
+            options = options or PlanOptions()
+            plan = self._client.plan(partitions, downstream=downstream, verify=verify, **options._asdict())
         print_warnings(self._call, plan.warnings)
         return plan
 

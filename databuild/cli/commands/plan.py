@@ -27,7 +27,11 @@ def run(call: Invocation) -> int:
     backend = call.backend()
     backend.print_hint()
     plan = backend.plan(
-        call.positionals, plan_options(flags), downstream=flags["downstream"], digests=flags["output"] != "text"
+        call.positionals,
+        plan_options(flags),
+        downstream=flags["downstream"],
+        verify=flags["verify"],
+        digests=flags["output"] != "text",
     )
     if flags["output"] not in _FORMATS:
         from pathlib import Path

@@ -34,6 +34,9 @@ class FoundFacts(NamedTuple):
     version: str = ""
 
 
+_NO_FACTS: Final = FoundFacts()
+
+
 class CheckAnswer(NamedTuple):
     """The answer of a job about partitions. Those in neither mapping are missing.
 
@@ -163,6 +166,8 @@ def _entries(answer: Mapping[str, Any], name: str, asked: frozenset[str]) -> Map
 def _facts(ref: str, value: object) -> FoundFacts:
     if not isinstance(value, dict):
         raise ValueError(f"printed {_shown(value)} about {ref!r}; an object is required, such as {{}}")
+    if not value:  # mostly, and there may be a million
+        return _NO_FACTS
     _check_names(value, ("size_bytes", "sizeBytes", "version"), f"the entry of {ref!r}")
     return FoundFacts(_size(ref, value.get("size_bytes", value.get("sizeBytes"))), _version(ref, value.get("version")))
 

@@ -12,6 +12,7 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 from google.protobuf.message import Message
 
 from databuild.errors import InvalidRequestError
+from databuild.service.api.json_writer import write_json
 from databuild.service.api.nul_check import check_no_nul
 
 MAX_INTEGER: Final = 2**63 - 1
@@ -25,16 +26,17 @@ _UNSPECIFIED: Final = "UNSPECIFIED"
 
 def to_json(message: Message) -> str:
     """Returns a message as JSON on one line. Unset fields are included with their default, if they have one."""
-    return json_format.MessageToJson(
-        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True, indent=None
-    )
+    return write_json(message)
 
 
 async def to_json_async(message: Message) -> str:
     """Returns a message as JSON. Converts a large one in a thread, since that would block the event loop."""
-    if message.ByteSize() < _LARGE_BYTES:
-        return to_json(message)
-    return await asyncio.to_thread(to_json, message)
+    return await asyncio.to_thread(to_json, message) if is_large(message) else to_json(message)
+
+
+def is_large(message: Message) -> bool:
+    """Returns True for a message whose conversion would block the event loop."""
+    return message.ByteSize() >= _LARGE_BYTES
 
 
 def from_json(text: bytes, descriptor: Descriptor, fields: Mapping[str, str]) -> Message:

@@ -22,11 +22,15 @@ from databuild.service.builds.event_pages import PAGE_EVENTS, EventPages
 from databuild.service.resources.reader_pool import ReaderPool
 from databuild.v1.events_pb2 import BuildEvent
 
-_MAX_BUFFER_EVENTS: Final = 500
+_MAX_BUFFER_EVENTS: Final = 2000
 _MAX_BUFFER_BYTES: Final = 4 * 1024 * 1024
-_MAX_BATCH_EVENTS: Final = 20
+_MAX_BATCH_EVENTS: Final = 500
 _MAX_BATCH_BYTES: Final = 256 * 1024
 _WAKE_SECONDS: Final = 0.01
+_MAX_WATCHERS_OF_INTERVAL: Final = 10
+"""The number of watchers up to which the interval between wake-ups grows with it. Many small batches for many watchers
+would take more time than the build."""
+
 _OWNERSHIP_SECONDS: Final = 1.0
 _WAIT_SECONDS: Final = 0.2
 _WAITS_PER_POLL: Final = 5
@@ -44,6 +48,7 @@ class _BuildFeed:
         self._bytes = 0
         self._more: asyncio.Future[None] | None = None
         self._woken_at = -math.inf
+        self._woken_newest = 0
         self._timer: asyncio.TimerHandle | None = None
 
     def after(self, sequence: int) -> Sequence[BuildEvent] | None:
@@ -51,7 +56,8 @@ class _BuildFeed:
         if not self._buffer or self._buffer[0][0].sequence > sequence + 1:
             return None
         missing = max(self.newest - sequence, 0)
-        return [event for event, _ in itertools.islice(self._buffer, len(self._buffer) - missing, None)]
+        newest_first = [event for event, _ in itertools.islice(reversed(self._buffer), missing)]
+        return newest_first[::-1]
 
     def add(self, events: Sequence[BuildEvent]) -> None:
         """Adds durable events to the buffer. Events that it has already are ignored."""
@@ -77,14 +83,16 @@ class _BuildFeed:
         self._bytes = 0
 
     def wake_soon(self) -> None:
-        """Wakes waiting watchers, at most once in each interval."""
-        if self._timer is not None:
-            return
-        loop = asyncio.get_running_loop()
-        if loop.time() - self._woken_at < self._wake_seconds:
-            self._timer = loop.call_at(self._woken_at + self._wake_seconds, self.wake)
-        else:
+        """Wakes waiting watchers, at most once in each interval, or when there is a complete batch of events."""
+        if self.newest - self._woken_newest >= _MAX_BATCH_EVENTS:
             self.wake()
+        elif self._timer is None:
+            loop = asyncio.get_running_loop()
+            next_wake = self._woken_at + self._wake_seconds * min(self.watchers, _MAX_WATCHERS_OF_INTERVAL)
+            if loop.time() < next_wake:
+                self._timer = loop.call_at(next_wake, self.wake)
+            else:
+                self.wake()
 
     def wake(self) -> None:
         """Wakes waiting watchers now."""
@@ -92,6 +100,7 @@ class _BuildFeed:
             self._timer.cancel()
             self._timer = None
         self._woken_at = asyncio.get_running_loop().time()
+        self._woken_newest = self.newest
         if self._more is not None:
             self._more.set_result(None)
             self._more = None
@@ -113,8 +122,8 @@ class EventFeeds:
         readers: Read events.
         notifications: A pool with one reader. A reader reports only what is new since its own last wait.
         runs_here: Returns True for a build of this process, whose events all arrive by `notify`.
-        wake_seconds: Minimum interval between wake-ups of waiting watchers. An event after a quiet period wakes them
-            immediately.
+        wake_seconds: Minimum interval between wake-ups of waiting watchers, for each watcher of a build (up to ten). An
+            event after a quiet period wakes them immediately.
         ownership_seconds: Interval between checks whether all watched builds still run in this process.
     """
 

@@ -207,7 +207,7 @@ class RunningBuilds:
         self._queue.cancel(build_request_id, author)
 
     def notify(self, events: Sequence[BuildEvent]) -> None:
-        """Takes the record of a new build from its first events, which are durable now."""
+        """Sets the record of a new build, whose first events are durable now."""
         if events[0].sequence == 1 and (build := self._builds.get(events[0].build_request_id)) is not None:
             build.record = _received_record(events)
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import functools
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from typing import Any, Final
 
 from sse_starlette import ServerSentEvent
 
 from databuild.errors import DataBuildError
 from databuild.service.api.errors import worded_detail_of
-from databuild.service.api.json_codec import to_json, to_json_async
+from databuild.service.api.json_codec import is_large, to_json, to_json_async
 from databuild.service.resources.single_flight import SingleFlight
 from databuild.v1 import service_pb2 as sv
 from databuild.v1.events_pb2 import BuildEvent
 
 _MAX_CACHE_BYTES: Final = 4 * 1024 * 1024
+_CONVERSIONS_PER_TURN: Final = 100
 
 
 class EventTexts:
@@ -34,15 +37,28 @@ class EventTexts:
         self._cache: OrderedDict[str, bytes] = OrderedDict()
         self._in_flight: SingleFlight[str, bytes] = SingleFlight()
 
-    async def text(self, event: BuildEvent) -> bytes:
-        """Returns the text of an event. Its `id` is the sequence number."""
-        cached = self._cache.get(event.event_id)
-        if cached is not None:
-            return cached
-        return await self._in_flight.run(event.event_id, lambda: self._convert(event))
+    async def texts(self, events: Iterable[BuildEvent]) -> bytes:
+        """Returns the texts of events. The `id` of each is its sequence number."""
+        texts = []
+        conversions = 0
+        for event in events:
+            text = self._cache.get(event.event_id)
+            if text is None:
+                conversions += 1
+                if conversions % _CONVERSIONS_PER_TURN == 0:
+                    await asyncio.sleep(0)  # let other tasks run
+                if is_large(event):
+                    text = await self._in_flight.run(event.event_id, functools.partial(self._convert_in_thread, event))
+                else:
+                    text = self._add(event, to_json(event))
+            texts.append(text)
+        return b"".join(texts)
 
-    async def _convert(self, event: BuildEvent) -> bytes:
-        text = f"id: {event.sequence}\ndata: {await to_json_async(event)}\n\n".encode()
+    async def _convert_in_thread(self, event: BuildEvent) -> bytes:
+        return self._add(event, await to_json_async(event))
+
+    def _add(self, event: BuildEvent, text_of_event: str) -> bytes:
+        text = f"id: {event.sequence}\ndata: {text_of_event}\n\n".encode()
         self._cache[event.event_id] = text
         self._cache_bytes += len(text)
         while self._cache_bytes > self._max_cache_bytes:
@@ -67,7 +83,7 @@ async def event_stream(
         async with contextlib.aclosing(answers):
             async for answer in answers:
                 if isinstance(answer, sv.WatchBuildResponse):
-                    yield b"".join([await texts.text(event) for event in answer.events])
+                    yield await texts.texts(answer.events)
                 else:
                     yield ServerSentEvent(await to_json_async(answer), id=str(answer.next_offset))
     except DataBuildError as error:

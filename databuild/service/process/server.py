@@ -123,6 +123,7 @@ async def serve(
         on_event=metrics.observe,
         engines=engines,
         storages=storages,
+        environments=environments,
     )
     metrics.watch(service.running, service.event_feeds, lag)
     beside: Environments | None = None

@@ -60,7 +60,7 @@ async def check(world: World, storages: Storages, changed: str = "report") -> di
 
 
 class Case(NamedTuple):
-    """What happens to data when, and the outcome.
+    """Data that is removed or changed at some time, and the outcome.
 
     Attributes:
         when: When it happens.

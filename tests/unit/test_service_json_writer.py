@@ -1,0 +1,110 @@
+"""Messages are written as JSON exactly as the library of protobuf writes them."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from google.protobuf import json_format, message_factory
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from databuild.service.api.json_writer import write_json
+from databuild.v1 import events_pb2 as ev
+from databuild.v1 import service_pb2
+
+_INTEGERS = (0, 1, -1, 7, 2**31 - 1, -(2**31), 2**53 + 1, 2**63 - 1, -(2**63), 2**64 - 1)
+_NUMBERS = (0.0, 1.0, -2.5, 1e300, 0.1, float("nan"), float("inf"), float("-inf"))
+_TEXTS = ("", "raw/1", 'quote " and \\ and \n', "umlaut ä, emoji \U0001f600", "\x00\x1f")
+_TYPES = [*sorted(service_pb2.DESCRIPTOR.message_types_by_name), "BuildEvent"]
+
+
+def expected(message: Message) -> str:
+    return json_format.MessageToJson(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True, indent=None
+    )
+
+
+def new(descriptor: Descriptor) -> Message:
+    message: Message = message_factory.GetMessageClass(descriptor)()
+    return message
+
+
+def filled(descriptor: Descriptor, dice: random.Random, depth: int = 4) -> Message:
+    """Returns a message with values of about half of its fields."""
+    if descriptor.full_name == "google.protobuf.Timestamp":
+        return Timestamp(seconds=dice.randrange(-(10**9), 10**10), nanos=dice.choice((0, 5 * 10**8, 123_000, 7)))
+    message: Any = new(descriptor)
+    if descriptor.full_name == "google.protobuf.Struct":
+        message.update({"number": 1.5, "text": dice.choice(_TEXTS), "list": [True, None, {"a": 1}]})
+        return message  # type: ignore[no-any-return]
+    if descriptor.full_name == "google.protobuf.ListValue":
+        message.extend([1.5, dice.choice(_TEXTS), None])
+        return message  # type: ignore[no-any-return]
+    for field in descriptor.fields:
+        if dice.random() < 0.5 and (depth or field.message_type is None):
+            fill(message, field, dice, depth)
+    return message  # type: ignore[no-any-return]
+
+
+def fill(message: Any, field: FieldDescriptor, dice: random.Random, depth: int) -> None:
+    values = list(values_of(field, dice, depth))
+    if field.message_type is not None and field.message_type.GetOptions().map_entry:
+        for entry in values:
+            if entry.DESCRIPTOR.fields_by_name["value"].message_type is not None:
+                getattr(message, field.name)[entry.key].CopyFrom(entry.value)
+            else:
+                getattr(message, field.name)[entry.key] = entry.value
+    elif field.is_repeated:
+        getattr(message, field.name).extend(values)
+    elif field.message_type is not None:
+        getattr(message, field.name).CopyFrom(values[0])
+    else:
+        setattr(message, field.name, values[0])
+
+
+def values_of(field: FieldDescriptor, dice: random.Random, depth: int) -> Iterator[Any]:
+    for _ in range(3):
+        if field.message_type is not None:
+            yield filled(field.message_type, dice, depth - 1)
+        elif field.enum_type is not None:
+            yield dice.choice([*(value.number for value in field.enum_type.values), 99_999])
+        elif field.type == FieldDescriptor.TYPE_BYTES:
+            yield dice.randbytes(5)
+        elif field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
+            yield dice.choice(_TEXTS)
+        elif field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
+            yield dice.random() < 0.5
+        elif field.cpp_type == FieldDescriptor.CPPTYPE_DOUBLE:
+            yield dice.choice(_NUMBERS)
+        else:
+            yield dice.choice([number for number in _INTEGERS if fits(number, field)])
+
+
+def fits(number: int, field: FieldDescriptor) -> bool:
+    bits = 32 if field.cpp_type in {FieldDescriptor.CPPTYPE_INT32, FieldDescriptor.CPPTYPE_UINT32} else 64
+    signed = field.cpp_type in {FieldDescriptor.CPPTYPE_INT32, FieldDescriptor.CPPTYPE_INT64}
+    return number in range(-(2 ** (bits - 1)), 2 ** (bits - 1)) if signed else number in range(2**bits)
+
+
+@pytest.mark.parametrize("name", _TYPES)
+def test_every_answer_and_event_is_written_as_protobuf_writes_it(name: str) -> None:
+    descriptor: Any = {**service_pb2.DESCRIPTOR.message_types_by_name, "BuildEvent": ev.BuildEvent.DESCRIPTOR}[name]
+    dice = random.Random(name)
+    for message in (new(descriptor), *(filled(descriptor, dice) for _ in range(20))):
+        assert write_json(message) == expected(message)
+
+
+def test_an_event_that_is_written_reads_as_the_same_event() -> None:
+    event = ev.BuildEvent(event_id="b/1", build_request_id="b", sequence=1)
+    event.time.FromJsonString("2026-11-28T08:00:00.120Z")
+    event.partition.ref = "raw/ä"
+
+    text = write_json(event)
+
+    assert json.loads(text)["time"] == "2026-11-28T08:00:00.120Z"
+    assert json_format.Parse(text, ev.BuildEvent()) == event
