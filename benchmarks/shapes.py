@@ -200,6 +200,7 @@ class Sizes:
         served_tasks: The width of the wide graph that a service builds.
         submissions: The number of builds that are submitted to a service in parallel.
         watched_builds: The number of small builds that are submitted and watched one after the other.
+        worker_tasks: The width of the wide graph whose tasks workers serve.
         engine_tasks: The number of processes that run on an engine.
         exported_tasks: The width of the wide graph that is built with exporters.
         huge: The widths of wide graphs that only DataBuild executes, ascending.
@@ -218,6 +219,7 @@ class Sizes:
     served_tasks: int
     submissions: int
     watched_builds: int
+    worker_tasks: int
     engine_tasks: int
     exported_tasks: int
     huge: tuple[int, int]
@@ -236,6 +238,7 @@ FULL: Final = Sizes(
     served_tasks=1_000,
     submissions=1_000,
     watched_builds=200,
+    worker_tasks=1_000,
     engine_tasks=1_000,
     exported_tasks=1_000,
     huge=(10_000, 100_000),
@@ -253,6 +256,7 @@ QUICK: Final = Sizes(
     served_tasks=8,
     submissions=9,
     watched_builds=5,
+    worker_tasks=6,
     engine_tasks=20,
     exported_tasks=8,
     huge=(16, 32),
