@@ -175,7 +175,7 @@ def main_file() -> str:
     Raises:
         BrokenRunError: The module cannot be imported.
     """
-    spec = importlib.util.find_spec("databuild.cli.main")
+    spec = importlib.util.find_spec("databuild.cli.__main__")
     if spec is None or spec.origin is None:
-        raise BrokenRunError("the module databuild.cli.main cannot be imported")
+        raise BrokenRunError("the module databuild.cli.__main__ cannot be imported")
     return spec.origin

@@ -18,6 +18,8 @@ from databuild.exporters.bes import publish_build_event_pb2 as bes
 
 
 class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["content-length"]))
         self.send_response(200)

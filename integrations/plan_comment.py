@@ -10,8 +10,12 @@ from typing import Any, Final, NamedTuple
 MAX_JOBS: Final = 100
 """Maximum number of rows; the comment tells how many more there are."""
 
+MAX_COMMENT: Final = 60_000
+"""Maximum length of a comment. GitHub refuses those with more than 65,536 characters."""
+
 _MAX_WARNINGS: Final = 10
-_SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>#|~@!&])")
+_MAX_TEXT: Final = 1000
+_SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>#|~@!&$%^])")
 
 
 class StaleJob(NamedTuple):
@@ -54,10 +58,14 @@ def marker(graph_label: str) -> str:
 
 def comment(plan: Mapping[str, Any]) -> str:
     """Returns a comment in the Markdown that GitHub and GitLab share. Names from the plan add no markup to it."""
-    return "\n".join(_lines(plan, stale_jobs(plan))) + "\n"
+    rows = stale_jobs(plan)
+    shown = min(len(rows), MAX_JOBS)
+    while len(text := "\n".join(_lines(plan, rows, shown)) + "\n") > MAX_COMMENT and shown:
+        shown //= 2
+    return text
 
 
-def _lines(plan: Mapping[str, Any], rows: Sequence[StaleJob]) -> Iterator[str]:
+def _lines(plan: Mapping[str, Any], rows: Sequence[StaleJob], shown: int) -> Iterator[str]:
     stale, absent = sum(row.stale for row in rows), sum(row.absent for row in rows)
     label = plan["graph_label"]
     yield marker(label)
@@ -70,11 +78,11 @@ def _lines(plan: Mapping[str, Any], rows: Sequence[StaleJob]) -> Iterator[str]:
         yield ""
         yield "| Job | Stale | Not built yet | Why stale |"
         yield "|---|--:|--:|---|"
-        for row in rows[:MAX_JOBS]:
+        for row in rows[:shown]:
             reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(row.reasons.items()))
             yield f"| {_text(row.job_label)} | {row.stale:,} | {row.absent:,} | {_text(reasons)} |"
-        if len(rows) > MAX_JOBS:
-            yield f"| and {_counted(len(rows) - MAX_JOBS, 'more job')} | | | |"
+        if len(rows) > shown:
+            yield f"| and {_counted(len(rows) - shown, 'more job')} | | | |"
         yield f"| **Total** | **{stale:,}** | **{absent:,}** | |"
     for warning in plan["warnings"][:_MAX_WARNINGS]:
         yield ""
@@ -86,5 +94,6 @@ def _counted(number: int, noun: str) -> str:
 
 
 def _text(text: str) -> str:
-    """Escapes a text, as one line."""
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+    """Escapes a text, as one line of limited length."""
+    line = " ".join(text.split())
+    return _SPECIAL.sub(r"\\\1", line if len(line) <= _MAX_TEXT else f"{line[:_MAX_TEXT]} …")

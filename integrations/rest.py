@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -13,6 +14,21 @@ _SECONDS: Final = 30.0
 _PAGE_ROWS: Final = 100
 _MAX_PAGES: Final = 100
 _MAX_REASON: Final = 300
+
+
+class _SameHost(urllib.request.HTTPRedirectHandler):
+    """Follows redirections of GET on the same host. Others would send the token away, or turn a write into a read."""
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: http.client.HTTPMessage, newurl: str
+    ) -> urllib.request.Request | None:
+        before, after = (urllib.parse.urlsplit(url) for url in (req.full_url, newurl))
+        if req.get_method() != "GET" or before[:2] != after[:2]:
+            return None
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+_OPENER: Final = urllib.request.build_opener(_SameHost)
 
 
 class RequestError(Exception):
@@ -40,6 +56,10 @@ class Rest:
     def __init__(self, url: str, headers: Mapping[str, str]) -> None:
         if not url.startswith(("https://", "http://")):
             raise RequestError(url, 0, "the URL of the API must begin with https:// or http://")
+        for name, value in headers.items():
+            # The error of the HTTP client would print the value, which may be a token.
+            if not (value.isascii() and value.isprintable()):
+                raise RequestError(url, 0, f"the value of the header {name} has characters that cannot be sent")
         self._url = url.rstrip("/")
         self._headers = {"Accept": "application/json", "User-Agent": "databuild", **headers}
 
@@ -54,7 +74,7 @@ class Rest:
         headers = self._headers if data is None else {**self._headers, "Content-Type": "application/json"}
         request = urllib.request.Request(self._url + path, data, headers, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=_SECONDS) as answer:
+            with _OPENER.open(request, timeout=_SECONDS) as answer:
                 return json.loads(answer.read())
         except urllib.error.HTTPError as error:
             with error:

@@ -1,4 +1,4 @@
-"""The entry point of the command line: `main --catalog=FILE --runfiles=FOLDER [COMMAND] [flags] [PARTITION...]`.
+"""The command line: `main --catalog=FILE --runfiles=FOLDER [COMMAND] [flags] [PARTITION...]`.
 
 The launcher that Bazel writes for a graph passes the first two, and `--user_env=NAME=VALUE` for variables that the
 launcher itself changes. Simple command lines are parsed without absl, to start fast. Errors end here, as one line on
@@ -22,6 +22,8 @@ from databuild.errors import DataBuildError, InvalidRequestError
 
 if TYPE_CHECKING:
     from databuild.cli.backend.backend import Backend
+
+_WITH_EVENT_LOOP = frozenset({"build", "plan", "retry"})
 
 
 def run(
@@ -110,6 +112,10 @@ def _check_text(args: Sequence[str]) -> None:
 
 
 def _command_module(command: str) -> Any:
+    if command in _WITH_EVENT_LOOP:
+        from databuild.cli.quick_asyncio import import_asyncio
+
+        import_asyncio()
     name = f"databuild.cli.commands.{command}"
     __import__(name)
     return sys.modules[name]
@@ -171,7 +177,3 @@ def main() -> None:
     _open_standard_streams()
     kept: list[object] = []
     _exit(run(sys.argv[1:], out=Output(sys.stdout), err=Output(sys.stderr), kept=kept))
-
-
-if __name__ == "__main__":
-    main()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import AsyncGenerator, Callable, Sequence
-from typing import Any, Final, NamedTuple, Unpack
+from typing import Any, Final, Unpack
 
 from databuild.client.notebook import LiveDisplay
 from databuild.client.reads import Reads
@@ -27,6 +27,7 @@ from databuild.model.store_check import REPORT, StoreCheck, StoreCheckOptions
 from databuild.model.store_check_messages import check_from_message, store_check_to_message
 from databuild.model.view_messages import build_from_message, pruned_from_message, verification_from_message
 from databuild.model.views import BuildView, Verification
+from databuild.tuples import NamedTuple
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import service_pb2 as sv
 

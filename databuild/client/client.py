@@ -12,7 +12,7 @@ from databuild.client.endpoint import Tls
 from databuild.client.remote_build import RemoteBuild
 from databuild.client.sync_bridge import iterate_sync, run_sync
 from databuild.client.transport import BlockingTransport
-from databuild.model.build_options import BuildKeywords, PlanKeywords
+from databuild.model.build_options import DEFAULT_VERIFY, BuildKeywords, PlanKeywords
 from databuild.model.build_request_id import new_build_request_id
 from databuild.model.environment_views import EnvironmentView, PartitionComparison, Promotion, RemovedEnvironment
 from databuild.model.graph_view import GraphView
@@ -183,10 +183,11 @@ class DatabuildClient:
         *,
         records: bool = True,
         downstream: bool = False,
+        verify: str = DEFAULT_VERIFY,
         **options: Unpack[PlanKeywords],
     ) -> Plan:
         """Makes the plan of a build, and starts nothing."""
-        return run_sync(self._calls.plan(partitions, records=records, downstream=downstream, **options))
+        return run_sync(self._calls.plan(partitions, records=records, downstream=downstream, verify=verify, **options))
 
     def events(self, build: str = "latest", *, after: int = 0, limit: int = 1000) -> list[ev.BuildEvent]:
         """Returns events of a build, in order."""

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar, Unpack
 from databuild.client.connection import Connection
 from databuild.errors import InvalidRequestError
 from databuild.model import statuses
-from databuild.model.build_options import PlanKeywords, PlanOptions
+from databuild.model.build_options import DEFAULT_VERIFY, PlanKeywords, PlanOptions, verify_policy_message_name
 from databuild.model.environment_messages import comparison_from_message, environment_from_message
 from databuild.model.environment_views import EnvironmentView, PartitionComparison
 from databuild.model.graph_messages import dependents_from_message, graph_from_message
@@ -321,6 +321,7 @@ class Reads:
         *,
         records: bool = True,
         downstream: bool = False,
+        verify: str = DEFAULT_VERIFY,
         **options: Unpack[PlanKeywords],
     ) -> Plan:
         """Makes the plan of a build, and starts nothing.
@@ -329,6 +330,7 @@ class Reads:
             partitions: Refs or ranges of refs; none for the default partitions of the graph.
             records: False to plan as if no partition had ever been built.
             downstream: True to plan, instead of the partitions, what was made from them in any number of steps.
+            verify: The data to look for in its store, one of `VERIFY_POLICIES`. Lost data is planned to be made again.
             options: The fields of `PlanOptions`.
         """
         request = sv.PlanBuildRequest(
@@ -336,6 +338,7 @@ class Reads:
             options=PlanOptions(**options).to_message(),
             without_records=not records,
             downstream=downstream,
+            verify=verify_policy_message_name(verify),
         )
         return plan_from_message(await self._connection.ask("PlanBuild", request))
 

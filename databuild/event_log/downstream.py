@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Iterator
 from itertools import groupby, islice
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, TypeVar
 
 from databuild.errors import InvalidRequestError
 from databuild.event_log.reads import LineageReads
 from databuild.model.paging import read_pages, read_rows
 from databuild.model.records import PartitionState, PartitionUse
 from databuild.model.views import DownstreamPage, DownstreamPartition
+from databuild.tuples import NamedTuple
 
 _INPUTS: Final = 500
 """The number of partitions that are read about together."""

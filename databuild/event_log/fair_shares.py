@@ -9,9 +9,10 @@ that two builds cannot wait for each other.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 from databuild.event_log.coordination import ClaimRequest
+from databuild.tuples import NamedTuple
 
 WAIT_SECONDS: Final = 2.0
 """A build stops counting as waiting this long after its last refused request, so that a crashed build cannot block

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from databuild.errors import CoordinationError, PromotionRefusedError, RemovalRefusedError
 from databuild.event_log.coordination import LEASE_TAKEN_OVER, Claim, ClaimRequest, LeaseOwner
 from databuild.event_log.fair_shares import FairShares, Sharer
 from databuild.model import statuses
+from databuild.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from databuild.v1 import events_pb2 as ev

@@ -11,11 +11,12 @@ import logging
 import queue
 import threading
 from collections.abc import Generator, Sequence
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Protocol
 
 from databuild.errors import EventLogError
 from databuild.event_log.coordination import ClaimRequest, LeaseOwner
 from databuild.event_log.log import Observer
+from databuild.tuples import NamedTuple
 from databuild.v1.events_pb2 import BuildEvent
 
 LINGER_SECONDS: Final = 0.005
@@ -73,6 +74,18 @@ class Store(Protocol):
             EventLogError: The transaction failed; nothing was written.
         """
         ...
+
+
+def builds_of_refused(operations: Sequence[Operation], results: Sequence[object]) -> set[str]:
+    """Returns the builds of events and leases that were refused, since another process may write these builds now.
+
+    A writer forgets their states. If its process takes a build back, the state is loaded again.
+    """
+    return {
+        operation.events[0].build_request_id if isinstance(operation, Append) else operation.build_request_id
+        for operation, result in zip(operations, results, strict=True)
+        if result is not None and isinstance(operation, (Append, RenewLease))
+    }
 
 
 class GroupCommit:

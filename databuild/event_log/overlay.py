@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from databuild.errors import BuildNotFoundError
+from databuild.event_log.rows import stored_data
 from databuild.model import statuses
 from databuild.model.paging import PAGE_ROWS, read_pages
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
         PlacedData,
         ReportedData,
         StoredData,
+        StoredRow,
     )
     from databuild.v1.events_pb2 import BuildEvent
 
@@ -117,16 +119,22 @@ class OverlayReader:
         return {**(self.base.metadata_of(base) if base else {}), **(self.own.metadata_of(own) if own else {})}
 
     def stored_data_of(self, refs: Collection[str]) -> Sequence[StoredData]:
-        own, base = self._split(refs)
-        return [
-            *(self.own.stored_data_of(own) if own else ()),
-            *(self.base.stored_data_of(base) if base else ()),
-        ]
+        return stored_data(self.stored_rows_of(refs))
 
     def stored_data_under(self, prefix: str = "", *, after: str = "", limit: int = 1000) -> Sequence[StoredData]:
+        return stored_data(self.stored_rows_under(prefix, after=after, limit=limit))
+
+    def stored_rows_of(self, refs: Collection[str]) -> Sequence[StoredRow]:
+        own, base = self._split(refs)
+        return [
+            *(self.own.stored_rows_of(own) if own else ()),
+            *(self.base.stored_rows_of(base) if base else ()),
+        ]
+
+    def stored_rows_under(self, prefix: str = "", *, after: str = "", limit: int = 1000) -> Sequence[StoredRow]:
         return self._merged(
-            lambda reader: lambda last, size: reader.stored_data_under(prefix, after=last, limit=size),
-            key=lambda data: data.ref,
+            lambda reader: lambda last, size: reader.stored_rows_under(prefix, after=last, limit=size),
+            key=lambda row: row[0],
             after=after,
             limit=limit,
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Collection, Iterable, Iterator
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from databuild.errors import EventLogError
 from databuild.model.enum_names import category_name, reason_name, severity_name
@@ -21,6 +21,7 @@ from databuild.model.lifecycle import (
     partition_status_name,
 )
 from databuild.model.metadata import metadata_json, schema_json
+from databuild.tuples import NamedTuple
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         PlacedData,
         ReportedData,
         StoredData,
+        StoredRow,
     )
     from databuild.v1.events_pb2 import BuildEvent
 
@@ -100,6 +101,18 @@ class StoredDataReads(Protocol):
         ...
 
     def stored_data_under(self, prefix: str = "", *, after: str = "", limit: int = 1000) -> Sequence[StoredData]:
+        """Returns the data of partitions whose refs begin with a prefix, by ref."""
+        ...
+
+
+class StoredRowReads(Protocol):
+    """The same as `StoredDataReads`, in rows that cost less. `rows.stored_data` decodes those of interest."""
+
+    def stored_rows_of(self, refs: Collection[str]) -> Sequence[StoredRow]:
+        """Returns the data of partitions, in no particular order."""
+        ...
+
+    def stored_rows_under(self, prefix: str = "", *, after: str = "", limit: int = 1000) -> Sequence[StoredRow]:
         """Returns the data of partitions whose refs begin with a prefix, by ref."""
         ...
 
@@ -310,6 +323,7 @@ class Reader(
     PartitionReads,
     MetadataReads,
     StoredDataReads,
+    StoredRowReads,
     PlacedDataReads,
     ReportReads,
     LogFeed,

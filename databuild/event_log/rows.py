@@ -23,6 +23,7 @@ from databuild.model.records import (
     RemovalRecord,
     ReportedData,
     StoredData,
+    StoredRow,
 )
 
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ def _partition_record(row: Any, manifest: Manifest | None) -> PartitionRecord:
     )
 
 
-def stored_data(rows: Sequence[tuple[str, str, str]]) -> list[StoredData]:
+def stored_data(rows: Sequence[StoredRow]) -> list[StoredData]:
     """Returns the data of partitions, from rows of `{stored_data}`."""
     # Decoding one text for all takes half as long as decoding each.
     decoded = json.loads(f"[{','.join([location or 'null' for _, _, location in rows])}]")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from databuild.event_log.rows import (
     PartitionRecords,
@@ -36,7 +36,9 @@ from databuild.model.records import (
     PlacedData,
     ReportedData,
     StoredData,
+    StoredRow,
 )
+from databuild.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from databuild.event_log.coordination import Lease, ResourceUse
@@ -141,11 +143,17 @@ class SqlReader:
         return dict(metadata_of(self._rows("metadata_of", keys=self._as_json(list(refs)))))
 
     def stored_data_of(self, refs: Collection[str]) -> Sequence[StoredData]:
-        return stored_data(self._rows("stored_data_of", keys=self._as_json(list(refs))))
+        return stored_data(self.stored_rows_of(refs))
 
     def stored_data_under(self, prefix: str = "", *, after: str = "", limit: int = 1000) -> Sequence[StoredData]:
+        return stored_data(self.stored_rows_under(prefix, after=after, limit=limit))
+
+    def stored_rows_of(self, refs: Collection[str]) -> Sequence[StoredRow]:
+        return self._rows("stored_data_of", keys=self._as_json(list(refs)))
+
+    def stored_rows_under(self, prefix: str = "", *, after: str = "", limit: int = 1000) -> Sequence[StoredRow]:
         page = {"min_ref": max(after, prefix), "after": after, "end": prefix + _MAX_KEY, "limit": limit}
-        return stored_data(self._rows("stored_data_under", **page))
+        return self._rows("stored_data_under", **page)
 
     def placed_data_of(self, refs: Collection[str]) -> Sequence[PlacedData]:
         return placed_data(self._rows("placed_data_of", keys=self._as_json(list(refs))))

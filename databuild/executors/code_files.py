@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from databuild.executors.executor import Code
+from databuild.tuples import NamedTuple
 
 TREE: Final = "program.runfiles"
 """The directory of the files on the machine that runs the program. Programs find their runfiles by such a name."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from databuild.executors.start_faults import StartFault
+from databuild.tuples import EMPTY, NamedTuple
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,8 +68,7 @@ class Placement(NamedTuple):
     queued_seconds: float = 0.0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Code:
+class Code(NamedTuple):
     """The program of a job with its runfiles, for executors that ship it.
 
     Attributes:
@@ -83,8 +82,7 @@ class Code:
     digest: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class WorkerSpec:
+class WorkerSpec(NamedTuple):
     """A request to a worker, a process that serves many requests (docs/workers.md), instead of a process of its own.
 
     Attributes:
@@ -104,8 +102,7 @@ class WorkerSpec:
     max_memory_bytes: int = 0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class WorkerFault:
+class WorkerFault(NamedTuple):
     """The reason why a worker did not serve a request.
 
     Attributes:
@@ -117,8 +114,7 @@ class WorkerFault:
     users_fault: bool = True
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ProcessSpec:
+class ProcessSpec(NamedTuple):
     """One process to run.
 
     Attributes:
@@ -152,14 +148,13 @@ class ProcessSpec:
     run_id: str = ""
     code: Code | None = None
     task: bytes | Path = b""
-    properties: Mapping[str, str] = field(default_factory=dict)
-    resources: Mapping[str, int] = field(default_factory=dict)
+    properties: Mapping[str, str] = EMPTY
+    resources: Mapping[str, int] = EMPTY
     goes_on: Callable[[], bool] = bool  # which returns False
     worker: WorkerSpec | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ProcessResult:
+class ProcessResult(NamedTuple):
     """The end of a process.
 
     Attributes:

@@ -6,9 +6,10 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from databuild.executors.process_group import GroupTermination
+from databuild.tuples import NamedTuple
 
 
 class ProcessEnd(NamedTuple):

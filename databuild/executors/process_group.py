@@ -12,9 +12,10 @@ import os
 import signal
 import time
 from collections.abc import Callable, Collection, Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
 from databuild.executors.executor import ENGINE_VARIABLE
+from databuild.tuples import NamedTuple
 
 KILL_SECONDS: Final = 30.0
 """The time to wait after KILL. Only a process that waits in the kernel, mostly for a file system, takes longer."""

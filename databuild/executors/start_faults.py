@@ -8,18 +8,17 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from databuild.executors.command_size import explain_size
 from databuild.executors.interpreters import first_bytes, interpreter_of
+from databuild.tuples import NamedTuple
 
 EXHAUSTED: Final = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ETXTBSY})
 """Errors that can go away when other processes end, so that a retry may help."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StartFault:
+class StartFault(NamedTuple):
     """The reason why a process could not be started.
 
     Attributes:

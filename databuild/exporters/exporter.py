@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from databuild.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from databuild.event_log.reads import BuildReads, ExportReads

@@ -11,10 +11,11 @@ import importlib
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from databuild.errors import InvalidRequestError
 from databuild.model.client_tls import ClientTls
+from databuild.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from databuild.exporters.exporter import Exporter

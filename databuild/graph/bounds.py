@@ -8,10 +8,10 @@ Both ends are inclusive. Only fields whose values can be counted have bounds.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from databuild.errors import InvalidPatternError
 from databuild.graph.field_types import FIELD_TYPES, Counting, a_kind
+from databuild.tuples import NamedTuple
 
 _DOTS = ".."
 

@@ -8,7 +8,6 @@ import itertools
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from databuild.errors import (
@@ -24,6 +23,7 @@ from databuild.graph.labels import stable_label, stable_repository
 from databuild.graph.patterns import MAX_REFS, PartitionPattern
 from databuild.graph.refs import check_ref, unsafe_segment, unsafe_segment_fault
 from databuild.model.executor_uri import LOCAL
+from databuild.tuples import EMPTY, NamedTuple
 
 if TYPE_CHECKING:
     from databuild.graph.declared.declaration import Declaration, DeclaredJob
@@ -36,8 +36,7 @@ DEFAULT_INFRASTRUCTURE_RETRIES: Final = 2
 """Default maximum number of attempts after an engine lost a job run."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RetryPolicy:
+class RetryPolicy(NamedTuple):
     """Retries of a failed job run, with exponential back-off.
 
     Attributes:
@@ -59,8 +58,7 @@ class RetryPolicy:
         return min(self.backoff_seconds * self.multiplier ** (failed_attempts - 1), self.max_backoff_seconds)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class WorkerLimits:
+class WorkerLimits(NamedTuple):
     """The limits of the workers of a job; 0 for none.
 
     Attributes:
@@ -72,8 +70,27 @@ class WorkerLimits:
     max_memory_bytes: int = 0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Job:
+class _JobFields(NamedTuple):
+    label: str
+    executable: str
+    environment: Mapping[str, str] = EMPTY
+    code_digest: str = ""
+    outputs: tuple[str, ...] = ()
+    timeout_seconds: float | None = None
+    retry: RetryPolicy = RetryPolicy()
+    resources: Mapping[str, int] = EMPTY
+    tags: tuple[str, ...] = ()
+    declaration: Declaration | None = None
+    always_local: bool = False
+    exec_properties: Mapping[str, str] = EMPTY
+    code_files: str = ""
+    worker: WorkerLimits | None = None
+    retention_seconds: float | None = None
+    history: int = 0
+    check: bool = False
+
+
+class Job(_JobFields):
     """One job of a graph.
 
     Attributes:
@@ -96,24 +113,6 @@ class Job:
         check: True if its program has the sub-command `check`.
     """
 
-    label: str
-    executable: str
-    environment: Mapping[str, str] = field(default_factory=dict)
-    code_digest: str = ""
-    outputs: tuple[str, ...] = ()
-    timeout_seconds: float | None = None
-    retry: RetryPolicy = RetryPolicy()
-    resources: Mapping[str, int] = field(default_factory=dict)
-    tags: tuple[str, ...] = ()
-    declaration: Declaration | None = None
-    always_local: bool = False
-    exec_properties: Mapping[str, str] = field(default_factory=dict)
-    code_files: str = ""
-    worker: WorkerLimits | None = None
-    retention_seconds: float | None = None
-    history: int = 0
-    check: bool = False
-
     @functools.cached_property
     def patterns(self) -> tuple[PartitionPattern, ...]:
         """The partition patterns of `outputs`, with the bounds of the declaration."""
@@ -125,8 +124,26 @@ class Job:
         return (self.executable, *args) if self.declaration is not None else (self.executable, "exec", *args)
 
 
-@dataclass(frozen=True, kw_only=True)
-class JobCatalog:
+class _CatalogFields(NamedTuple):
+    graph_label: str
+    jobs: Mapping[str, Job]
+    lookup: str = ""
+    lookup_environment: Mapping[str, str] = EMPTY
+    default_partitions: tuple[str, ...] = ()
+    resources: Mapping[str, int] = EMPTY
+    max_running_jobs: int = 0
+    runfiles: str = ""
+    max_partitions: int = MAX_PARTITIONS
+    executor: str = LOCAL
+    log_store: str = ""
+    notify: tuple[str, ...] = ()
+    notify_on: tuple[str, ...] = ()
+    exporters: tuple[str, ...] = ()
+    extensions: Mapping[str, Sequence[str]] = EMPTY
+    exec_properties: Mapping[str, str] = EMPTY
+
+
+class JobCatalog(_CatalogFields):
     """Every job of one graph.
 
     Attributes:
@@ -147,23 +164,6 @@ class JobCatalog:
         extensions: The directories of the packages of each extension of DataBuild among the runfiles, by its name.
         exec_properties: Requirements on machines of engines for jobs that do not set them.
     """
-
-    graph_label: str
-    jobs: Mapping[str, Job]
-    lookup: str = ""
-    lookup_environment: Mapping[str, str] = field(default_factory=dict)
-    default_partitions: tuple[str, ...] = ()
-    resources: Mapping[str, int] = field(default_factory=dict)
-    max_running_jobs: int = 0
-    runfiles: str = ""
-    max_partitions: int = MAX_PARTITIONS
-    executor: str = LOCAL
-    log_store: str = ""
-    notify: tuple[str, ...] = ()
-    notify_on: tuple[str, ...] = ()
-    exporters: tuple[str, ...] = ()
-    extensions: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    exec_properties: Mapping[str, str] = field(default_factory=dict)
 
     @functools.cached_property
     def patterns(self) -> tuple[tuple[PartitionPattern, str], ...]:

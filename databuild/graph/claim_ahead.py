@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
 
 from databuild.graph.ports import Attempt, ExecutionObserver, PendingVerdicts, Verdict
+from databuild.tuples import NamedTuple
 
 CLAIMS_PER_SLOT: Final = 16
 """Number of short tasks claimed ahead for each slot. The log answers before half of them have run."""

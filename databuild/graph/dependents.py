@@ -15,7 +15,6 @@ import bisect
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.declared.declaration import DeclaredJob
@@ -30,6 +29,7 @@ from databuild.graph.proofs.value_sets import is_counted, limits, parsed, text_o
 from databuild.graph.regions import Key, Region, Run, Runs, Values, key_of, meet, normal, with_run
 from databuild.model.graph_view import OPTIONAL
 from databuild.model.views import DeclaredDependent, DeclaredDependents
+from databuild.tuples import NamedTuple
 
 
 class _Read(NamedTuple):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from databuild.errors import InvalidRequestError
 from databuild.graph.attempts import Attempts
@@ -33,12 +32,12 @@ from databuild.graph.ports import (
 from databuild.graph.postponed import PostponedTasks
 from databuild.graph.ready_queue import ReadyQueue
 from databuild.model.job_graph import Task
+from databuild.tuples import EMPTY, NamedTuple
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ExecutionOptions:
+class ExecutionOptions(NamedTuple):
     """Options of an execution.
 
     Attributes:
@@ -53,14 +52,13 @@ class ExecutionOptions:
 
     jobs: int = 1
     keep_going: bool = False
-    retries: Mapping[str, RetryPolicy] = field(default_factory=dict)
-    limits: Mapping[str, int] = field(default_factory=dict)
-    needs: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    retries: Mapping[str, RetryPolicy] = EMPTY
+    limits: Mapping[str, int] = EMPTY
+    needs: Mapping[str, Mapping[str, int]] = EMPTY
     short_seconds: float = SHORT_SECONDS
     consecutive: frozenset[str] = frozenset()
 
 
-@dataclass(slots=True)
 class ExecutionResult:
     """The result of an execution.
 
@@ -70,9 +68,12 @@ class ExecutionResult:
         stopped_by: The task whose failure stopped the execution; None if no failure did.
     """
 
-    completed: int = 0
-    failed: list[Task] = field(default_factory=list)
-    stopped_by: Task | None = None
+    __slots__ = ("completed", "failed", "stopped_by")
+
+    def __init__(self, completed: int = 0, failed: Sequence[Task] = ()) -> None:
+        self.completed = completed
+        self.failed = list(failed)
+        self.stopped_by: Task | None = None
 
 
 async def _cannot_recover(task: Task, refs: Sequence[str]) -> Recovery:
@@ -147,7 +148,7 @@ class _Execution:
         self._queue.restore(progress)
         self._attempts.restore(progress.attempts, progress.lost)
         self._resumed = progress.running
-        self._result = ExecutionResult(progress.completed, list(progress.failed))
+        self._result = ExecutionResult(progress.completed, progress.failed)
         if progress.failed and not self._keep_going:
             self._result.stopped_by = progress.failed[0]
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from databuild.graph.periods import UNITS
+from databuild.tuples import NamedTuple
 
 
 class Counting:

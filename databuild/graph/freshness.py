@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from databuild.errors import DependencyCycleError
 from databuild.graph.partition_graph import PartitionGraph
@@ -15,6 +14,7 @@ from databuild.model.build_options import PlanOptions
 from databuild.model.job_graph import JobConfig
 from databuild.model.pacing import SLICE, slices
 from databuild.model.records import Manifest, PartitionRecord
+from databuild.tuples import NamedTuple
 from databuild.v1 import partition_pb2 as pt
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 from databuild.drawing.whole_graph import DrawnInput, DrawnJob, draw_graph
 from databuild.graph.render import dot_text, mermaid_text
 from databuild.model.graph_view import INPUT, OPTIONAL, GraphEdge, GraphJob, GraphView
+from databuild.tuples import NamedTuple
 
 _STATES: Final = {
     "AVAILABLE": "available",

@@ -8,7 +8,6 @@ none is missing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.declared.declaration import ANY_VALUE, DeclaredJob
@@ -19,6 +18,7 @@ from databuild.graph.field_types import FIELD_TYPES
 from databuild.graph.overlap import shortest_common_ref
 from databuild.graph.patterns import PartitionPattern
 from databuild.model.graph_view import INPUT, OPTIONAL, QUERY, RECORDED, GraphEdge, GraphJob, GraphView
+from databuild.tuples import NamedTuple
 
 
 class DeclaredInput(NamedTuple):

@@ -6,13 +6,14 @@ import functools
 import heapq
 import itertools
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from databuild.errors import DependencyCycleError
 from databuild.graph.config_digests import ConfigDigests
 from databuild.graph.partition_graph import PartitionGraph
 from databuild.model.job_graph import JobConfig, Task
 from databuild.model.pacing import SLICE, slices, slices_by_work
+from databuild.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from databuild.graph.declared.declaration import DeclaredJob

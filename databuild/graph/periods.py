@@ -9,7 +9,9 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
+
+from databuild.tuples import NamedTuple
 
 MINUTES_PER_DAY: Final = 24 * 60
 HOURS_PER_DAY: Final = 24
@@ -23,6 +25,9 @@ _MONTHS: Final = {"month": 1, "quarter": 3, "year": 12}
 
 _MINUTES: Final = {"minute": 1, "hour": 60, "date": MINUTES_PER_DAY, "week": DAYS_PER_WEEK * MINUTES_PER_DAY}
 """The length, in minutes, of the units that are always equally long."""
+
+_HOUR_TEXTS: Final = frozenset(f"{hour:02}" for hour in range(HOURS_PER_DAY))
+_MINUTE_TEXTS: Final = frozenset(f"{minute:02}" for minute in range(60))
 
 
 class CalendarRangeError(ValueError):
@@ -73,7 +78,7 @@ def _format_date(day: int) -> str:
 
 def _parse_hour(text: str) -> int:
     date, separator, hour = text.partition("T")
-    if not separator or not re.fullmatch("[01][0-9]|2[0-3]", hour):
+    if not separator or hour not in _HOUR_TEXTS:
         raise ValueError(text)
     return _parse_date(date) * HOURS_PER_DAY + int(hour)
 
@@ -85,7 +90,7 @@ def _format_hour(hour: int) -> str:
 
 def _parse_minute(text: str) -> int:
     hour, separator, minute = text.partition(":")
-    if not separator or not re.fullmatch("[0-5][0-9]", minute):
+    if not separator or minute not in _MINUTE_TEXTS:
         raise ValueError(text)
     return _parse_hour(hour) * 60 + int(minute)
 

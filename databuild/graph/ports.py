@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import enum
 from collections.abc import Awaitable, Collection, Generator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from databuild.graph.catalog import Job
 from databuild.model.job_graph import JobConfig, Task
 from databuild.model.planning import PlanningProgress
 from databuild.model.records import PartitionRecord
+from databuild.tuples import NamedTuple
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
@@ -72,8 +72,7 @@ class PlanningObserver(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RunOutcome:
+class RunOutcome(NamedTuple):
     """Outcome of one job run.
 
     Attributes:
@@ -82,6 +81,7 @@ class RunOutcome:
         message: One sentence about the failure.
         permanent: True if another attempt would fail in the same way, so that there is no retry.
         missing: The inputs that the run did not find. They are made again, and then the task runs again.
+        details: Further facts that the runner has for the observer; None for none.
     """
 
     status: ev.JobStatus
@@ -89,6 +89,7 @@ class RunOutcome:
     message: str = ""
     permanent: bool = False
     missing: tuple[str, ...] = ()
+    details: object = None
 
 
 class RunNotEndedError(asyncio.CancelledError):
@@ -109,16 +110,14 @@ class Runner(Protocol):
     async def run(self, task: Task, attempt: int) -> RunOutcome: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One attempt at a task; `number` counts from 1."""
 
     task: Task
     number: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ExecutionProgress:
+class ExecutionProgress(NamedTuple):
     """The state of an execution that another process began.
 
     Attributes:
@@ -138,8 +137,7 @@ class ExecutionProgress:
     running: Sequence[Attempt]
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """End of an attempt, and its consequences.
 
     Attributes:
@@ -183,8 +181,7 @@ class PendingVerdicts(Protocol):
     def __await__(self) -> Generator[Any, Any, Sequence[Verdict]]: ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Recovery:
+class Recovery(NamedTuple):
     """The tasks that make missing inputs.
 
     Attributes:

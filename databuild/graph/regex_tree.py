@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from databuild.errors import InvalidPatternError
+from databuild.tuples import NamedTuple
 
 if TYPE_CHECKING:
     import sre_parse as _parser  # its types are known by this name alone

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterator
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from databuild.graph.patterns import PartitionPattern
 from databuild.graph.proofs.value_sets import is_counted, is_unlimited, limits, parsed, text_of
+from databuild.tuples import NamedTuple
 
 
 class Run(NamedTuple):

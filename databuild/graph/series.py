@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 from databuild.graph.field_types import FIELD_TYPES, Counting
 from databuild.graph.patterns import PartitionPattern
+from databuild.tuples import NamedTuple
 
 _DATED: Final = ("date", "hour", "minute", "week", "month", "quarter", "year")
 _GAP: Final = "\0"

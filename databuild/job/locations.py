@@ -98,16 +98,21 @@ def file_path(uri: str) -> str:
         rest = slash + path
     if not rest.startswith("/"):
         raise ValueError(f"{uri!r} has no absolute path")
-    path = rest
-    if "%" in rest:
-        first, *escaped = rest.encode(errors="surrogateescape").split(b"%")
-        try:
-            path = os.fsdecode(first + b"".join(bytes([int(part[:2], 16)]) + part[2:] for part in escaped))
-        except ValueError:
-            raise ValueError(f"{uri!r} has an invalid escape") from None
+    path = os.fsdecode(_unescaped(os.fsencode(rest), uri)) if "%" in rest else rest
     if "\0" in path:
         raise ValueError(f"{uri!r} has a null character, which no path has")
     return path
+
+
+def _unescaped(path: bytes, uri: str) -> bytes:
+    first, *escaped = path.split(b"%")
+    try:
+        # `int` also takes a sign, a space and an underscore.
+        if not all(part[:2].isalnum() and len(part) > 1 for part in escaped):
+            raise ValueError
+        return first + b"".join(bytes([int(part[:2], 16)]) + part[2:] for part in escaped)
+    except ValueError:
+        raise ValueError(f"{uri!r} has an invalid escape") from None
 
 
 def object_facts(uri: str, size: "int | None", version: str) -> "tuple[int | None, str]":

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from typing import Final, NamedTuple
+from typing import Final
+
+from databuild.tuples import NamedTuple
 
 _NAMESPACE: Final = uuid.UUID("5f0c3c2e-6d0b-5f6e-9d55-4f1f8f0f7a10")
 

@@ -1,36 +1,35 @@
 """The options of builds and plans, from a flag, keyword or message to the event that records them.
 
-Commands that only read do not import this module, since it needs `dataclasses` and protobuf.
+Commands that only read do not import this module, since it needs protobuf.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields, replace
 from typing import Final, TypedDict
 
 from databuild.errors import InvalidRequestError
+from databuild.tuples import NamedTuple
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import plan_pb2
 
 VERIFY_POLICIES: Final = ("none", "inputs", "requested", "all")
-"""The data that a build looks for in its store before it uses it: nothing; inputs of its tasks that it does not make
-itself; the requested partitions as well; all partitions of its plan."""
+"""The data that a build or a plan looks for in its store before it uses it: nothing; inputs of its tasks that it does
+not make itself; the requested partitions as well; all partitions of its plan."""
+
+DEFAULT_VERIFY: Final = "inputs"
+"""The default of builds and of plans, so that a plan agrees with the build that follows it."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Planning:
-    force: bool = False
-    reuse_stale: bool = False
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PlanOptions(_Planning):
+class PlanOptions(NamedTuple):
     """The options of a plan.
 
     Attributes:
         force: Build requested partitions even if they are fresh.
         reuse_stale: Use stale partitions as they are.
     """
+
+    force: bool = False
+    reuse_stale: bool = False
 
     @classmethod
     def from_message(cls, message: plan_pb2.PlanOptions) -> PlanOptions:
@@ -42,8 +41,7 @@ class PlanOptions(_Planning):
         return plan_pb2.PlanOptions(force=self.force, stale=stale)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BuildOptions(_Planning):
+class BuildOptions(NamedTuple):
     """The options of a build: those of its plan, and those of its execution.
 
     Attributes:
@@ -59,11 +57,13 @@ class BuildOptions(_Planning):
         verify: The data whose presence in its store is checked before it is used, one of `VERIFY_POLICIES`.
     """
 
+    force: bool = False
+    reuse_stale: bool = False
     keep_going: bool = False
     jobs: int = 0
     executor: str = ""
     log_store: str = ""
-    verify: str = "inputs"
+    verify: str = DEFAULT_VERIFY
 
     @classmethod
     def from_message(cls, message: ev.BuildOptions) -> BuildOptions:
@@ -72,7 +72,7 @@ class BuildOptions(_Planning):
             jobs=message.jobs,
             executor=message.executor,
             log_store=message.log_store,
-            verify=_policy_name(message.verify or ev.VERIFY_POLICY_INPUTS),
+            verify=verify_policy_name(message.verify),
         )
         return options.with_planning(PlanOptions.from_message(message.plan))
 
@@ -83,36 +83,36 @@ class BuildOptions(_Planning):
             plan=self.planning.to_message(),
             executor=self.executor,
             log_store=self.log_store,
-            verify=_policy_message_name(self.verify),
+            verify=verify_policy_message_name(self.verify),
         )
 
     @property
     def planning(self) -> PlanOptions:
         """The options of the plan alone."""
-        return PlanOptions(**{field.name: getattr(self, field.name) for field in fields(PlanOptions)})
+        return PlanOptions(**{name: getattr(self, name) for name in PlanOptions._fields})
 
     def with_planning(self, planning: PlanOptions) -> BuildOptions:
         """Returns these options with the options of a given plan."""
-        return replace(self, **asdict(planning))
+        return self._replace(**planning._asdict())
 
     def differences(self, other: BuildOptions) -> list[str]:
         """Returns the names of the options that are not equal."""
-        names = (field.name for field in fields(self))
-        return [name for name in names if getattr(self, name) != getattr(other, name)]
+        return [name for name in self._fields if getattr(self, name) != getattr(other, name)]
 
 
-def _policy_name(number: int) -> str:
-    """Returns a policy by its number in messages.
+def verify_policy_name(number: int) -> str:
+    """Returns a policy by its number in messages. Unset means `inputs`.
 
     Raises:
         InvalidRequestError: There is no such policy.
     """
+    number = number or ev.VERIFY_POLICY_INPUTS
     if not 0 < number <= len(VERIFY_POLICIES):
         raise InvalidRequestError(f"verify is {number}; it must be from 1 to {len(VERIFY_POLICIES)}")
     return VERIFY_POLICIES[number - 1]
 
 
-def _policy_message_name(name: str) -> str:
+def verify_policy_message_name(name: str) -> str:
     """Returns the name of a policy in messages.
 
     Raises:

@@ -31,6 +31,7 @@ def comparison_to_message(comparison: PartitionComparison) -> sv.PartitionCompar
         ref=comparison.ref,
         status=comparison.status,
         differences=[sv.PartitionDifference(**difference._asdict()) for difference in comparison.differences],
+        job_label=comparison.job_label,
     )
 
 
@@ -46,6 +47,7 @@ def comparison_from_message(message: sv.PartitionComparison) -> PartitionCompari
             )
             for one in message.differences
         ),
+        message.job_label,
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+
+from databuild.tuples import NamedTuple
 
 
 class Difference(NamedTuple):
@@ -27,11 +28,13 @@ class PartitionComparison(NamedTuple):
         ref: The partition.
         status: `NEW` if the base has no data of it, `SAME` if nothing differs that its readers see, else `CHANGED`.
         differences: The differences, also those of a partition with the same content, such as the code that made it.
+        job_label: The job that made the data of the environment; empty for adopted data.
     """
 
     ref: str
     status: str
     differences: tuple[Difference, ...] = ()
+    job_label: str = ""
 
 
 class Promotion(NamedTuple):

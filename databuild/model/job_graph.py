@@ -6,7 +6,9 @@ Plain data: it does not know how plans are made or run.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from databuild.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from databuild.model.build_options import PlanOptions

@@ -8,9 +8,10 @@ the protobuf enum values without their prefix, such as `COMPLETED`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 from databuild.model.statuses import BuildStatus, JobStatus, PartitionStatus
+from databuild.tuples import NamedTuple
 
 
 class InputVersion(NamedTuple):
@@ -170,6 +171,13 @@ class StoredData(NamedTuple):
     ref: str
     version: str
     location: Location | None
+
+
+StoredRow: TypeAlias = tuple[str, str, str]
+"""The ref and the version of stored data, and its location as JSON: `["URI",SIZE,"VERSION"]`, empty for none.
+
+Plain tuples, since there may be millions, of which most need not be decoded.
+"""
 
 
 class PlacedData(NamedTuple):

@@ -6,7 +6,9 @@ NamedTuples, as records are: the command line prints them without importing `dat
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
+
+from databuild.tuples import NamedTuple
 
 MAX_REMOVALS: Final = 1000
 """The maximum number of partitions in one part of a deletion, and of entries that an answer about a cleaning lists."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from databuild.model.records import JobRunRecord, Location
+from databuild.tuples import NamedTuple
 
 
 class Origin(NamedTuple):

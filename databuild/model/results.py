@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from databuild.errors import DataBuildError
+from databuild.tuples import NamedTuple
 from databuild.v1 import partition_pb2 as pt
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Success:
+class Success(NamedTuple):
     """All requested partitions are available.
 
     Attributes:
@@ -19,8 +17,7 @@ class Success:
     jobs_completed: int = 0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Failed:
+class Failed(NamedTuple):
     """A requested partition is not available, and the build did everything else that it could.
 
     Attributes:
@@ -38,8 +35,7 @@ class Failed:
     error: DataBuildError | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FailFast:
+class FailFast(NamedTuple):
     """A job failed, and the build started no further tasks.
 
     Attributes:
@@ -53,8 +49,7 @@ class FailFast:
     jobs_failed: int = 1
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Cancelled:
+class Cancelled(NamedTuple):
     """The build was cancelled.
 
     Attributes:

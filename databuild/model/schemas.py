@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Final, NamedTuple
+from typing import Final
+
+from databuild.tuples import NamedTuple
 
 _MAX_CHANGES: Final = 20
 

@@ -5,7 +5,9 @@ NamedTuples, as records are: the command line prints them without importing `dat
 
 from __future__ import annotations
 
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
+
+from databuild.tuples import NamedTuple
 
 FindingKind = Literal["missing", "changed", "unreadable"]
 
@@ -60,6 +62,8 @@ class StoreCheck(NamedTuple):
         findings: The findings, by ref.
         next_after: The last ref of this part, if another part may follow; empty at the end.
         hints: Steps after which partitions that were not looked at are looked at. Each is one sentence.
+        without_facts: The number of partitions whose data exists and may have changed, since neither size nor version
+            is recorded.
     """
 
     checked: int = 0
@@ -67,6 +71,7 @@ class StoreCheck(NamedTuple):
     findings: tuple[StoreFinding, ...] = ()
     next_after: str = ""
     hints: tuple[str, ...] = ()
+    without_facts: int = 0
 
     def plus(self, part: StoreCheck) -> StoreCheck:
         """Returns the result of this part and the next."""
@@ -76,6 +81,7 @@ class StoreCheck(NamedTuple):
             self.findings + part.findings,
             part.next_after,
             tuple(dict.fromkeys(self.hints + part.hints)),
+            self.without_facts + part.without_facts,
         )
 
     def count(self, kind: FindingKind) -> int:

@@ -75,6 +75,7 @@ def check_to_message(check: StoreCheck) -> sv.VerifyPartitionsResponse:
         ],
         next_page_token=check.next_after,
         hints=check.hints,
+        without_facts=check.without_facts,
     )
 
 
@@ -84,5 +85,10 @@ def check_from_message(message: sv.VerifyPartitionsResponse) -> StoreCheck:
         for finding in message.findings
     )
     return StoreCheck(
-        int(message.checked), int(message.not_looked_at), tuple(findings), message.next_page_token, tuple(message.hints)
+        int(message.checked),
+        int(message.not_looked_at),
+        tuple(findings),
+        message.next_page_token,
+        tuple(message.hints),
+        int(message.without_facts),
     )

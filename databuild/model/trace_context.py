@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Final, NamedTuple
+from typing import Final
+
+from databuild.tuples import NamedTuple
 
 TRACEPARENT_VARIABLE: Final = "TRACEPARENT"
 """The environment variable with the trace context of a process."""
 
-_TRACEPARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+_TRACEPARENT: Final = r"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?"
 
 
 class TraceContext(NamedTuple):
@@ -36,7 +38,7 @@ class TraceContext(NamedTuple):
 
 def valid_traceparent(text: str) -> str:
     """Returns a `traceparent` as it is, or an empty text if it is invalid: then the receiver begins a trace."""
-    match = _TRACEPARENT.fullmatch(text)
+    match = re.fullmatch(_TRACEPARENT, text) if text else None  # most builds have none
     # Later versions may have further fields; version 00 has none.
     if not match or (match[4] and text.startswith("00")) or not (match[1].strip("0") and match[2].strip("0")):
         return ""
@@ -50,7 +52,8 @@ def trace_of_build(build_request_id: str, traceparent: str) -> TraceContext:
         build_request_id: The build.
         traceparent: The trace context of its caller; empty or invalid for none.
     """
-    match = _TRACEPARENT.fullmatch(valid_traceparent(traceparent))
+    valid = valid_traceparent(traceparent)
+    match = re.fullmatch(_TRACEPARENT, valid) if valid else None
     if match is None:
         return TraceContext(_digest(build_request_id, 16), "", sampled=True)
     return TraceContext(match[1], match[2], sampled=bool(int(match[3], 16) & 1))

@@ -8,9 +8,10 @@ deviation is 0, and the mean absolute deviation takes its place.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from databuild.model.schemas import SchemaComparison
+from databuild.tuples import NamedTuple
 
 MAX_COMPARED: Final = 30
 """The maximum number of earlier values with which one is compared."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from databuild.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from databuild.model.job_graph import AbsentInput, PlannedPartition

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 from databuild.errors import BuildPrunedError
 from databuild.model import statuses
 from databuild.model.enum_names import severity_name
 from databuild.model.paging import read_rows
 from databuild.model.records import BuildRecord, JobRunRecord
+from databuild.tuples import NamedTuple
 from databuild.v1 import events_pb2 as ev
 
 MAX_TAILS: Final = 100

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from databuild.reports.build_report import ReportedTask
+from databuild.tuples import NamedTuple
 
 
 class JobRow(NamedTuple):

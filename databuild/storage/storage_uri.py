@@ -7,6 +7,7 @@ stores, which take them from the environment.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Final
 from urllib.parse import unquote_to_bytes, urlsplit
@@ -23,6 +24,9 @@ EXTENSIONS: Final[Mapping[str, str]] = {
 
 _LIBRARIES_EXPAND: Final = "*?["
 """Characters with a meaning for the libraries of object stores, as in patterns of a shell."""
+
+_INVALID_ESCAPE: Final = re.compile("%(?![0-9A-Fa-f]{2})|%00|\0")
+"""An escape without two hexadecimal digits, or a zero byte, which no path has."""
 
 
 def check_storage_uri(uri: str) -> None:
@@ -68,8 +72,10 @@ def without_credentials(uri: str) -> str:
 def local_path(uri: str) -> str | None:
     """Returns the absolute path of a file on this machine, with the escapes of a URI decoded; None for other URIs.
 
+    Decodes as `databuild.job.locations.file_path` does, which jobs use.
+
     Raises:
-        InvalidRequestError: A `file:` URI has a host or a relative path.
+        InvalidRequestError: A `file:` URI has a host, a relative path or an invalid escape.
     """
     if uri.startswith("/"):
         return uri
@@ -80,6 +86,8 @@ def local_path(uri: str) -> str | None:
         path = path.removeprefix("//").removeprefix("localhost")
     if not path.startswith("/"):
         raise InvalidRequestError(f"{uri!r} must be file:///PATH with an absolute path")
+    if _INVALID_ESCAPE.search(path):
+        raise InvalidRequestError(f"{uri!r} has an invalid escape; a percent sign is written as %25")
     return os.fsdecode(unquote_to_bytes(os.fsencode(path)))
 
 

@@ -77,8 +77,9 @@ def _write(step: Step, number: int, first_line: str, text: str) -> None:
     issues = f"/repos/{step.variable('GITHUB_REPOSITORY')}/issues"
     author = _login(api)
     for written in api.rows(f"{issues}/{number}/comments"):
-        own = written["user"]["login"] == author if author else written["user"]["type"] == "Bot"
-        if own and written["body"].startswith(first_line):
+        user = written["user"] or {}  # that of an account that was deleted
+        own = user.get("login") == author if author else user.get("type") == "Bot"
+        if own and (written["body"] or "").startswith(first_line):
             if written["body"].strip() != text.strip():
                 api.call("PATCH", f"{issues}/comments/{written['id']}", {"body": text})
             return

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 import shlex
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,13 @@ from typing import Final
 
 MAX_ANNOTATIONS: Final = 10
 """Maximum number of annotations of one level that GitHub shows for a step."""
+
+MAX_TITLE: Final = 255
+"""Maximum length of the title of an annotation (https://docs.github.com/en/rest/checks/runs)."""
+
+MAX_MESSAGE: Final = 4096
+"""Maximum length of the message of an annotation. The runner cuts off the rest (ExecutionContext.cs in actions/runner).
+"""
 
 MAX_SUMMARY_BYTES: Final = 1024 * 1024
 """Maximum size of the summary of a step."""
@@ -88,11 +96,16 @@ class Step:
         Args:
             level: `error`, `warning` or `notice`. Of each, those beyond the maximum that GitHub shows are left out.
             title: One line.
-            message: The text.
+            message: The text; of a long one, the beginning and the end.
         """
         self._annotations[level] += 1
         if self._annotations[level] <= MAX_ANNOTATIONS:
-            print(f"::{level} title={_property(title)}::{_data(message)}", flush=True)
+            title, message = _shortened(title, MAX_TITLE), _shortened(message, MAX_MESSAGE)
+            command = f"::{level} title={_property(title)}::{_data(message)}\n"
+            # In UTF-8, whatever the locale of the runner is.
+            sys.stdout.flush()
+            sys.stdout.buffer.write(command.encode(errors="replace"))
+            sys.stdout.flush()
 
     @contextmanager
     def without_commands(self) -> Iterator[None]:
@@ -132,6 +145,12 @@ def graph_command(step: Step, command: str, arguments: Sequence[str]) -> list[st
         "--",
         *step.text("PARTITIONS").split(),
     ]
+
+
+def _shortened(text: str, length: int) -> str:
+    """Returns a text up to a length: its beginning, and its end, which says most in a log."""
+    beginning = length // 4
+    return text if len(text) <= length else f"{text[:beginning]} … {text[beginning + 3 - length :]}"
 
 
 def _data(text: str) -> str:

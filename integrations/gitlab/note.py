@@ -32,7 +32,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
         return 2
     text = comment(plan)
     print(text)
-    token, merge_request = environ.get("DATABUILD_GITLAB_TOKEN"), environ.get("CI_MERGE_REQUEST_IID")
+    token, merge_request = environ.get("DATABUILD_GITLAB_TOKEN", "").strip(), environ.get("CI_MERGE_REQUEST_IID")
     if not token or not merge_request:
         print("databuild: no note is written without DATABUILD_GITLAB_TOKEN and a merge request", file=sys.stderr)
         return 0
@@ -54,7 +54,7 @@ def _write(api: Rest, notes: str, first_line: str, text: str) -> None:
     """
     author = api.call("GET", "/user")["id"]
     for written in api.rows(notes):
-        if written["author"]["id"] == author and written["body"].startswith(first_line):
+        if (written["author"] or {}).get("id") == author and (written["body"] or "").startswith(first_line):
             if written["body"].strip() != text.strip():
                 api.call("PUT", f"{notes}/{written['id']}", {"body": text})
             return

@@ -54,8 +54,9 @@ def databuild_graph(name, jobs, lookup = None, default_partitions = [], resource
         notify_on: Occasions of notifications: `end` of a build, `failure`, `first_failure` after a success, `check` that did not pass, `wait` of a build that makes no progress.
             The default is `failure` and `check`.
         exporters: Exporters of the events of builds, unless a build or service has `--exporter`: `otlp:`, which sends traces, metrics and
-            logs to OpenTelemetry if the environment says where, or `bes:grpc://HOST:PORT`, which shows builds in the user interface of a
-            Build Event Service. See docs/integrations.md.
+            logs to OpenTelemetry if the environment says where, `openlineage:`, which sends runs and datasets to OpenLineage if the
+            environment says where, or `bes:grpc://HOST:PORT`, which shows builds in the user interface of a Build Event Service. See
+            docs/integrations.md.
         **kwargs: Common attributes of rules, such as `visibility` and `tags`. `exec_properties` are requirements on machines of engines for
             jobs that do not set them.
     """

@@ -90,13 +90,17 @@ async def open_page(chromium: Browser, faults: Faults) -> AsyncIterator[OpenPage
 
 
 @pytest.fixture
-async def busy(served: Served) -> Served:
+async def busy(serve: Serve, tmp_path: Path) -> Served:
     """A service with builds, partitions and job runs in every state; `pages` has the paths by name."""
+    served = await serve(uri=f"sqlite:{tmp_path}/events.db")
     served.executor.failing |= {HOSTILE, "day/2024-07-04"}
     first = await served.build("clean/1", "clean/2")
     failed = await served.build(HOSTILE, LONG, options={"keep_going": True})
     await served.build("day/2024-01-01..2024-12-31", "day/2023-06-01", options={"keep_going": True})
     await served.post("/taints", {"partitions": ["raw/2"], "reason": "<b>broken</b> sensor"})
+    compared = {"partitions": ["clean/1", "raw/new"], "options": {"plan": {"force": True}}}
+    answer = await served.post("/builds", compared, {"Databuild-Environment": "pr-1"})
+    await served.events(f"/builds/{answer.json()['build_request_id']}/watch", environment="pr-1")
     delegating = await served.build("clean/1", "clean/3")
     gate = served.executor.gate("raw/slow")
     await served.post("/builds", {"partitions": ["clean/slow"], "build_request_id": "slow"})
@@ -113,6 +117,7 @@ async def busy(served: Served) -> Served:
         "partition": "/partition?ref=clean%2F1&why=1",
         "tainted": "/partition?ref=raw%2F2",
         "environments": "/environments",
+        "comparison": "/environments/pr-1",
         "jobs": "/jobs",
         "job": "/job?label=%2F%2F%3Araw",
         "job with a calendar": "/job?label=%2F%2F%3Aday",

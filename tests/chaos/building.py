@@ -9,9 +9,8 @@ import asyncio
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
-from typing import Unpack
+from typing import NoReturn, Unpack
 
 from databuild.errors import (
     CoordinationError,
@@ -59,14 +58,14 @@ def _catalog(folder: str) -> JobCatalog:
     write_worker(new, _JOB)
     new.replace(worker)  # another build may start it now
     return _catalog_of(
-        replace(_job(kind), executable=str(worker), worker=WorkerLimits()) if kind in _BY_WORKERS else _job(kind)
+        _job(kind)._replace(executable=str(worker), worker=WorkerLimits()) if kind in _BY_WORKERS else _job(kind)
         for kind in KINDS
     )
 
 
-def _catalog_on_engine(env: Mapping[str, str]) -> JobCatalog:
-    """Returns the jobs without workers. On an engine, a job has the environment of its target."""
-    return _catalog_of(replace(_job(kind), environment=env) for kind in KINDS)
+def catalog_without_workers(env: Mapping[str, str]) -> JobCatalog:
+    """Returns the jobs without workers, with the variables of their targets."""
+    return _catalog_of(_job(kind)._replace(environment=env) for kind in KINDS)
 
 
 def _catalog_of(jobs: Iterable[Job]) -> JobCatalog:
@@ -87,21 +86,44 @@ def build(
     uri: str, name: str, folder: str, requested: tuple[str, ...], pace: float, **options: Unpack[BuildKeywords]
 ) -> None:
     """Runs a build and exits; the exit code tells how the build ended."""
+    _run(uri, name, folder, requested, pace, options, reports=False)
+
+
+def build_with_reports(
+    uri: str, name: str, folder: str, requested: tuple[str, ...], pace: float, **options: Unpack[BuildKeywords]
+) -> None:
+    """The same with jobs that report where their data is."""
+    _run(uri, name, folder, requested, pace, options, reports=True)
+
+
+def _run(
+    uri: str,
+    name: str,
+    folder: str,
+    requested: tuple[str, ...],
+    pace: float,
+    options: BuildKeywords,
+    *,
+    reports: bool,
+) -> NoReturn:
     said = os.open(f"{folder}/{name}.said", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(said, 2)
     request = BuildRequest(build_request_id=name, requested=requested, options=BuildOptions(**options))
-    sys.exit(asyncio.run(_build(uri, folder, pace, request)))
+    sys.exit(asyncio.run(_build(uri, folder, pace, request, reports=reports)))
 
 
-async def _build(uri: str, folder: str, pace: float, request: BuildRequest) -> int:
+async def _build(uri: str, folder: str, pace: float, request: BuildRequest, *, reports: bool) -> int:
     env = {"PATH": "/usr/bin:/bin", "CHAOS_FOLDER": str(folder), "CHAOS_PACE": str(pace)}
+    if reports:
+        env["CHAOS_REPORTS"] = "1"
     on_engine = bool(request.options.executor)
     engines = Engines([request.options.executor] if on_engine else [], _open_engine)
     executor = LocalExecutor(base_env=env, grace_seconds=0.2, process=liveness.this_process())
     try:
         log = open_event_log(uri)
         context = BuildContext(
-            catalog=_catalog_on_engine(env) if on_engine else _catalog(folder),
+            # On an engine, a job has the environment of its target. The workers pass on no reports.
+            catalog=catalog_without_workers(env) if on_engine or reports else _catalog(folder),
             event_log=log,
             executor=executor,
             settings=Settings(
@@ -111,7 +133,7 @@ async def _build(uri: str, folder: str, pace: float, request: BuildRequest) -> i
         )
         continued = ContinuedBuilds(context, announce=lambda text: print(text, file=sys.stderr))
         try:
-            result = await run_build(request, replace(context, continue_build=continued if on_engine else None))
+            result = await run_build(request, context._replace(continue_build=continued if on_engine else None))
         finally:
             await continued.wait()
             await log.close()

@@ -64,4 +64,4 @@ def restart(request: pytest.FixtureRequest, store: Store) -> Callable[[signal.Si
 
 @pytest.fixture(scope="session")
 def processes() -> ForkServerContext:
-    return start_fork_server("tests.chaos.building", "tests.chaos.racing")
+    return start_fork_server("tests.chaos.building", "tests.chaos.racing", "tests.chaos.removing")

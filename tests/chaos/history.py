@@ -53,6 +53,14 @@ def read_notes(path: Path) -> dict[int, Run]:
     return dict(sorted(runs.items()))
 
 
+def check_log(reader: Reader) -> None:
+    """Checks that a log has no fault, that all of its builds have ended, and that no lease and no claim is left."""
+    assert verify(reader).reported == ()
+    for status in statuses.BUILD.open:
+        assert list(reader.builds(status=status)) == [], "builds have no end"
+    assert list(reader.rows(LEASES)) == list(reader.rows(CLAIMS)) == []
+
+
 class History:
     """Everything that was written to a log.
 
@@ -90,13 +98,9 @@ class History:
 
     def check(self) -> None:
         """Checks what must be true of any log whose builds have all ended."""
-        verified = verify(self.reader)
-        assert verified.reported == ()
+        check_log(self.reader)
         for build, sequences in self._sequences.items():
             assert sequences == list(range(1, len(sequences) + 1)), f"gaps in {build}"
-        for status in statuses.BUILD.open:
-            assert list(self.reader.builds(status=status)) == [], "builds have no end"
-        assert list(self.reader.rows(LEASES)) == list(self.reader.rows(CLAIMS)) == []
         assert {ref: runs for ref, runs in self.made.items() if len(runs) > 1} == {}, "made twice"
         for position, late in self.late.items():
             assert self.ended_by_others[late.target_build_request_id] < position

@@ -3,7 +3,8 @@
 # two of clean and a pair. It appends a line to a file for each step: `start`, `work`, `end` or `missing`, the fencing
 # token, the job run, and the refs.
 #
-# $CHAOS_FOLDER is the folder of its notes and its data, and $CHAOS_PACE the duration of half of the work in seconds.
+# $CHAOS_FOLDER is the folder of its notes and its data, and $CHAOS_PACE the duration of half of the work in seconds. If
+# $CHAOS_REPORTS is set, it reports the locations of its data and the inputs that are missing, as `lost`.
 set -eu
 
 # Prints the configuration of one partition; nothing for the second partition of a pair.
@@ -69,6 +70,11 @@ for input in "$@"; do
   # Assigned, so that the job ends if the subshell is killed. As an argument, it would be an empty path, which is missing.
   file=$(file_of "$input")
   if [ ! -e "$file" ]; then
+    if [ -n "${CHAOS_REPORTS:-}" ]; then
+      note lost
+      echo "{\"missing\": {\"ref\": \"$input\"}}" >>"$DATABUILD_REPORT"
+      exit 8
+    fi
     note missing
     exit 8
   fi
@@ -77,6 +83,16 @@ sleep "$CHAOS_PACE"
 note work
 sleep "$CHAOS_PACE"
 for output in $outputs; do
-  : >"$(file_of "$output")"
+  file=$(file_of "$output")
+  echo "$DATABUILD_JOB_RUN_ID" >"$file.$$"
+  facts=$(stat -c '%s %.9Y %i' "$file.$$")
+  mv "$file.$$" "$file"
+  if [ -n "${CHAOS_REPORTS:-}" ]; then
+    size="${facts%% *}" facts="${facts#* }"
+    seconds="${facts%% *}" inode="${facts#* }"
+    version="${seconds%.*}${seconds#*.}.$inode"
+    location="{\"uri\": \"file://$file\", \"size_bytes\": $size, \"version\": \"$version\"}"
+    echo "{\"partition\": {\"ref\": \"$output\", \"location\": $location}}" >>"$DATABUILD_REPORT"
+  fi
 done
 note end

@@ -39,8 +39,10 @@ class Round:
         at_once: The number of builds at once.
         chaos_seconds: The time for which faults are caused.
         options: The options of all builds.
+        target: The function that runs a build.
     """
 
+    target = staticmethod(building.build)
     at_once = AT_ONCE
     chaos_seconds = CHAOS_SECONDS
 
@@ -98,7 +100,7 @@ class Round:
         requested = requested or tuple(refs)
         pace = self._random.choice([0.01, 0.03, 0.1]) if pace is None else pace
         args = (self._uri, name, str(self._folder), requested, pace)
-        process = self._processes.Process(target=building.build, args=args, kwargs=options, name=name)
+        process = self._processes.Process(target=self.target, args=args, kwargs=options, name=name)
         self.builds[name] = process
         process.start()
 

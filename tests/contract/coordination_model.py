@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import itertools
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 OPEN = ("SCHEDULED", "BUILDING")
@@ -103,6 +104,14 @@ class Model:
         build.statuses[ref] = "SCHEDULED"
         self._known(build, ref, "SCHEDULED")
 
+    def remove(self, refs: Sequence[str], status: str, operation: str) -> None:
+        """Removes data that no build claims."""
+        for ref in refs:
+            record = self.records.get(ref)
+            if record is not None and record.version:
+                record.status, record.build = status, operation
+                record.available = record.tainted = False
+
     def close(self, build: Build, end: str, in_doubt: Collection[str] = ()) -> None:
         """Ends a build. Its job runs may have changed partitions that are in doubt."""
         for ref, status in build.statuses.items():
@@ -126,3 +135,59 @@ class Model:
         if self.claims.get(ref, ("",))[0] == build.name:
             del self.claims[ref]
         self.slots.pop(build.run_of(ref), None)
+
+
+class Candidates:
+    """The builds and partitions to which a step applies, as a model has them.
+
+    Attributes:
+        model: The model.
+        now: The time in seconds.
+    """
+
+    model: Model
+    now: float
+
+    def open_builds(self) -> list[Build]:
+        return [build for build in self.model.builds.values() if not build.end]
+
+    def dead_builds(self) -> list[Build]:
+        """Returns the builds that other processes have ended."""
+        return [build for build in self.model.builds.values() if build.end == "DEAD"]
+
+    def expired(self) -> list[Build]:
+        return [build for build in self.open_builds() if build.expires < self.now]
+
+    def standing(self, *statuses: str, builds: Iterable[Build] | None = None) -> list[tuple[Build, str]]:
+        """Returns builds that have not ended with refs that have one of these statuses in them."""
+        builds = self.open_builds() if builds is None else builds
+        return [(build, ref) for build in builds for ref, status in build.statuses.items() if status in statuses]
+
+    def scheduled(self) -> list[tuple[Build, str]]:
+        return self.standing("SCHEDULED")
+
+    def claimed(self) -> list[tuple[Build, str]]:
+        claims = self.model.claims
+        return [(build, ref) for build, ref in self.scheduled() if claims.get(ref) == (build.name, build.run_of(ref))]
+
+    def untold(self) -> list[tuple[Build, str]]:
+        return [(build, ref) for build, ref in self.claimed() if build.run_of(ref) not in self.model.told_of]
+
+    def building(self) -> list[tuple[Build, str]]:
+        return self.standing("BUILDING")
+
+    def building_too_long(self) -> list[tuple[Build, str]]:
+        return self.standing("BUILDING", builds=self.expired())
+
+    def held_by_others(self) -> list[tuple[Build, str]]:
+        return [(build, ref) for build, ref in self.scheduled() if self.model.holders(build, [ref])]
+
+    def delegated(self) -> list[tuple[Build, str]]:
+        return self.standing("DELEGATED")
+
+    def wanted_by_two(self) -> list[tuple[Build, Build, str]]:
+        free = [(build, ref) for build, ref in self.scheduled() if ref not in self.model.claims]
+        return [(one, two, ref) for (one, ref), (two, same) in itertools.permutations(free, 2) if ref == same]
+
+    def without_more_to_do(self) -> list[Build]:
+        return [build for build in self.open_builds() if not {*OPEN, "DELEGATED"} & {*build.statuses.values()}]

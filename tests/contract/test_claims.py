@@ -10,7 +10,8 @@ import pytest
 from databuild.errors import CoordinationError, InvalidStateTransitionError
 from databuild.event_log.coordination import ClaimRequest, LeaseOwner, Need, ResourceUse
 from databuild.event_log.log import EventLog
-from databuild.event_log.open import open_event_log
+from databuild.event_log.open import open_event_log, open_reader
+from databuild.event_log.verify import verify
 from databuild.model.lifecycle import BuildState
 from databuild.model.results import Cancelled, Failed, Success
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
@@ -221,5 +222,32 @@ async def test_a_process_may_take_back_a_build_that_another_has_continued(store:
         "p": "AVAILABLE",
         "q": "AVAILABLE",
     }
+    await here.close()
+    await there.close()
+
+
+async def test_a_process_that_was_refused_takes_a_build_back(store: Store) -> None:
+    here, there = open_event_log(store.uri), open_event_log(store.uri)
+    reader = open_reader(store.uri)
+
+    def take_over(log: EventLog) -> BuildOrchestrator:
+        state = BuildState("b")
+        state.advance(reader.events("b"))
+        return BuildOrchestrator(log, "b", ["p"], clock=lambda: 100.0, state=state)
+
+    await begin(here, "b", "p")
+    second = take_over(there)
+    await second.emit_job_scheduled("b.1.1", 1, "//:j")
+    late = reader.events("b")[-1]
+    for _ in range(2):  # the second refusal comes from the events of the other process
+        with pytest.raises(InvalidStateTransitionError):
+            await here.append([late])
+    await second.emit_job_running("b.1.1", 1, "//:j")
+    third = take_over(here)
+    await third.emit_partition_building("p", 1, "b.1.1")
+
+    assert [event.sequence for event in reader.events("b")] == list(range(1, third.state.last_sequence + 1))
+    assert verify(reader).reported == ()
+    reader.close()
     await here.close()
     await there.close()

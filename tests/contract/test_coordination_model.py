@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from databuild.errors import CoordinationError, InvalidStateTransitionError
+from databuild.errors import CoordinationError, InvalidStateTransitionError, RemovalRefusedError
 from databuild.event_log.coordination import Claim, ClaimRequest, LeaseOwner, Need
 from databuild.event_log.open import open_event_log
 from databuild.event_log.verify import verify
@@ -26,7 +26,7 @@ from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.orchestration.events.payloads import job_event
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
-from tests.contract.coordination_model import OPEN, Build, Model
+from tests.contract.coordination_model import Build, Candidates, Model
 from tests.support.fake_executor import NoProcesses
 from tests.support.present import present
 from tests.support.stores import PostgresqlDatabases, SqliteFiles
@@ -35,6 +35,7 @@ REFS = ("p", "q", "r", "s")
 LEASE = 30.0
 MAX_BUILDS = 4
 JOB = "//:j"
+REMOVALS = (pt.PARTITION_STATUS_FORGOTTEN, pt.PARTITION_STATUS_DELETED)
 SLOT = (Need("slot", 1, 1),)
 WHY = pt.Failure(category=pt.FAILURE_CATEGORY_USER, message="no")
 LOST = pt.Failure(category=pt.FAILURE_CATEGORY_LOST, message="lost: the engine has forgotten it")
@@ -69,7 +70,7 @@ def rule_for(
 _T = TypeVar("_T")
 
 
-class World(RuleBasedStateMachine):
+class World(Candidates, RuleBasedStateMachine):
     """Two processes, each with its own builds, beside the model of their log."""
 
     def __init__(self, uri: str) -> None:
@@ -95,50 +96,6 @@ class World(RuleBasedStateMachine):
 
         return self.loop.run(main())
 
-    def open_builds(self) -> list[Build]:
-        return [build for build in self.model.builds.values() if not build.end]
-
-    def dead_builds(self) -> list[Build]:
-        """Returns the builds that other processes have ended."""
-        return [build for build in self.model.builds.values() if build.end == "DEAD"]
-
-    def expired(self) -> list[Build]:
-        return [build for build in self.open_builds() if build.expires < self.now]
-
-    def standing(self, *statuses: str, builds: Iterable[Build] | None = None) -> list[tuple[Build, str]]:
-        """Returns builds that have not ended with refs that have one of these statuses in them."""
-        builds = self.open_builds() if builds is None else builds
-        return [(build, ref) for build in builds for ref, status in build.statuses.items() if status in statuses]
-
-    def scheduled(self) -> list[tuple[Build, str]]:
-        return self.standing("SCHEDULED")
-
-    def claimed(self) -> list[tuple[Build, str]]:
-        claims = self.model.claims
-        return [(build, ref) for build, ref in self.scheduled() if claims.get(ref) == (build.name, build.run_of(ref))]
-
-    def untold(self) -> list[tuple[Build, str]]:
-        return [(build, ref) for build, ref in self.claimed() if build.run_of(ref) not in self.model.told_of]
-
-    def building(self) -> list[tuple[Build, str]]:
-        return self.standing("BUILDING")
-
-    def building_too_long(self) -> list[tuple[Build, str]]:
-        return self.standing("BUILDING", builds=self.expired())
-
-    def held_by_others(self) -> list[tuple[Build, str]]:
-        return [(build, ref) for build, ref in self.scheduled() if self.model.holders(build, [ref])]
-
-    def delegated(self) -> list[tuple[Build, str]]:
-        return self.standing("DELEGATED")
-
-    def wanted_by_two(self) -> list[tuple[Build, Build, str]]:
-        free = [(build, ref) for build, ref in self.scheduled() if ref not in self.model.claims]
-        return [(one, two, ref) for (one, ref), (two, same) in itertools.permutations(free, 2) if ref == same]
-
-    def without_more_to_do(self) -> list[Build]:
-        return [build for build in self.open_builds() if not {*OPEN, "DELEGATED"} & {*build.statuses.values()}]
-
     @precondition(lambda self: len(self.open_builds()) < MAX_BUILDS)
     @rule(process=either_process, refs=some_refs)
     def begin(self, process: int, refs: list[str]) -> None:
@@ -161,7 +118,7 @@ class World(RuleBasedStateMachine):
         self.home[name] = process
         self.model.begin(name, refs, self.now + LEASE)
 
-    @rule_for(scheduled, slot=st.booleans())
+    @rule_for(Candidates.scheduled, slot=st.booleans())
     def claim(self, build: Build, ref: str, slot: bool) -> None:
         self.answer(build, ref, self.run(lambda: self.ask(build, ref, slot)), slot)
 
@@ -185,7 +142,7 @@ class World(RuleBasedStateMachine):
             assert slot
             assert answer.short_of == "slot"
 
-    @rule_for(wanted_by_two)
+    @rule_for(Candidates.wanted_by_two)
     def two_claim_at_once(self, first: Build, second: Build, ref: str) -> None:
         builds = (first, second)
 
@@ -198,13 +155,13 @@ class World(RuleBasedStateMachine):
         for build in builds:  # so that the next steps do not depend on the order of the processes
             self.give_up(build)
 
-    @rule_for(untold)
+    @rule_for(Candidates.untold)
     def schedule(self, build: Build, ref: str) -> None:
         one, run, task = self.orchestrators[build.name], build.run_of(ref), build.task_of(ref)
         self.run(lambda: one.emit_job_scheduled(run, task, JOB, build.attempts[ref]))
         self.model.schedule(build, ref)
 
-    @rule_for(claimed)
+    @rule_for(Candidates.claimed)
     def start(self, build: Build, ref: str) -> None:
         self.run(lambda: self.emit_start(build, ref))
         self.model.start(build, ref)
@@ -216,14 +173,14 @@ class World(RuleBasedStateMachine):
         one.emit_job_running(run, task, JOB, build.attempts[ref])
         await one.emit_partition_building(ref, task, run)
 
-    @rule_for(scheduled, slot=st.booleans())
+    @rule_for(Candidates.scheduled, slot=st.booleans())
     def claim_and_start(self, build: Build, ref: str, slot: bool) -> None:
         self.answer(build, ref, self.run(lambda: self.ask(build, ref, slot)), slot)
         if (build, ref) in self.claimed():
             self.run(lambda: self.emit_start(build, ref))
             self.model.start(build, ref)
 
-    @rule_for(scheduled)
+    @rule_for(Candidates.scheduled)
     def make(self, build: Build, ref: str) -> None:
         self.answer(build, ref, self.run(lambda: self.ask(build, ref, slot=False)), slot=False)
         if (build, ref) in self.claimed():
@@ -232,7 +189,7 @@ class World(RuleBasedStateMachine):
             self.model.start(build, ref)
             self.model.finish(build, ref)
 
-    @rule_for(building)
+    @rule_for(Candidates.building)
     def finish(self, build: Build, ref: str) -> None:
         self.run(lambda: self.emit_finish(build, ref))
         self.model.finish(build, ref)
@@ -242,7 +199,7 @@ class World(RuleBasedStateMachine):
         one.emit_job_completed(run, task, JOB, build.attempts[ref])
         await one.emit_partition_available(ref, task, run, run)
 
-    @rule_for(building, started=st.booleans())
+    @rule_for(Candidates.building, started=st.booleans())
     def place(self, build: Build, ref: str, started: bool) -> None:
         self.run(lambda: self.emit_place(build, ref, started))
 
@@ -254,7 +211,7 @@ class World(RuleBasedStateMachine):
             one.emit_placement(run, executor=ENGINE, handle=f"handle of {run}")
         await one.emit()
 
-    @rule_for(building, process=either_process)
+    @rule_for(Candidates.building, process=either_process)
     def continue_elsewhere(self, build: Build, ref: str, process: int) -> None:
         """Another process takes the build over and attaches to a run; the old orchestrator can write nothing more."""
         old, log = self.orchestrators[build.name], self.logs[process]
@@ -285,7 +242,7 @@ class World(RuleBasedStateMachine):
             with pytest.raises(LATE):
                 self.run(late)
 
-    @rule_for(building, again=st.booleans(), why=st.sampled_from((WHY, LOST)))
+    @rule_for(Candidates.building, again=st.booleans(), why=st.sampled_from((WHY, LOST)))
     def fail(self, build: Build, ref: str, again: bool, why: pt.Failure) -> None:
         async def fail() -> None:
             one, run, task = self.orchestrators[build.name], build.run_of(ref), build.task_of(ref)
@@ -298,7 +255,7 @@ class World(RuleBasedStateMachine):
         self.run(fail)
         (self.model.try_again if again else self.model.fail)(build, ref)
 
-    @rule_for(claimed)
+    @rule_for(Candidates.claimed)
     def skip(self, build: Build, ref: str) -> None:
         async def skip() -> None:
             one, task = self.orchestrators[build.name], build.task_of(ref)
@@ -308,19 +265,19 @@ class World(RuleBasedStateMachine):
         self.run(skip)
         self.model.fail(build, ref)
 
-    @rule_for(held_by_others)
+    @rule_for(Candidates.held_by_others)
     def delegate(self, build: Build, ref: str) -> None:
         other = self.model.holders(build, [ref])[ref]
         self.run(lambda: self.orchestrators[build.name].emit_delegation(other, JOB, [ref], running=True))
         self.model.delegate(build, ref)
 
-    @rule_for(delegated)
+    @rule_for(Candidates.delegated)
     def take_over(self, build: Build, ref: str) -> None:
         one, task = self.orchestrators[build.name], build.task_of(ref)
         self.run(lambda: one.emit_partition_scheduled(ref, task, pt.REASON_FAILED_BEFORE))
         self.model.take_over(build, ref)
 
-    @rule_for(without_more_to_do)
+    @rule_for(Candidates.without_more_to_do)
     def complete(self, build: Build) -> None:
         failed = "FAILED" in build.statuses.values()
         result, end = (Failed(message="no"), "FAILED") if failed else (Success(), "COMPLETED")
@@ -336,7 +293,7 @@ class World(RuleBasedStateMachine):
         self.run(lambda: self.orchestrators[build.name].complete_build(Cancelled()))
         self.model.close(build, "CANCELLED")
 
-    @rule_for(open_builds)
+    @rule_for(Candidates.open_builds)
     def renew(self, build: Build) -> None:
         self.stay_alive(build)
 
@@ -348,7 +305,7 @@ class World(RuleBasedStateMachine):
     def wait(self, seconds: float) -> None:
         self.now += seconds
 
-    @rule_for(claimed, process=either_process)
+    @rule_for(Candidates.claimed, process=either_process)
     def die_before_a_start(self, build: Build, ref: str, process: int) -> None:
         self.now = build.expires + 1.0
         for other in self.open_builds():
@@ -375,7 +332,7 @@ class World(RuleBasedStateMachine):
         for build in dead:
             self.model.close(build, "DEAD", self.model.in_doubt(build.name))
 
-    @rule_for(building_too_long, process=either_process)
+    @rule_for(Candidates.building_too_long, process=either_process)
     def finish_while_the_dead_are_ended(self, build: Build, ref: str, process: int) -> None:
         dead = self.expired()
 
@@ -398,7 +355,7 @@ class World(RuleBasedStateMachine):
         if self.expired():  # so that the next steps do not depend on the order of the processes
             self.end_dead_builds(process)
 
-    @rule_for(dead_builds)
+    @rule_for(Candidates.dead_builds)
     def come_back_from_the_dead(self, build: Build) -> None:
         ref = next(iter(build.statuses))
         one, log = self.orchestrators[build.name], self.logs[self.home[build.name]]
@@ -422,6 +379,59 @@ class World(RuleBasedStateMachine):
         self.run(lambda: self.logs[process].append([operation]))
         if ref in self.model.records:
             self.model.records[ref].tainted = tainted
+
+    @rule(refs=some_refs, kind=st.sampled_from(REMOVALS), current=st.booleans(), process=either_process)
+    def remove(self, refs: list[str], kind: pt.PartitionStatus, current: bool, process: int) -> None:
+        event = self.removal(refs, kind, current)
+        if claimed := self.model.claims.keys() & set(refs):
+            with pytest.raises(RemovalRefusedError) as caught:
+                self.run(lambda: self.logs[process].append([event]))
+            assert caught.value.faults.keys() == claimed
+            assert self.reader.events(event.build_request_id) == []
+        else:
+            self.run(lambda: self.logs[process].append([event]))
+            self.removed(refs, event, current)
+
+    @rule_for(Candidates.scheduled, kind=st.sampled_from(REMOVALS), process=either_process)
+    def claim_while_it_is_removed(self, build: Build, ref: str, kind: pt.PartitionStatus, process: int) -> None:
+        event = self.removal([ref], kind, True)
+
+        async def both() -> tuple[Claim, object]:
+            answer, refused = await asyncio.gather(
+                self.ask(build, ref, slot=False), self.logs[process].append([event]), return_exceptions=True
+            )
+            if isinstance(answer, BaseException):
+                raise answer
+            return answer, refused
+
+        was_claimed = ref in self.model.claims
+        answer, refused = self.run(both)
+        if refused is None:
+            assert not was_claimed
+            if answer.token and answer.versions:  # claimed after the removal, which left no version to see
+                raise AssertionError(answer)
+            self.removed([ref], event, True)
+        else:
+            assert isinstance(refused, RemovalRefusedError)
+        self.answer(build, ref, answer, slot=False)
+        if not build.end:  # so that the next steps do not depend on the order of the processes
+            self.give_up(build)
+
+    def removal(self, refs: Sequence[str], kind: pt.PartitionStatus, current: bool) -> ev.BuildEvent:
+        """Returns the event of a removal of the recorded versions, or of others."""
+        name = f"r{next(self.names)}"
+        event = ev.BuildEvent(event_id=f"{name}/1", build_request_id=name, sequence=1)
+        event.removal.kind, event.removal.author = kind, "ann"
+        for ref in refs:
+            version = self.model.records[ref].version if ref in self.model.records else ""
+            event.removal.partitions.add(ref=ref, version=(current and version) or "another version")
+        return event
+
+    def removed(self, refs: Sequence[str], event: ev.BuildEvent, current: bool) -> None:
+        """Updates the model after a removal."""
+        if current:
+            status = pt.PartitionStatus.Name(event.removal.kind).removeprefix("PARTITION_STATUS_")
+            self.model.remove(refs, status, event.build_request_id)
 
     def coordination(self, process: int) -> Coordination:
         log = self.logs[process]

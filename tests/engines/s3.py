@@ -21,6 +21,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from tools.python import child
 
 _CONTROL: Final = "/databuild-test/writes/"
+_FILL: Final = "/databuild-test/fill/"
 _REASONS: Final = {"200": "OK", "403": "Forbidden", "503": "Slow Down", "507": "Insufficient Storage"}
 
 
@@ -66,6 +67,14 @@ class S3Server:
         """Writes an object, and returns its ETag without quotation marks."""
         tag: str = self._client.put_object(Bucket=bucket, Key=key, Body=data)["ETag"]
         return tag.strip('"')
+
+    def fill(self, prefix: str, count: int) -> None:
+        """Writes objects with the keys PREFIX00000 and so on in the process of the server, without a request for each.
+
+        Each contains its number. There are at most 100,000.
+        """
+        with urllib.request.urlopen(f"{self.endpoint}{_FILL}{count}/{prefix}"):
+            pass
 
     def remove(self, key: str) -> None:
         """Removes an object of the bucket."""
@@ -121,6 +130,11 @@ class _Refusing:
             self._status = path.removeprefix(_CONTROL)
             start_response("200 OK", [])
             return [b""]
+        if path.startswith(_FILL):
+            count, _, prefix = path.removeprefix(_FILL).partition("/")
+            _fill(prefix, int(count))
+            start_response("200 OK", [])
+            return [b""]
         if environ["REQUEST_METHOD"] in {"PUT", "POST", "DELETE"} and self._status != "200":
             environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
             if self._status == "keep":
@@ -130,6 +144,14 @@ class _Refusing:
             return [b"<Error><Code>Refused</Code><Message>the test refuses writes</Message></Error>"]
         answer: Iterable[bytes] = self._application(environ, start_response)
         return answer
+
+
+def _fill(prefix: str, count: int) -> None:
+    from moto.s3.models import s3_backends
+
+    backend = s3_backends["123456789012"]["aws"]
+    for number in range(count):
+        backend.put_object("bucket", f"{prefix}{number:05}", str(number).encode())
 
 
 class _Quiet(WSGIRequestHandler):

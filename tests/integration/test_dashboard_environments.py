@@ -63,6 +63,48 @@ async def test_pages_are_about_the_chosen_environment(served: Served) -> None:
     assert "raw/own" not in await shown(served, "/partitions")
 
 
+async def test_an_environment_is_compared_with_the_base_by_job(served: Served) -> None:
+    answer = await served.post(
+        "/builds", {"partitions": ["raw/base", "clean/base"], "options": {"plan": {"force": True}}}, PR
+    )
+    await served.events(f"/builds/{answer.json()['build_request_id']}/watch", environment="pr-1")
+    assert 'href="/environments/pr-1"' in (await served.client.get("/environments")).text
+    assert "Compare with the base" not in await shown(served, "/builds")
+    assert 'href="/environments/pr-1">Compare with the base' in (await switch(served, "pr-1")).text
+
+    text = await shown(served, "/environments/pr-1")
+
+    table = text.partition("Partition Result Differences ")[2]
+    assert table.startswith("//:clean clean/base new //:raw raw/base changed content : "), text
+    assert " → " in table
+    assert "raw/own new" in table
+
+
+async def test_a_long_comparison_has_pages(served: Served) -> None:
+    refs = [f"raw/{number:03}" for number in range(150)]
+    answer = await served.post("/builds", {"partitions": refs}, PR)
+    await served.events(f"/builds/{answer.json()['build_request_id']}/watch", environment="pr-1")
+    page = await served.client.get("/environments/pr-1")
+    following = present(re.search(r'rel="next" href="([^"]*)"', page.text))[1]
+
+    assert "raw/099" in page.text
+    assert "raw/100" not in page.text
+    rest = await shown(served, html.unescape(following))
+    assert "raw/100 new" in rest
+    assert "raw/own new" in rest
+    assert "Next page" not in rest
+
+
+async def test_the_comparison_of_an_empty_or_unknown_environment_says_so(served: Served) -> None:
+    served.executor.failing.add("raw/bad")
+    answer = await served.post("/builds", {"partitions": ["raw/bad"]}, {"Databuild-Environment": "pr-2"})
+    await served.events(f"/builds/{answer.json()['build_request_id']}/watch", environment="pr-2")
+
+    assert "The environment has no data of its own." in await shown(served, "/environments/pr-2")
+    assert (await served.client.get("/environments/pr-3")).status_code == 404
+    assert (await served.client.get("/environments/%3Cscript%3E")).status_code == 400
+
+
 async def test_a_form_of_a_page_of_another_environment_is_refused(served: Served) -> None:
     home = await served.client.get("/")
     await switch(served, "pr-1")

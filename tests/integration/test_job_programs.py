@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import json
 import os
 import shlex
@@ -258,7 +257,7 @@ main(config, print)
         left -= 100_000
     executor = LocalExecutor(base_env={"PATH": os.environ["PATH"], **filler})
     configure = ConfigProcess(executor, working_directory=str(graph.folder), env={})
-    job = dataclasses.replace(graph.jobs["//:noting"], environment={})
+    job = graph.jobs["//:noting"]._replace(environment={})
 
     configs = await configure(job, refs)
 

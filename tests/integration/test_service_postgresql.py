@@ -57,3 +57,13 @@ async def test_the_same_id_given_to_both_is_one_build(worlds: list[World]) -> No
     assert {view.build.build_request_id for view in views} == {"b"}
     await worlds[0].ended("b")
     assert sum(len(world.executor.made) for world in worlds) == 1
+
+
+async def test_more_partitions_than_one_event_has_are_tainted(worlds: list[World]) -> None:
+    partitions = worlds[0].service.partitions
+    refs = tuple(f"raw/{number}" for number in range(25_000))
+    await worlds[0].service.adoptions.adopt(refs, author="ann", reason="there")
+
+    await partitions.taint(refs, tainted=True, author="ann", reason="wrong")
+
+    assert await partitions.counts() == {"AVAILABLE": 25_000, "TAINTED": 25_000}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -64,7 +63,7 @@ async def _request(served: Served, name: str, digest: str, max_requests: int) ->
     )
     spec = served.spec("code", code, code_digest=digest, max_requests=max_requests)
     if name == "time out":
-        spec = replace(spec, timeout_seconds=0.3)
+        spec = spec._replace(timeout_seconds=0.3)
     running = asyncio.ensure_future(served.executor.run(spec))
     if name == "cancel":
         await asyncio.sleep(0.05)  # at any stage of the start

@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,7 +57,7 @@ async def test_another_environment_code_or_folder_has_another_worker(served: Ser
         (await served.run("one")).worker_id,
         (await served.run("one", code_digest="2")).worker_id,
         (await served.run("one", env={"START": "2"})).worker_id,
-        (await served.executor.run(replace(served.spec("one"), cwd=str(tmp_path / "elsewhere")))).worker_id,
+        (await served.executor.run(served.spec("one")._replace(cwd=str(tmp_path / "elsewhere")))).worker_id,
     }
 
     assert len(ids) == 4
@@ -207,7 +206,7 @@ async def test_a_timeout_ends_the_worker_and_its_children(served: Served) -> Non
     first = await served.run("one")
     spec = served.spec("code", f"subprocess.run(['sleep', '{seconds}'])")
 
-    result = await served.executor.run(replace(spec, timeout_seconds=0.5))
+    result = await served.executor.run(spec._replace(timeout_seconds=0.5))
 
     assert result.timed_out
     assert result.exit_code < 0
@@ -284,6 +283,6 @@ async def test_processor_time_and_memory_are_those_of_the_request(served: Served
 
 async def test_a_path_that_is_not_unicode_is_run_as_a_process(served: Served) -> None:
     spec = served.spec("one")
-    result: ProcessResult = await served.executor.run(replace(spec, env={**spec.env, "NAME": "\udcff"}))
+    result: ProcessResult = await served.executor.run(spec._replace(env={**spec.env, "NAME": "\udcff"}))
 
     assert (result.exit_code, result.worker_id) == (0, "")

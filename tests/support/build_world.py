@@ -64,7 +64,7 @@ class FakeExecutor(NoProcesses):
         self.configs: dict[str, Config] = {}
         self.answer: ProcessResult | None = None
         self.lookup: dict[str, str] = {}
-        self.checks: Callable[[Sequence[str]], ProcessResult] = lambda _: DONE
+        self.checks: Callable[[Sequence[str]], ProcessResult | Awaitable[ProcessResult]] = lambda _: DONE
         self.checked: list[tuple[str, str, tuple[str, ...]]] = []
         self.runs = {f"//:{name}": run for name, run in runs.items()}
 
@@ -81,7 +81,8 @@ class FakeExecutor(NoProcesses):
         if spec.argv[1:2] == ("check",):
             refs = tuple(spec.argv[2:])
             self.checked.append((label, spec.env["DATABUILD_ENVIRONMENT"], refs))
-            return self.checks(refs)
+            answer = self.checks(refs)
+            return answer if isinstance(answer, ProcessResult) else await answer
         self.ran.append((label, spec.env["DATABUILD_ATTEMPT"]))
         assert on_report is not None
         result = self.runs.get(label, _complete)(spec.env, lambda line: on_report(json.dumps(line).encode()))

@@ -10,11 +10,14 @@ from typing import Any, Protocol
 import grpc
 
 from databuild.exporters.bes.build_event_stream_pb2 import BuildEvent
+from databuild.exporters.openlineage.facets import RUN
 from tests.support.bes_server import BesServer
+from tests.support.openlineage_receiver import faults_of
 from tests.support.otlp_receiver import OtlpReceiver, values
 from tests.support.receiver import Receiver
 
 _MANY = 10_000
+_ENDS = frozenset({"COMPLETE", "FAIL", "ABORT"})
 
 
 class CheckedReceiver(Protocol):
@@ -47,7 +50,7 @@ class CheckedReceiver(Protocol):
         ...
 
     def recover(self) -> None:
-        """Takes everything again."""
+        """Ends all faults."""
         ...
 
     def messages(self) -> Mapping[str, bytes]:
@@ -219,15 +222,13 @@ class CheckedBes:
         assert not self._server.faults
 
 
-class CheckedWebhook:
-    """A receiver of notifications."""
+class _CheckedHttp:
+    """A receiver over HTTP whose messages are JSON documents, one in each request."""
 
     def __init__(self) -> None:
-        self.environ: Mapping[str, str] = {}
         self.refusal = "status 404"
         self._receiver = Receiver()
         self._is_away = False
-        self.flags: Sequence[str] = [f"--notify={self._receiver.url}", "--notify_on=end"]
 
     def leave(self) -> None:
         self._receiver.close()
@@ -254,18 +255,40 @@ class CheckedWebhook:
     def messages(self) -> Mapping[str, bytes]:
         found: dict[str, bytes] = {}
         for headers, body in self._receiver.taken:
-            assert found.setdefault(headers["webhook-id"], body) == body
+            assert found.setdefault(self._id_of(headers, body), body) == body
         return found
 
     def repeated(self) -> int:
         return len(self._receiver.taken) - len(self.messages())
 
+    def totals(self) -> Mapping[str, Mapping[str, int]]:
+        return {}
+
+    def clear(self) -> None:
+        self._receiver.taken.clear()
+
+    def close(self) -> None:
+        if not self._is_away:
+            self._receiver.close()
+
+    def _id_of(self, headers: Mapping[str, str], body: bytes) -> str:
+        raise NotImplementedError
+
+
+class CheckedWebhook(_CheckedHttp):
+    """A receiver of notifications."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.environ: Mapping[str, str] = {}
+        self.flags: Sequence[str] = [f"--notify={self._receiver.url}", "--notify_on=end"]
+
+    def _id_of(self, headers: Mapping[str, str], body: bytes) -> str:
+        return headers["webhook-id"]
+
     def ended(self) -> Mapping[str, str]:
         bodies = [json.loads(body) for body in self.messages().values()]
         return {one["subject"]: one["data"]["environment"] for one in bodies}
-
-    def totals(self) -> Mapping[str, Mapping[str, int]]:
-        return {}
 
     def masked(self) -> Any:
         bodies = [json.loads(body) for body in self.messages().values()]
@@ -275,23 +298,57 @@ class CheckedWebhook:
             del body["data"]["build_request_id"]
         return Counter(json.dumps(body, sort_keys=True) for body in bodies)
 
-    def clear(self) -> None:
-        self._receiver.taken.clear()
+
+class CheckedOpenLineage(_CheckedHttp):
+    """A receiver of OpenLineage."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.environ: Mapping[str, str] = {"OPENLINEAGE_URL": self._receiver.url.partition("/hook")[0]}
+        self.flags: Sequence[str] = ["--exporter=openlineage:"]
+
+    def _id_of(self, headers: Mapping[str, str], body: bytes) -> str:
+        event = json.loads(body)
+        return f"{event['run']['runId']}/{event['eventType']}"
+
+    def ended(self) -> Mapping[str, str]:
+        facts = [event["run"]["facets"].get(RUN, {}) for event in self._events() if event["eventType"] in _ENDS]
+        return {one["buildRequestId"]: one.get("environment", "") for one in facts if one and "jobRunId" not in one}
+
+    def masked(self) -> Any:
+        return Counter(
+            (
+                event["eventType"],
+                event["job"]["namespace"],
+                event["job"]["name"],
+                *(
+                    (dataset["namespace"], dataset["name"], *sorted(dataset.get("facets", ())))
+                    for dataset in (*event["inputs"], *event["outputs"])
+                ),
+                *sorted(event["run"]["facets"]),
+            )
+            for event in self._events()
+        )
 
     def close(self) -> None:
-        if not self._is_away:
-            self._receiver.close()
+        super().close()
+        faults = [fault for event in self._events() for fault in faults_of(event)]
+        assert not faults, faults[0]
+
+    def _events(self) -> list[Any]:
+        return [json.loads(body) for body in self.messages().values()]
 
 
 RECEIVERS: Mapping[str, Callable[[], CheckedReceiver]] = {
     "otlp over http": lambda: CheckedOtlp("http/protobuf"),
     "otlp over grpc": lambda: CheckedOtlp("grpc"),
     "bes": CheckedBes,
+    "openlineage": CheckedOpenLineage,
     "webhook": CheckedWebhook,
 }
 """Makes a receiver of each exporter."""
 
-EXTENSIONS: Mapping[str, Mapping[str, object]] = {"bes": {}, "otlp": {}}
+EXTENSIONS: Mapping[str, Mapping[str, object]] = {"bes": {}, "openlineage": {}, "otlp": {}}
 """The extensions in the catalog of a graph that sends to them."""
 
 

@@ -56,7 +56,9 @@ def lines_of_ours() -> Iterator[Lines]:
 def run_counted(coroutine: Coroutine[object, object, _T]) -> tuple[_T, Lines]:
     """Runs a coroutine to its end, and returns its result and the lines that ran."""
 
-    async def main() -> _T:
+    results: list[_T] = []
+
+    async def main() -> None:
         async def turns() -> None:
             while True:
                 lines.turn()
@@ -64,12 +66,13 @@ def run_counted(coroutine: Coroutine[object, object, _T]) -> tuple[_T, Lines]:
 
         turning = asyncio.ensure_future(turns())
         try:
-            return await coroutine
+            results.append(await coroutine)
         finally:
             turning.cancel()
 
     with lines_of_ours() as lines:
-        return asyncio.run(main()), lines
+        asyncio.run(main())  # would format a result that the coroutine returns as a string, line by line
+    return results[0], lines
 
 
 class CountedText(str):

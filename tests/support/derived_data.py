@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Protocol
@@ -119,7 +118,7 @@ class DerivedData:
         self.after: dict[str, Callable[[], None]] = {}
         self._world = world
         self._reports = reports
-        world.catalog = replace(world.catalog, extensions={"s3": ()})
+        world.catalog = world.catalog._replace(extensions={"s3": ()})
         world.executor.configs.update((ref, config(ref, *inputs)) for ref, inputs in INPUTS.items())
         for label in (RAW, CLEAN):
             world.executor.runs[label] = self._run

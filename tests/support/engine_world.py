@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
@@ -76,7 +75,7 @@ class Process:
             engines=Engines([URI], lambda _uri: self.executor),
         )
         self.continued = ContinuedBuilds(context, announce=self.announced.append)
-        self.context = replace(context, continue_build=self.continued)
+        self.context = context._replace(continue_build=self.continued)
 
     def this_process(self) -> str:
         return self._name

@@ -6,7 +6,6 @@ import hashlib
 import os
 import uuid
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -97,7 +96,7 @@ class _ByWorkers(LocalExecutor):
 
     async def run(self, spec: ProcessSpec, on_report: Callable[[bytes], None] | None = None) -> ProcessResult:
         worker = WorkerSpec(env={}, code_digest="1", arguments=spec.argv)
-        return await super().run(replace(spec, argv=(self._program, *spec.argv), worker=worker), on_report)
+        return await super().run(spec._replace(argv=(self._program, *spec.argv), worker=worker), on_report)
 
 
 class OpenedByScheme:
@@ -156,7 +155,7 @@ class Runs:
             stderr=str(self.stderr),
             run_id=f"{self.folder.name}-{os.getpid()}-{self._count}",
         )
-        return replace(defaults, **settings)
+        return defaults._replace(**settings)
 
     def shell(self, script: str, *arguments: str, **settings: Any) -> ProcessSpec:
         """Returns a shell with a script."""

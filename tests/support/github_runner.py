@@ -113,7 +113,7 @@ class Runner:
             summary += (files / "summary").read_text()
             values["steps"][step["id"]] = {"outputs": dict(_outputs((files / "output").read_text()))}
         outputs = {name: _filled(output["value"], values) for name, output in self.definition["outputs"].items()}
-        return Ran(outputs, summary, list(_commands(printed)), used, codes, printed)
+        return Ran(outputs, summary, list(commands_in(printed)), used, codes, printed)
 
     def _variables(self, event_name: str, files: Path) -> dict[str, str]:
         return {
@@ -167,7 +167,8 @@ def _outputs(text: str) -> Iterator[tuple[str, str]]:
         yield name, "\n".join(found)
 
 
-def _commands(printed: str) -> Iterator[Command]:
+def commands_in(printed: str) -> Iterator[Command]:
+    """Yields the workflow commands in the output of a step."""
     stopped = ""
     for line in printed.splitlines():
         found = _COMMAND.fullmatch(line)

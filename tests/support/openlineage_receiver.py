@@ -35,28 +35,36 @@ class OpenLineageReceiver:
         requests: The path and the headers of each request.
         statuses: The status with which each of the next requests is refused.
         seconds: The time that each request takes.
+        gate: No request is answered while it is not set.
         faults: The faults of invalid events.
+        closed: True if connections that are still open get no answers.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.events: list[Event] = []
         self.requests: list[tuple[str, Mapping[str, str]]] = []
         self.statuses: list[int] = []
         self.seconds = 0.0
+        self.gate = threading.Event()
+        self.gate.set()
+        self.closed = False
         self.faults: list[str] = []
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def close(self) -> None:
         """Ends the server, and checks that all events were valid."""
+        self.closed = True
+        self.gate.set()
         self._server.shutdown()
         self._server.server_close()
         assert not self.faults, self.faults[0]
 
     def take(self, path: str, headers: Mapping[str, str], body: bytes) -> int:
         """Keeps or refuses an event; returns the status of the answer."""
+        self.gate.wait()
         time.sleep(self.seconds)
         with self._lock:
             self.requests.append((path, headers))
@@ -70,6 +78,10 @@ class OpenLineageReceiver:
     def of_job(self, name: str) -> list[Event]:
         """Returns the events of a job, in the order in which they were taken."""
         return [event for event in self.events if event["job"]["name"] == name]
+
+    def of_kind(self, kind: str) -> list[Event]:
+        """Returns the events of jobs of a kind: `BUILD`, `JOB` or `CHECK`."""
+        return [event for event in self.events if event["job"]["facets"]["jobType"]["jobType"] == kind]
 
     def states(self, name: str) -> list[str]:
         return [event["eventType"] for event in self.of_job(name)]
@@ -92,6 +104,22 @@ def faults_of(event: Event) -> list[str]:
         known = _members(schema["$defs"][pointer.rpartition("/")[2]]) | _NO_SCHEMA_OF_FACET
         faults += [f"{name} has the unknown member {member}" for member in facet.keys() - known]
     return faults
+
+
+def masked_run_events(events: Sequence[Event]) -> list[str]:
+    """Returns events as JSON without ids, times and versions, each with the job above it."""
+    masked = []
+    for event in events:
+        run = event["run"]["facets"]
+        facets = {name: facet for name, facet in run.items() if name not in {"databuild_run", "parent"}}
+        outputs = [
+            {**dataset, "facets": {name: facet for name, facet in dataset["facets"].items() if name != "version"}}
+            for dataset in event["outputs"]
+        ]
+        above = run["parent"]["job"] if "parent" in run else None
+        members = {**event, "run": facets, "outputs": outputs, "parent": above, "eventTime": ""}
+        masked.append(json.dumps(members, sort_keys=True))
+    return sorted(masked)
 
 
 def facets_of(event: Event) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -125,6 +153,9 @@ def _handler(receiver: OpenLineageReceiver) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
+            if receiver.closed:
+                self.close_connection = True
+                return
             assert self.headers["content-type"] == "application/json"
             if self.headers.get("content-encoding") == "gzip":
                 body = gzip.decompress(body)

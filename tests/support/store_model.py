@@ -61,7 +61,7 @@ class StoreModel:
         """Records the findings of a verification.
 
         Args:
-            changed: What happens with changed data, as in `StoreCheckOptions`.
+            changed: How changed data is handled, as in `StoreCheckOptions`.
             adopted: The versions of the data that was adopted, by ref.
         """
         for ref, kind in self.findings().items():

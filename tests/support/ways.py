@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 import subprocess
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias, Unpack
+from typing import Any, TypeAlias, Unpack
 
 import grpc
-from google.protobuf.json_format import ParseDict
+from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message import Message
 
 from databuild.client import DatabuildClient
@@ -31,8 +31,28 @@ class RetryKeywords(BuildKeywords, total=False):
 
 
 def graph_in(folder: Path, *, workers: bool = False) -> ScriptGraph:
-    """Returns the graph, in which every build schedules its tasks in the same order."""
-    return ScriptGraph(folder, default_partitions=("sum/one_two",), slow=True, workers=workers)
+    """Returns the graph, in which every build schedules its tasks in the same order. Numbers need not be retained."""
+    graph = ScriptGraph(folder, default_partitions=("sum/one_two",), slow=True, workers=workers)
+    graph.jobs[0]["retentionSeconds"] = 0.000001
+    graph.write_catalog()
+    return graph
+
+
+Answer: TypeAlias = dict[str, object]
+"""The answer to an operation on partitions, in the same form for all ways."""
+
+
+def answer(document: Mapping[str, Any]) -> Answer:
+    """Returns the parts of an answer that all ways give, from the JSON of the command line or of the API."""
+    data = document.get("data", ())
+    findings = document.get("findings", ())
+    numbers = {name: int(document.get(name, 0)) for name in ("deleted", "kept", "refused", "checked")}
+    return {
+        **numbers,
+        "partitions": list(document.get("partitions", ())),
+        "data": [(one["ref"], int(one.get("size", one.get("size_bytes", 0))), one.get("fault", "")) for one in data],
+        "findings": [(one["ref"], one["kind"].removeprefix("KIND_").lower()) for one in findings],
+    }
 
 
 class CommandLine:
@@ -75,8 +95,29 @@ class CommandLine:
         assert process.returncode in {0, 1, 2, 130}, err
         return process.returncode
 
+    def forget(self, *refs: str) -> Answer:
+        """Forgets partitions."""
+        return self._partitions("forget", *refs, "--reason=wrong")
+
+    def delete(self, *refs: str, dry_run: bool = False) -> Answer:
+        """Deletes the data of partitions."""
+        return self._partitions("delete", *refs, *(["--dry_run"] if dry_run else ["--reason=old", "--yes"]))
+
+    def clean(self, *, delete_inputs: bool = False) -> Answer:
+        """Deletes old data."""
+        return self._partitions("clean", *(["--delete_inputs"] if delete_inputs else []))
+
+    def verify(self, changed: str) -> Answer:
+        """Looks for the data of all partitions, and records what is missing or changed."""
+        return self._partitions("verify", f"--changed={changed}")
+
     def close(self) -> None:
         self.graph.close()
+
+    def _partitions(self, *args: str) -> Answer:
+        _, out, err = self.graph.run("partitions", *args, "--output=json", *self.flags)
+        assert out, err
+        return answer(json.loads(out))
 
     def _start(self, build: str, *args: str, **options: object) -> None:
         flags = [f"--{name}={value}" if value is not True else f"--{name}" for name, value in options.items()]
@@ -136,6 +177,18 @@ class _Service(ABC):
     @abstractmethod
     def cancel(self, build: str) -> None: ...
 
+    @abstractmethod
+    def forget(self, *refs: str) -> Answer: ...
+
+    @abstractmethod
+    def delete(self, *refs: str, dry_run: bool = False) -> Answer: ...
+
+    @abstractmethod
+    def clean(self, *, delete_inputs: bool = False) -> Answer: ...
+
+    @abstractmethod
+    def verify(self, changed: str) -> Answer: ...
+
     def close(self) -> None:
         self.graph.close()
 
@@ -162,7 +215,35 @@ class _Service(ABC):
             self.refused[build] = 2
 
 
-class Grpc(_Service):
+class _Requests(_Service):
+    """Uses one service by messages of its API."""
+
+    def forget(self, *refs: str) -> Answer:
+        return self.ask("ForgetPartitions", "/forgettings", {"partitions": refs, "reason": "wrong"})
+
+    def delete(self, *refs: str, dry_run: bool = False) -> Answer:
+        body = {"partitions": refs, **({"dry_run": True} if dry_run else {"reason": "old"})}
+        return self.ask("DeletePartitions", "/deletions", body)
+
+    def clean(self, *, delete_inputs: bool = False) -> Answer:
+        return self.ask("CleanPartitions", "/cleanings", {"delete_inputs": delete_inputs})
+
+    def verify(self, changed: str) -> Answer:
+        body = {"changed": f"CHANGED_POLICY_{changed.upper()}"}
+        return self.ask("VerifyPartitions", "/partition_verifications", body)
+
+    @abstractmethod
+    def ask(self, rpc: str, path: str, body: Mapping[str, object]) -> Answer:
+        """Sends the request of an operation on partitions.
+
+        Args:
+            rpc: The RPC.
+            path: Its path over HTTP.
+            body: The request.
+        """
+
+
+class Grpc(_Requests):
     """The stub that protoc generates, without code of ours."""
 
     def __init__(self, folder: Path, uri: str, executor: str = "local") -> None:
@@ -187,6 +268,11 @@ class Grpc(_Service):
     def cancel(self, build: str) -> None:
         self.stub.CancelBuild(sv.CancelBuildRequest(build_request_id=build), metadata=self.author)
 
+    def ask(self, rpc: str, path: str, body: Mapping[str, object]) -> Answer:
+        request = ParseDict(dict(body), getattr(sv, f"{rpc}Request")())
+        response = getattr(self.stub, rpc)(request, metadata=self.author)
+        return answer(MessageToDict(response, preserving_proto_field_name=True))
+
     def wait(self, build: str) -> tuple[str, str]:
         *_, answer = self.stub.WatchBuild(sv.WatchBuildRequest(build_request_id=build))
         last = answer.events[-1]
@@ -209,7 +295,7 @@ class Grpc(_Service):
         return ""
 
 
-class Http(_Service):
+class Http(_Requests):
     """The HTTP API, used as curl does."""
 
     def submit(self, build: str, partitions: Sequence[str], options: BuildKeywords, *, downstream: bool) -> str:
@@ -222,6 +308,11 @@ class Http(_Service):
 
     def cancel(self, build: str) -> None:
         assert self.service.ask("POST", f"/api/v1/builds/{build}/cancel")[0] == 200
+
+    def ask(self, rpc: str, path: str, body: Mapping[str, object]) -> Answer:
+        status, document = self.service.ask("POST", f"/api/v1{path}", body)
+        assert status == 200, document
+        return answer(document)
 
     def wait(self, build: str) -> tuple[str, str]:
         text = self.service.get(f"/builds/{build}/watch")
@@ -252,6 +343,21 @@ class Client(_Service):
 
     def cancel(self, build: str) -> None:
         self.client.cancel(build)
+
+    def forget(self, *refs: str) -> Answer:
+        return answer(self.client.forget(refs, reason="wrong")._asdict())
+
+    def delete(self, *refs: str, dry_run: bool = False) -> Answer:
+        done = self.client.delete(refs, reason="" if dry_run else "old", dry_run=dry_run)
+        return answer({"data": [one._asdict() for one in done.data]})
+
+    def clean(self, *, delete_inputs: bool = False) -> Answer:
+        done = self.client.clean(delete_inputs=delete_inputs)
+        return answer({**done._asdict(), "data": [one._asdict() for one in done.data]})
+
+    def verify(self, changed: str) -> Answer:
+        found = self.client.verify_partitions(changed=changed)
+        return answer({"checked": found.checked, "findings": [one._asdict() for one in found.findings]})
 
     def wait(self, build: str) -> tuple[str, str]:
         result = self.client.wait(build)

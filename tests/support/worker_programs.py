@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +69,7 @@ class Served:
             stdout="" if configure else f"{base}.stdout",
             stderr="" if configure else f"{base}.stderr",
             report="" if configure else f"{base}.report",
-            worker=replace(spec, **worker),
+            worker=spec._replace(**worker),
         )
 
     async def run(self, *arguments: str, **worker: Any) -> ProcessResult:

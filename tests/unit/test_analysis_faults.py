@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
@@ -176,7 +175,7 @@ async def test_two_jobs_that_need_each_other_without_an_end_are_named_with_refs_
         return [JobConfig((ref,), (f"{other}/{int(ref.split('/')[1]) + 1}",)) for ref in refs]
 
     told = Told()
-    graph = dataclasses.replace(catalog(), max_partitions=2 * WARNING_LEVELS + 2)
+    graph = catalog()._replace(max_partitions=2 * WARNING_LEVELS + 2)
     with pytest.raises(TooManyPartitionsError):
         await plan(["raw/1"], configure=configure, graph=graph, observer=told)
 
@@ -185,8 +184,8 @@ async def test_two_jobs_that_need_each_other_without_an_end_are_named_with_refs_
 
 
 async def test_as_many_partitions_as_the_graph_allows_are_planned() -> None:
-    graph = dataclasses.replace(catalog(), max_partitions=5)
+    graph = catalog()._replace(max_partitions=5)
 
     assert len((await plan(["report/1"], graph=graph)).partitions) == 5
     with pytest.raises(TooManyPartitionsError, match="more than 4 partitions"):
-        await plan(["report/1"], graph=dataclasses.replace(graph, max_partitions=4))
+        await plan(["report/1"], graph=graph._replace(max_partitions=4))

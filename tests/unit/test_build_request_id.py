@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,4 +31,12 @@ def test_an_id_may_be_chosen() -> None:
 @pytest.mark.parametrize("chosen", ["", "a b", "a.b", "..", "a/b", "../../a", "-a", "a\n", "é", "\udcff", "x" * 65])
 def test_an_id_that_cannot_name_a_log_folder_is_refused(chosen: str) -> None:
     with pytest.raises(InvalidRequestError, match="is not a valid build id"):
+        check_build_request_id(chosen)
+
+
+@given(st.text(alphabet="aZ09-_. \n\u00e9\u0663", max_size=70))
+def test_an_id_is_up_to_64_letters_digits_dashes_and_underscores(chosen: str) -> None:
+    valid = re.fullmatch("[A-Za-z0-9][A-Za-z0-9_-]{0,63}", chosen) is not None
+
+    with contextlib.nullcontext() if valid else pytest.raises(InvalidRequestError):
         check_build_request_id(chosen)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
@@ -311,8 +310,8 @@ class CatalogLimits(TypedDict, total=False):
 
 def limited(**limits: Unpack[CatalogLimits]) -> JobCatalog:
     """Returns the graph with limits, of which each run of raw takes one."""
-    raw = dataclasses.replace(CATALOG.jobs[RAW], resources=dict.fromkeys(limits.get("resources", ()), 1))
-    return dataclasses.replace(CATALOG, jobs={**CATALOG.jobs, RAW: raw}, **limits)
+    raw = CATALOG.jobs[RAW]._replace(resources=dict.fromkeys(limits.get("resources", ()), 1))
+    return CATALOG._replace(jobs={**CATALOG.jobs, RAW: raw}, **limits)
 
 
 @pytest.mark.parametrize("limits", [{"resources": {"memory": 3}}, {"max_running_jobs": 3}])
@@ -469,7 +468,7 @@ async def test_a_result_that_comes_too_late_is_recorded_and_not_applied(world: W
 
 
 async def test_an_orchestrator_that_was_taken_for_dead_stops_its_jobs_and_says_so(world: World) -> None:
-    world.settings = dataclasses.replace(world.settings, lease_seconds=1e-6)
+    world.settings = world.settings._replace(lease_seconds=1e-6)
     gate = world.gate("raw/1")
     log = PausableLog(world.log)
     one = world.start("one", "raw/1", log=log)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import pytest
+
 from databuild.errors import EventLogError
 from databuild.event_log.log import EventLog
 from databuild.event_log.open import EnvironmentLogs
@@ -168,8 +170,6 @@ async def test_a_log_that_fails_starts_nothing(tmp_path: Path) -> None:
         def reader(self) -> object:
             return self
 
-    try:
+    with pytest.raises(EventLogError, match="the disk is full"):
         world.exports.begin("pr-1", Failing())  # type: ignore[arg-type]
-    except EventLogError as error:
-        assert "the disk is full" in str(error)
     assert list(world.exports.leave()) == []

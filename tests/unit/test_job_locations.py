@@ -41,7 +41,9 @@ def test_every_form_of_a_local_uri_is_understood(uri: str) -> None:
     assert file_path(uri) == "/data/x"
 
 
-@pytest.mark.parametrize("uri", ["s3://b/x", "/data/x", "file://host/x", "file:x", "file:", "file:///%zz"])
+@pytest.mark.parametrize(
+    "uri", ["s3://b/x", "/data/x", "file://host/x", "file:x", "file:", "file:///%zz", "file:///%+1"]
+)
 def test_other_uris_are_refused(uri: str) -> None:
     with pytest.raises(ValueError, match="'"):
         file_path(uri)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,7 +27,7 @@ def world(tmp_path: Path) -> World:
 
 async def test_a_run_is_described_by_its_events(world: World) -> None:
     origin = Origin("c" * 40, "here", "Linux", "/work")
-    world.settings = replace(world.settings, origin=BuildOrigin(**origin._asdict()))
+    world.settings = world.settings._replace(origin=BuildOrigin(**origin._asdict()))
     report = {"ref": "raw/1", "content_digest": "d1", "metadata": {"rows": 3}, "location": {"uri": "s3://b/1"}}
 
     def raw(_env: object, report_line: object) -> ProcessResult:
@@ -56,7 +55,7 @@ async def test_a_run_is_described_by_its_events(world: World) -> None:
 
 async def test_each_attempt_is_described_by_itself(world: World) -> None:
     world.catalog = jobs(retry=RetryPolicy(retries=1, backoff_seconds=0.001))
-    world.executor.runs[RAW] = lambda env, _: replace(DONE, exit_code=2 - int(env["DATABUILD_ATTEMPT"]))
+    world.executor.runs[RAW] = lambda env, _: DONE._replace(exit_code=2 - int(env["DATABUILD_ATTEMPT"]))
     await world.build("b", "raw/1")
 
     reader = world.log.reader()
@@ -76,7 +75,7 @@ async def test_a_task_that_was_added_during_the_execution_is_found(world: World)
         if len(runs) > 1:
             return DONE
         report_line({"missing": {"ref": "raw/1"}})
-        return replace(DONE, exit_code=1)
+        return DONE._replace(exit_code=1)
 
     world.executor.runs[CLEAN] = clean
     await world.build("b", "clean/1")
@@ -110,7 +109,7 @@ async def test_a_job_that_has_gone_or_changed_is_a_reason_to_refuse(world: World
     assert list(refusals(described, changed)) == [
         "the program of //:raw has changed: its code digest was r and is r2 now"
     ]
-    gone = replace(world.catalog, jobs={CLEAN: world.catalog.jobs[CLEAN]})
+    gone = world.catalog._replace(jobs={CLEAN: world.catalog.jobs[CLEAN]})
     assert list(refusals(described, gone)) == ["the graph has no job //:raw any more"]
     running = described._replace(job_run=described.job_run._replace(status="RUNNING", exit_code=None))
     assert list(refusals(running, world.catalog)) == [

@@ -162,3 +162,14 @@ async def test_only_what_is_known_can_be_tainted_and_only_so_much_at_once(world:
     ):
         with pytest.raises(error):
             await taint(refs_, tainted=True, author="ann", reason="")
+
+
+async def test_more_partitions_than_one_event_has_are_tainted(make: MakeWorld) -> None:
+    world = make()
+    refs = tuple(f"raw/{number}" for number in range(10_001))
+    await world.service.adoptions.adopt(refs, author="ann", reason="there")
+
+    tainted = await world.service.partitions.taint(refs, tainted=True, author="ann", reason="wrong")
+
+    assert list(tainted) == list(refs)
+    assert await world.service.partitions.counts() == {"AVAILABLE": 10_001, "TAINTED": 10_001}

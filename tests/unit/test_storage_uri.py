@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from databuild.errors import InvalidRequestError
+from databuild.job.locations import file_path
 from databuild.storage.local_storage import LocalStorage
 from databuild.storage.storage_uri import check_storage_uri, extension_of, local_path, without_credentials
 from databuild.storage.storages import Storages, check_storage
@@ -63,6 +64,39 @@ def test_credentials_are_refused_and_not_shown(uri: str, shown: str) -> None:
 
     assert "hunter2" not in str(caught.value)
     assert repr(shown) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/a%20b",
+        "/%C3%BC/%ff",
+        "/%2525",
+        "/%2f%2F..",
+        "/a+b",
+        "/\u00fc",
+        "/a?b#c",
+        "/%",
+        "/%4",
+        "/%zz",
+        "/%+1",
+        "/% 1",
+        "/%1_",
+        "/%00",
+        "/a\0",
+        "//a",
+    ],
+)
+@pytest.mark.parametrize("beginning", ["file:", "file://", "file://localhost"])
+def test_jobs_and_storages_decode_the_path_of_a_file_alike(beginning: str, path: str) -> None:
+    uri = beginning + path
+    try:
+        expected = file_path(uri)
+    except ValueError:
+        with pytest.raises(InvalidRequestError):
+            local_path(uri)
+    else:
+        assert local_path(uri) == expected
 
 
 def test_only_object_stores_have_an_extension() -> None:

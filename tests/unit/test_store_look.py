@@ -110,7 +110,8 @@ def test_what_is_not_recorded_is_not_compared(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "uri", ["s3://bucket/x", "file://elsewhere/x", "postgresql://h/d/t", "file:///%zz", "file:///a%00b"]
+    "uri",
+    ["s3://bucket/x", "file://elsewhere/x", "postgresql://h/d/t", "file:///%zz", "file:///a%00/b", "file:///a%00"],
 )
 def test_other_places_are_counted(uri: str) -> None:
     look = Look([StoredData("p", "1", Location(uri)), StoredData("q", "1", None)])

@@ -7,7 +7,9 @@ neither. This module imports nothing at run time, since commands that only read 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
+
+from databuild.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from databuild.cli.backend.build_outcome import BuildOutcome
@@ -178,6 +180,7 @@ class GraphQueries(Protocol):
         options: PlanOptions | None = None,
         *,
         downstream: bool = False,
+        verify: str = "none",
         digests: bool = False,
     ) -> Plan:
         """Makes a plan and prints its warnings.
@@ -186,6 +189,7 @@ class GraphQueries(Protocol):
             partitions: Refs and ranges of refs; none for the default partitions of the graph.
             options: The options of the plan; None for the defaults.
             downstream: True to plan, instead of the partitions, what was made from them.
+            verify: The data to look for in its store, one of `VERIFY_POLICIES`. Lost data is planned to be made again.
             digests: False if nobody reads the configuration digests of tasks, which may be missing then.
         """
         ...

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from databuild.cli.backend.records import Records
 from databuild.errors import DataBuildError
 from databuild.model.paging import read_rows
 from databuild.model.records import BuildRecord, JobRunRecord
 from databuild.model.results import BuildResult, Success
+from databuild.tuples import NamedTuple
 
 
 class Stopped(NamedTuple):

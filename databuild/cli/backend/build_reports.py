@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from typing import NamedTuple
 
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.flags.usage_error import UsageError
@@ -12,6 +11,7 @@ from databuild.errors import BuildPrunedError
 from databuild.model.records import BuildRecord
 from databuild.reports.build_report import BuildReport, collect_report
 from databuild.reports.report_formats import ENDINGS, render
+from databuild.tuples import NamedTuple
 
 
 class ReportFile(NamedTuple):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from databuild.cli.backend.invocation import Invocation
-from databuild.orchestration.stores.job_look import Check, JobFindings
 from databuild.orchestration.stores.verification import Jobs
+
+if TYPE_CHECKING:
+    from databuild.orchestration.stores.job_look import Check, JobFindings
 
 
 def jobs_of(call: Invocation) -> Jobs:
@@ -32,4 +34,4 @@ def jobs_of(call: Invocation) -> Jobs:
 
         return asyncio.run(work())
 
-    return Jobs(call.catalog(), call.environment, run)
+    return Jobs(call.catalog, call.environment, run)

@@ -25,7 +25,7 @@ SIGNING_VARIABLE = "DATABUILD_NOTIFY_SECRET"
 _BAZEL_INVOCATION_VARIABLE = "BUILD_ID"
 """The variable with the id of the invocation of `bazel run`, a UUID. Other programs set one of the same name."""
 
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 _NOT_FOR_JOBS = frozenset(
     {
@@ -78,7 +78,7 @@ def job_environment(
 def bazel_invocation_id(environ: Mapping[str, str]) -> str:
     """Returns the id of the invocation of `bazel run` that has started this process; empty if Bazel did not tell it."""
     value = environ.get(_BAZEL_INVOCATION_VARIABLE, "")
-    return value if _UUID.fullmatch(value) else ""
+    return value if value and re.fullmatch(_UUID, value) else ""
 
 
 def _is_same_folder(path: str, folder: str) -> bool:

@@ -183,6 +183,7 @@ class LocalBackend:
         options: PlanOptions | None = None,
         *,
         downstream: bool = False,
+        verify: str = "none",
         digests: bool = False,
     ) -> Plan:
         from databuild.cli.backend.local_plan import RecordsWithoutDeadBuilds, plan_for, print_warnings
@@ -195,6 +196,7 @@ class LocalBackend:
             reader=RecordsWithoutDeadBuilds(self.records),
             past=self.records,
             options=options,
+            verify=verify,
             digests=digests,
         )
         return plan._replace(warnings=(*requested.warnings, *plan.warnings))
@@ -351,8 +353,8 @@ class LocalBackend:
                 storages=stores,
                 jobs=jobs_of(self._call),
             )
-            for event in part.events:
-                self._append([event])
+            if part.events:
+                self._append(part.events)
             yield part.check
             after = part.check.next_after
             if not after:
@@ -443,14 +445,15 @@ class LocalBackend:
         given = expand(self._call, partitions, produced=False)
         return partitions_to_build(self.records, self._call.catalog(), given)
 
-    def _append(self, events: Sequence[BuildEvent]) -> None:
-        """Appends events together, and returns when they are durable."""
+    def _append(self, operations: Sequence[BuildEvent]) -> None:
+        """Appends operations, and returns when they are durable."""
         import asyncio
 
         async def append() -> None:
             event_log = self._call.open_event_log()
             try:
-                await event_log.append(events)
+                for event in operations:
+                    await event_log.append([event])
             finally:
                 await event_log.close()
 

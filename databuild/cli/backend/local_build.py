@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from dataclasses import replace
 
 from databuild.cli.backend.build_outcome import BuildOutcome, Stopped, Summary, summarize
 from databuild.cli.backend.engines import chosen_executor, engines
@@ -57,7 +56,7 @@ def completed_options(call: Invocation, options: BuildOptions) -> BuildOptions:
     executor = chosen_executor(call)
     # An engine says how many jobs it runs at once when the build connects to it.
     jobs = options.jobs if executor else number_of_jobs(call)
-    return replace(options, executor=executor, log_store=chosen_log_store(call), jobs=jobs)
+    return options._replace(executor=executor, log_store=chosen_log_store(call), jobs=jobs)
 
 
 def run(call: Invocation, request: BuildRequest, display: BuildDisplay) -> BuildOutcome:
@@ -109,7 +108,7 @@ async def _build(
     interrupted = asyncio.Event()
     try:
         work = asyncio.create_task(
-            run_build(request, replace(context, continue_build=continued)), name=request.build_request_id
+            run_build(request, context._replace(continue_build=continued)), name=request.build_request_id
         )
         # Let the task start: a task that is cancelled before that records nothing.
         await asyncio.sleep(0)

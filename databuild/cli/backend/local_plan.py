@@ -66,6 +66,7 @@ class DelayedProgress:
         self._call = call
         self._latest = PlanningProgress()
         self._progress: Progress | None = None
+        self._warned: set[str] = set()
 
     def planning(self, progress: PlanningProgress) -> None:
         self._latest = progress
@@ -73,6 +74,10 @@ class DelayedProgress:
             self._progress.planning(progress)
 
     def warned(self, warning: str) -> None:
+        """Shows a warning, once."""
+        if warning in self._warned:
+            return
+        self._warned.add(warning)
         if self._progress is not None:
             self._progress.warned(warning)
         else:
@@ -109,6 +114,7 @@ def plan_for(
     options: PlanOptions | None = None,
     reader: PartitionRecords,
     past: Reader | None = None,
+    verify: str = "none",
     digests: bool = False,
 ) -> Plan:
     """Makes the plan for partitions, and records nothing.
@@ -118,7 +124,9 @@ def plan_for(
         requested: The refs of the requested partitions.
         options: The options of the plan; None for the defaults.
         reader: Reads the records of partitions.
-        past: Reads the configurations of past builds, so that reasons name what has changed; None to leave that out.
+        past: Reads the configurations of past builds, so that reasons name what has changed, and the places of data;
+            None to leave both out.
+        verify: The data to look for in its store, one of `VERIFY_POLICIES`. Lost data is planned to be made again.
         digests: True for tasks with configuration digests, which take time to compute.
     """
     catalog = call.catalog()
@@ -127,11 +135,12 @@ def plan_for(
     async def make() -> None:
         showing = asyncio.create_task(progress.show(), name="progress")
         executor = LocalExecutor(base_env=call.job_environ)
-        try:
-            plan = await make_plan(
+
+        async def plan_with(records: PartitionRecords) -> Plan:
+            return await make_plan(
                 requested,
                 catalog=catalog,
-                reader=reader,
+                reader=records,
                 executor=executor,
                 settings=settings(call),
                 options=options or PlanOptions(),
@@ -139,6 +148,24 @@ def plan_for(
                 past=past,
                 digests=digests,
             )
+
+        try:
+            if past is None or verify == "none":
+                plan = await plan_with(reader)
+            else:
+                from databuild.orchestration.build.data_checks import job_look
+                from databuild.orchestration.stores.planned_losses import plan_without_losses
+
+                plan = await plan_without_losses(
+                    plan_with,
+                    records=reader,
+                    stored=past,
+                    verify=verify,
+                    extensions=catalog.extensions,
+                    jobs=job_look(catalog, past, executor, settings(call)),
+                )
+                for warning in plan.warnings:
+                    progress.warned(warning)
         finally:
             showing.cancel()
             progress.end()

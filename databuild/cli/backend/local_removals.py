@@ -12,6 +12,7 @@ from databuild.cli.backend.invocation import Invocation
 from databuild.cli.backend.log_stores import storages
 from databuild.cli.backend.requested_partitions import expand
 from databuild.event_log.log import EventLog
+from databuild.event_log.open import EnvironmentLogs
 from databuild.executors.local import LocalExecutor
 from databuild.model.removal import Cleaning, CleanOptions, Deletion
 from databuild.orchestration.stores.cleaning import Cleaner
@@ -82,4 +83,5 @@ def _removals(call: Invocation, event_log: EventLog) -> Removals:
         produced=call.catalog().may_produce,
         protected=(call.state_dir, call.workspace, call.cwd, call.runfiles, str(Path.home())),
         clock=call.clock,
+        environments=EnvironmentLogs(call.event_log_uri),
     )

@@ -6,7 +6,6 @@ import asyncio
 import tempfile
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
 
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.backend.local_plan import print_warnings
@@ -16,6 +15,7 @@ from databuild.model.reproduction import Reproduction
 from databuild.orchestration.reproduction.another_run import AnotherRun, refusals, run_again, unplaced_inputs
 from databuild.orchestration.reproduction.recorded_run import RecordedRun, RunReads, describe, read_run
 from databuild.orchestration.reproduction.scratch import Scratch
+from databuild.tuples import NamedTuple
 
 
 class LocalReproduction(NamedTuple):

@@ -1,13 +1,12 @@
 """The origin of builds: the commit and the repository of the workspace, and this machine.
 
-Commit and repository are read from the files of Git (https://git-scm.com/docs/gitrepository-layout). Starting `git` would take
-longer than everything else that a build does before its first event.
+They are read from the files of Git (https://git-scm.com/docs/gitrepository-layout). Starting `git` would take longer
+than everything else that a build does before its first event.
 """
 
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from databuild.v1.events_pb2 import BuildOrigin
@@ -36,7 +35,7 @@ def with_origin(settings: Settings, call: Invocation) -> Settings:
         working_directory=call.cwd,
         repository=call.environ.get(REPOSITORY_VARIABLE, "") or repository_in(git),
     )
-    return replace(settings, origin=origin)
+    return settings._replace(origin=origin)
 
 
 def git_folder(folder: str) -> str:

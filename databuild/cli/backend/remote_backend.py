@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from databuild.cli.backend.backend import TAIL_BYTES, Adoption, BuildOrder, Cancellation, Forgotten, Taint
@@ -122,10 +121,12 @@ class RemoteBackend:
         options: PlanOptions | None = None,
         *,
         downstream: bool = False,
+        verify: str = "none",
         digests: bool = False,  # noqa: ARG002 - the answer of a service has them
     ) -> Plan:
         with suggest_command():
-            plan = self._client.plan(partitions, downstream=downstream, **asdict(options or PlanOptions()))
+            options = options or PlanOptions()
+            plan = self._client.plan(partitions, downstream=downstream, verify=verify, **options._asdict())
         print_warnings(self._call, plan.warnings)
         return plan
 
@@ -166,7 +167,7 @@ class RemoteBackend:
                     build_request_id=build_request_id,
                     plan=order.plan,
                     downstream=order.downstream,
-                    **asdict(order.options),
+                    **order.options._asdict(),
                 )
 
         return self._run(build_request_id, submit, display)
@@ -179,7 +180,7 @@ class RemoteBackend:
                 build,
                 build_request_id=build_request_id,
                 failed_jobs_only=failed_jobs_only,
-                **asdict(order.options),
+                **order.options._asdict(),
             )
 
         return self._run(build_request_id, submit, display)

@@ -10,7 +10,7 @@ from databuild.cli.backend.invocation import Invocation
 from databuild.cli.flags.command_table import COMMANDS_BY_NAME
 from databuild.errors import InvalidRequestError, UnknownPartitionError
 
-_WORD = re.compile(r"[A-Za-z_-]+")
+_WORD = r"[A-Za-z_-]+"
 
 
 def expand(call: Invocation, texts: Sequence[str], *, produced: bool = True) -> list[str]:
@@ -56,7 +56,7 @@ def requested_partitions(call: Invocation, partitions: Sequence[str]) -> list[st
 
 def nearest_command(text: str) -> str | None:
     """Returns the command that is most similar to a word; None if none is similar, or the text is not one word."""
-    if not _WORD.fullmatch(text):
+    if not re.fullmatch(_WORD, text):
         return None
     import difflib
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from databuild.cli.backend.invocation import Invocation
 from databuild.errors import DataBuildError
 from databuild.event_log.open import open_reader
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.patterns import PartitionPattern
+from databuild.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -59,6 +59,7 @@ def _diff(call: Invocation, rest: list[str]) -> int:
             {
                 "ref": one.ref,
                 "status": one.status,
+                "job_label": one.job_label,
                 "differences": [difference._asdict() for difference in one.differences],
             }
             for one in listed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict
 from typing import Any
 
 from databuild.cli.backend.build_flags import check_downstream, plan_options
@@ -28,7 +27,11 @@ def run(call: Invocation) -> int:
     backend = call.backend()
     backend.print_hint()
     plan = backend.plan(
-        call.positionals, plan_options(flags), downstream=flags["downstream"], digests=flags["output"] != "text"
+        call.positionals,
+        plan_options(flags),
+        downstream=flags["downstream"],
+        verify=flags["verify"],
+        digests=flags["output"] != "text",
     )
     if flags["output"] not in _FORMATS:
         from pathlib import Path
@@ -90,7 +93,6 @@ def _as_json(plan: Plan) -> dict[str, Any]:
     """Converts a plan for JSON: reasons by name, keys in order, and the number of partitions for each reason."""
     counts = Counter(reason_name(partition.reason) for partition in plan.partitions)
     document: dict[str, Any] = as_json(plan)
-    document["options"] = asdict(plan.options)
     for partition in document["partitions"]:
         partition["reason"] = reason_name(partition["reason"])
     for name in ("code_digests", "versions"):

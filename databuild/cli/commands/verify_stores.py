@@ -64,7 +64,8 @@ def _summary(total: StoreCheck, options: StoreCheckOptions) -> str:
         f"{total.count(kind):,} {kind}" for kind in ("missing", "changed", "unreadable") if total.count(kind)
     )
     skipped = f"; {counted(total.not_looked_at, 'partition')} without a place to look at" if total.not_looked_at else ""
-    text = f"looked at {counted(total.checked, 'partition')}: {found or 'all as recorded'}{skipped}"
+    only_there = f"; {counted(total.without_facts, 'partition')} only for existence" if total.without_facts else ""
+    text = f"looked at {counted(total.checked, 'partition')}: {found or 'all as recorded'}{only_there}{skipped}"
     if options.dry_run:
         return f"{text}; nothing was recorded"
     if total.count("missing") or (total.count("changed") and options.changed == REBUILD):

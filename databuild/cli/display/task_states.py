@@ -11,10 +11,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from statistics import fmean, median
-from typing import Final, NamedTuple
+from typing import Final
 
 from databuild.model.lifecycle import JOB_ENDS
 from databuild.model.records import JobRunRecord
+from databuild.tuples import NamedTuple
 from databuild.v1 import events_pb2 as ev
 
 RUNS_PER_JOB: Final = 20

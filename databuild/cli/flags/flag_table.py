@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from databuild.model import statuses
+from databuild.tuples import NamedTuple
 
 STRING = "string"
 STRINGS = "strings"
@@ -117,6 +118,8 @@ FLAGS = (
     Flag("verify", ENUM, "inputs", "The data to look for in its store before it is used; missing data is made again. "
          "`inputs` is the data of other builds that tasks read, `requested` also the requested partitions.", _BUILDING,
          values=("none", "inputs", "requested", "all")),
+    Flag("verify", ENUM, "inputs", "The data to look for in its store; missing data is planned to be made again, and "
+         "nothing is recorded. Give `build` the same value.", ("plan",), values=("none", "inputs", "requested", "all")),
     Flag("plan", STRING, None, "Run exactly the plan in this file, which `plan --output=FILE` wrote. If anything has "
          "changed since, stop and list the changes.", ("build",), value_name="FILE"),
     Flag("dry_run", BOOL, False, "Only show the plan, as `plan` does.", ("build",), short="n"),
@@ -151,8 +154,9 @@ FLAGS = (
     Flag("notify_wait_seconds", FLOAT, 600.0, "The time without progress, and without a running job, after which "
          "`--notify_on=wait` notifies of a build.", _EXPORTING, value_name="SECONDS"),
     Flag("exporter", STRINGS, (), "An exporter of events: `otlp:` for OpenTelemetry, which the standard `OTEL_*` "
-         "variables configure, or `bes:grpc://HOST:PORT` for a Build Event Service, `bes:grpcs://` with TLS. May be "
-         "repeated. Default: those of the graph that have an address.", _EXPORTING, value_name="URI"),
+         "variables configure, `openlineage:` for OpenLineage, which the standard `OPENLINEAGE_*` variables configure, "
+         "or `bes:grpc://HOST:PORT` for a Build Event Service, `bes:grpcs://` with TLS. May be repeated. Default: "
+         "those of the graph that have an address.", _EXPORTING, value_name="URI"),
     Flag("bes_header", STRINGS, (), "A header for all requests to a Build Event Service. May be repeated.", _EXPORTING,
          value_name="NAME=VALUE"),
     Flag("bes_results_url", STRING, None, "The beginning of the addresses of builds in the user interface of the Build "

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import psycopg
 
@@ -29,6 +29,7 @@ from databuild.event_log.projection import (
 )
 from databuild.model import statuses
 from databuild.model.lifecycle import OPERATIONS
+from databuild.tuples import NamedTuple
 from databuild.v1 import events_pb2 as ev
 
 _TYPES: Final = {

@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar
 import psycopg
 
 from databuild.errors import InvalidStateTransitionError
-from databuild.event_log.group_commit import Append, Operation, RenewLease
+from databuild.event_log.group_commit import Append, Operation, builds_of_refused
 from databuild.event_log.postgresql import read_models, snapshots
 from databuild.event_log.postgresql.claims import Claims, operation_refusals
 from databuild.event_log.postgresql.connection import (
@@ -105,13 +105,7 @@ class PostgresqlWriter:
                     overtaken.update(error.builds)
 
         results = self._retry(transact)
-        # Other processes write these builds now. If this one takes a build back, its state is loaded again.
-        lost = {
-            operation.build_request_id
-            for operation, result in zip(operations, results, strict=True)
-            if isinstance(operation, RenewLease) and result is not None
-        }
-        for build in overtaken | lost:
+        for build in overtaken | builds_of_refused(operations, results):
             self._states.pop(build, None)
         for build in [build for build, state in self._states.items() if state.ended]:  # no events follow
             del self._states[build]

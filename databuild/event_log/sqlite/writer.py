@@ -15,7 +15,7 @@ from typing import Any
 
 from databuild.errors import CoordinationError, DataBuildError, EventLogError, InvalidStateTransitionError
 from databuild.event_log.coordination import Lease
-from databuild.event_log.group_commit import Append, ClaimAll, Operation, RenewLease
+from databuild.event_log.group_commit import Append, ClaimAll, Operation, RenewLease, builds_of_refused
 from databuild.event_log.projection import (
     BuildPartition,
     Changes,
@@ -174,6 +174,8 @@ class SqliteWriter:
             if isinstance(error, sqlite3.Error):
                 raise event_log_error(error, self._path) from error
             raise
+        for build in builds_of_refused(operations, results):
+            self._states.pop(build, None)
         for build in [build for build, state in self._states.items() if state.ended]:  # no events follow
             del self._states[build]
             self._sharing.discard(build)
@@ -206,9 +208,6 @@ class SqliteWriter:
                     claims.renew(self._connection, lease, owner)
             except CoordinationError as error:
                 results[number] = error
-                if isinstance(operation, RenewLease):
-                    # Another process writes the build now. If this one takes it back, its state is loaded again.
-                    self._states.pop(operation.build_request_id, None)
         return results
 
     def rebuild(self) -> None:

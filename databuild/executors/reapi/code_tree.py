@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from google.protobuf.message import DecodeError
 
@@ -17,6 +17,7 @@ from databuild.executors.executor import Code
 from databuild.executors.reapi import remote_execution_pb2 as api
 from databuild.executors.reapi.code_tree_pb2 import CodeTree
 from databuild.executors.reapi.digests import Blob, blob, file_digest, message_blob
+from databuild.tuples import NamedTuple
 
 _SUFFIX: Final = ".code_tree_1"
 """With the version of the content: other versions do not read it."""

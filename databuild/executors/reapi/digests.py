@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Final, NamedTuple
+from typing import Final
 
 from google.protobuf.message import Message
 
 from databuild.executors.reapi.remote_execution_pb2 import Digest
+from databuild.tuples import NamedTuple
 
 _READ_BYTES: Final = 1 << 20
 

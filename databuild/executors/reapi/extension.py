@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Final
 
 import grpc
@@ -143,7 +142,7 @@ class ReapiExecutor:
             return ProcessResult(exit_code=-1, start_fault=fault)
         else:
             result = await self._result(spec, response, on_report)
-        return replace(result, queued_seconds=run.queued_seconds)
+        return result._replace(queued_seconds=run.queued_seconds)
 
     async def _result(
         self,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Final, NamedTuple
+from typing import Final
+
+from databuild.tuples import NamedTuple
 
 _TICK_SECONDS: Final = 1 / os.sysconf("SC_CLK_TCK")
 _MAX_BYTES: Final = 4096

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Hashable
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
+
+from databuild.tuples import NamedTuple
 
 _MIN_CHECK_SECONDS: Final = 0.1
 _MAX_CHECK_SECONDS: Final = 5.0

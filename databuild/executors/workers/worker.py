@@ -13,7 +13,7 @@ import functools
 import os
 import signal
 from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 from google.protobuf.message import DecodeError
 
@@ -27,6 +27,7 @@ from databuild.executors.uncancellable import uncancellable
 from databuild.executors.workers.channel import MAX_STALL_SECONDS, Channel
 from databuild.executors.workers.leftovers import Leftovers
 from databuild.executors.workers.measurement import Measurement, Usage
+from databuild.tuples import NamedTuple
 from databuild.v1 import job_pb2
 from databuild.v1 import partition_pb2 as pt
 

@@ -9,20 +9,28 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from databuild.exporters.openlineage.datasets import SEVERITIES, Dataset, Datasets
-from databuild.exporters.openlineage.facets import CODE_DIGEST, EVENT_SCHEMA, PRODUCER, RUN, Facet, facet, with_values
+from databuild.exporters.openlineage.facets import (
+    CODE_DIGEST,
+    EVENT_SCHEMA,
+    PRODUCER,
+    RUN,
+    Facet,
+    facet,
+    readable,
+    with_values,
+)
 from databuild.exporters.openlineage.run_ids import run_id
-from databuild.job.locations import without_credentials
 from databuild.model.lifecycle import BUILD_ENDS, JOB_ENDS
+from databuild.tuples import NamedTuple
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
 _INTEGRATION: Final = "DATABUILD"
-_MAX_MESSAGE: Final = 4096
 
 START: Final = "START"
 COMPLETE: Final = "COMPLETE"
@@ -49,8 +57,8 @@ class Surroundings(NamedTuple):
     """The part of an event log around the events of a build.
 
     Attributes:
-        outputs_of: Returns the partitions that a job run is about to make: the run, and the sequence number of the event
-            that it has started.
+        outputs_of: Returns the partitions that a job run is about to make: the run, and the sequence number of the
+            event that it has started.
         environments_of: Returns the environment that has made each input of a build in an environment, by ref; inputs
             of the base are absent.
     """
@@ -135,7 +143,7 @@ class BuildLineage:
         run_events = [
             self._run_event(ABORT, event.time, run, run.inputs, self._outputs(run, ())) for run in self._runs.values()
         ]
-        message = end.error.message or end.failure.message
+        message = (end.error.message or end.failure.message) if end.status == ev.BUILD_STATUS_FAILED else ""
         run_events.append(self._build_event(_BUILD_STATES[end.status], event.time, message))
         return run_events
 
@@ -233,7 +241,7 @@ class BuildLineage:
         )
         facets = {RUN: names}
         if message:
-            text = without_credentials(message)[:_MAX_MESSAGE]
+            text = readable(message)
             facets["errorMessage"] = facet("ErrorMessageRunFacet", message=text, programmingLanguage="PYTHON")
         return facets
 
@@ -291,7 +299,7 @@ def _test(result: pt.CheckResult) -> Mapping[str, Any]:
             "name": result.name,
             "status": "pass" if result.passed else "fail",
             "severity": SEVERITIES.get(result.severity),
-            "description": result.message or None,
+            "description": readable(result.message) or None,
             "params": {"partition": result.ref} if result.ref else None,
         }
     )

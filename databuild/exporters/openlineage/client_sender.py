@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -29,7 +30,7 @@ from databuild.exporters.exporter import ReceiverError
 from databuild.exporters.http_requests import fault_of
 from databuild.exporters.openlineage.build_lineage import RunEvent
 from databuild.exporters.openlineage.facets import PRODUCER
-from databuild.exporters.openlineage.senders import SEND_AGAIN, refusal_of
+from databuild.exporters.openlineage.senders import SEND_AGAIN, Answers, refusal_of, send_each
 from databuild.job.locations import without_credentials
 
 _MAX_SECONDS: Final = 9.0
@@ -37,6 +38,7 @@ _MAX_SECONDS: Final = 9.0
 
 _NO_RETRIES: Final = {"total": 0, "status_forcelist": ()}
 _PREFIX: Final = "OPENLINEAGE"
+_LOCK: Final = threading.Lock()
 
 
 class ClientSender:
@@ -59,7 +61,10 @@ class ClientSender:
         client.config.facets.source_code_location.disabled = True
         self._client = client
 
-    def send(self, event: RunEvent) -> str:
+    def send(self, events: Sequence[RunEvent], seconds: float) -> Answers:
+        return send_each(events, seconds, self._send)
+
+    def _send(self, event: RunEvent) -> str:
         try:
             self._client.emit(_as_object(event))
         except Exception as error:  # transports raise the errors of their libraries
@@ -119,7 +124,7 @@ def client_sender(environ: Mapping[str, str], config_file: str) -> ClientSender:
     if config_file:
         variables["OPENLINEAGE_CONFIG"] = config_file
     try:
-        with _process_variables(variables):
+        with _LOCK, _process_variables(variables):
             client = OpenLineageClient()
     except Exception as error:  # transports raise the errors of their libraries
         raise InvalidRequestError(f"OpenLineage cannot be configured: {_fault_of(error)}") from error
@@ -175,7 +180,8 @@ def _prepared(transport: Transport) -> str:
         return f"file:{transport.config.log_file_path}"
     if isinstance(transport, ConsoleTransport):
         console = logging.getLogger(ConsoleTransport.__module__)
-        console.addHandler(logging.StreamHandler())
+        if not console.handlers:
+            console.addHandler(logging.StreamHandler())
         console.setLevel(logging.INFO)
         console.propagate = False
     return "" if isinstance(transport, NoopTransport) else str(transport.kind)

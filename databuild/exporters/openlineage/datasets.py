@@ -9,6 +9,7 @@ https://openlineage.io/docs/spec/naming has the names of places.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -16,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 from google.protobuf import json_format
 
-from databuild.exporters.openlineage.facets import Facet, facet, with_values
+from databuild.exporters.openlineage.facets import Facet, facet, readable, with_values
 from databuild.exporters.registry import RefPattern
 from databuild.model.metadata import schema_of
 from databuild.v1 import partition_pb2 as pt
@@ -171,7 +172,7 @@ def _rows(events: Sequence[PartitionEvent], measured: Mapping[str, float]) -> in
         if count is None:
             return None
         total += count
-    return int(total)
+    return int(total) if math.isfinite(total) else None
 
 
 def _size(events: Sequence[PartitionEvent]) -> int | None:
@@ -188,7 +189,7 @@ def _assertion(result: pt.CheckResult) -> Mapping[str, Any]:
             "name": result.name,
             "success": result.passed,
             "severity": SEVERITIES.get(result.severity),
-            "description": result.message or None,
+            "description": readable(result.message) or None,
             "params": {"partition": result.ref},
         }
     )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from databuild.exporters.exporter import Batch, Delivery, ReceiverError
 from databuild.exporters.openlineage.build_lineage import BuildLineage, RunEvent, Surroundings
@@ -17,73 +16,73 @@ from databuild.v1 import partition_pb2 as pt
 if TYPE_CHECKING:
     from databuild.event_log.reads import ExportReads
 
-_SEND_SECONDS: Final = 10.0
-"""The time after which `send` returns, although events are left."""
+_SEND_SECONDS: Final = 8.0
+"""The time after which no further request is begun, although run events are left."""
 
 _MAX_ENVIRONMENTS: Final = 10_000
 _PAGE: Final = 1000
 
 
+class _Prepared(NamedTuple):
+    """The run events of a batch that have not been answered yet.
+
+    Attributes:
+        first: The id of the first event that has not been handled.
+        run_events: The run events of each event, from that one on.
+    """
+
+    first: str
+    run_events: Sequence[Sequence[RunEvent]]
+
+
 class OpenLineageExporter:
     """An `Exporter` for OpenLineage."""
 
-    def __init__(
-        self, name: str, datasets: Datasets, sender: Sender, *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, name: str, datasets: Datasets, sender: Sender) -> None:
         """Sends nothing yet.
 
         Args:
             name: The name of the cursor.
             datasets: Makes the datasets.
             sender: Sends run events.
-            clock: Returns a time in seconds that never goes back.
         """
         self.name = name
         self._datasets = datasets
         self._sender = sender
-        self._clock = clock
+        self._prepared = _Prepared("", ())
         self._builds: dict[str, BuildLineage] = {}
         self._environments: dict[str, str] = {}
-        self._begun = ""
-        self._left: list[RunEvent] = []
         self._following: Iterable[ev.BuildEvent] = ()
 
     def send(self, batch: Batch, reads: ExportReads) -> Delivery:
-        deadline = self._clock() + _SEND_SECONDS
-        refusals: list[str] = []
         events = [event for _, event in batch.events]
-        handled = 0
-        try:
-            for event in events:
-                # After a fault, the same event comes again. Run events that were answered are done.
-                if self._begun != event.event_id:
-                    self._following = events[handled + 1 :]
-                    self._left = self._advance(event, reads)
-                    self._begun = event.event_id
-                self._send_left(refusals, deadline)
-                self._begun = ""
-                handled += 1
-        except ReceiverError:
+        prepared = self._prepared.run_events
+        # After a fault, the same events come again. Run events that were answered are done.
+        if self._prepared.first != events[0].event_id:
+            prepared = [self._advance(events, index, reads) for index in range(len(events))]
+        self._prepared = _Prepared("", ())
+        answers = self._sender.send([run_event for part in prepared for run_event in part], _SEND_SECONDS)
+        handled, answered = 0, answers.answered
+        while handled < len(prepared) and len(prepared[handled]) <= answered:
+            answered -= len(prepared[handled])
+            handled += 1
+        if handled < len(prepared):
+            left = [prepared[handled][answered:], *prepared[handled + 1 :]]
+            self._prepared = _Prepared(events[handled].event_id, left)
             if not handled:
-                raise
-        return Delivery(handled, refusals)
-
-    def _send_left(self, refusals: list[str], deadline: float) -> None:
-        while self._left:
-            if self._clock() >= deadline:
-                raise ReceiverError("the receiver answers too slowly")
-            if refusal := self._sender.send(self._left[0]):
-                refusals.append(refusal)
-            del self._left[0]
+                raise ReceiverError(answers.fault)
+        return Delivery(handled, answers.refusals)
 
     def close(self) -> None:
         self._sender.close()
 
-    def _advance(self, event: ev.BuildEvent, reads: ExportReads) -> list[RunEvent]:
+    def _advance(self, events: Sequence[ev.BuildEvent], index: int, reads: ExportReads) -> list[RunEvent]:
+        event = events[index]
         build_id = event.build_request_id
         build = self._builds.get(build_id)
         if build is None or build.last_sequence != event.sequence - 1:
             build = self._builds[build_id] = self._replay(event, reads)
+        self._following = events[index + 1 :]
         run_events = build.advance(event)
         ended = event.HasField("build_request") and event.build_request.status in BUILD_ENDS
         if ended or not build.is_build:  # an operation such as a taint is no build

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from databuild.job.locations import without_credentials
+
 Facet = dict[str, Any]
 
 PRODUCER: Final = "https://github.com/databuild/databuild"
@@ -22,6 +24,8 @@ RUN: Final = "databuild_run"
 
 _OFFICIAL: Final = "https://openlineage.io/spec"
 _OWN: Final = f"{PRODUCER}/blob/main/databuild/exporters/openlineage/schemas"
+
+_MAX_MESSAGE: Final = 4096
 
 EVENT_SCHEMA: Final = f"{_OFFICIAL}/2-0-2/OpenLineage.json#/$defs/RunEvent"
 """The schema of run events."""
@@ -56,6 +60,11 @@ def facet(kind: str, **members: Any) -> Facet:
         members: Its members; those that are None are left out.
     """
     return {"_producer": PRODUCER, "_schemaURL": SCHEMAS[kind], **with_values(members)}
+
+
+def readable(message: str) -> str:
+    """Returns a message without credentials, and not too long for a facet."""
+    return without_credentials(message)[:_MAX_MESSAGE]
 
 
 def with_values(members: Mapping[str, Any]) -> dict[str, Any]:

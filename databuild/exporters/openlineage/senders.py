@@ -9,9 +9,10 @@ from __future__ import annotations
 import http.client
 import json
 import ssl
+import time
 import urllib.request
-from collections.abc import Mapping
-from typing import Final, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, NamedTuple, Protocol
 from urllib.parse import SplitResult, urlsplit
 
 from databuild.exporters.exporter import ReceiverError
@@ -25,18 +26,25 @@ _SECONDS: Final = 5.0
 """The time limit of a request: the default of the client of OpenLineage."""
 
 
+class Answers(NamedTuple):
+    """The result of sending run events.
+
+    Attributes:
+        answered: The number of run events, from the first, that need not be sent again.
+        refusals: A clause for each of them that the receiver refused for good.
+        fault: The reason why the next one has to be sent again; empty if there is none.
+    """
+
+    answered: int
+    refusals: Sequence[str]
+    fault: str
+
+
 class Sender(Protocol):
     """Sends run events to a receiver."""
 
-    def send(self, event: RunEvent) -> str:
-        """Sends a run event, within ten seconds.
-
-        Returns:
-            The reason why the receiver refused it for good; empty if it did not.
-
-        Raises:
-            ReceiverError: The event has to be sent again.
-        """
+    def send(self, events: Sequence[RunEvent], seconds: float) -> Answers:
+        """Sends run events in order, until one has to be sent again. It begins no request after a time in seconds."""
         ...
 
     def close(self) -> None:
@@ -44,11 +52,33 @@ class Sender(Protocol):
         ...
 
 
+def send_each(events: Sequence[RunEvent], seconds: float, send: Callable[[RunEvent], str]) -> Answers:
+    """Sends run events, as a `Sender` does.
+
+    Args:
+        events: The run events.
+        seconds: The time after which none is sent.
+        send: Sends one, and returns the reason of its refusal; empty if it was taken. It may raise ReceiverError.
+    """
+    deadline = time.monotonic() + seconds
+    refusals: list[str] = []
+    for count, event in enumerate(events):
+        if time.monotonic() >= deadline:
+            return Answers(count, refusals, "the receiver answers too slowly")
+        try:
+            refusal = send(event)
+        except ReceiverError as error:
+            return Answers(count, refusals, str(error))
+        if refusal:
+            refusals.append(refusal)
+    return Answers(len(events), refusals, "")
+
+
 class NullSender:
     """Sends nothing."""
 
-    def send(self, event: RunEvent) -> str:  # noqa: ARG002 (its name in the Protocol)
-        return ""
+    def send(self, events: Sequence[RunEvent], seconds: float) -> Answers:  # noqa: ARG002 (its name in the Protocol)
+        return Answers(len(events), (), "")
 
     def close(self) -> None:
         pass
@@ -69,7 +99,10 @@ class HttpSender:
         self._target = _path_of(self._url)
         self._connection: http.client.HTTPConnection | None = None
 
-    def send(self, event: RunEvent) -> str:
+    def send(self, events: Sequence[RunEvent], seconds: float) -> Answers:
+        return send_each(events, seconds, self._send)
+
+    def _send(self, event: RunEvent) -> str:
         body = json.dumps(event, separators=(",", ":")).encode()
         if self._connection is not None:
             # A receiver may close a connection that was not used for a while.
@@ -80,7 +113,7 @@ class HttpSender:
         try:
             connection = self._connection = self._connect()
             return self._post(connection, body)
-        except (http.client.HTTPException, OSError) as error:
+        except (http.client.HTTPException, OSError, ValueError) as error:  # ValueError: the proxy has no valid port
             self.close()
             raise ReceiverError(fault_of(error)) from error
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 from databuild.errors import InvalidRequestError
 from databuild.exporters.openlineage.senders import HttpSender, NullSender, Sender
@@ -44,7 +44,7 @@ def sender_for(environ: Mapping[str, str]) -> tuple[str, Sender]:
 
 def _http_sender(url: str, environ: Mapping[str, str]) -> tuple[str, Sender]:
     parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not _has_valid_port(parts):
         raise InvalidRequestError("OPENLINEAGE_URL must be http://HOST:PORT or https://HOST:PORT")
     headers = {}
     if key := environ.get("OPENLINEAGE_API_KEY", ""):
@@ -53,6 +53,13 @@ def _http_sender(url: str, environ: Mapping[str, str]) -> tuple[str, Sender]:
         headers["Authorization"] = f"Bearer {key}"
     endpoint = environ.get("OPENLINEAGE_ENDPOINT", "") or _DEFAULT_ENDPOINT
     return parts.netloc.rpartition("@")[2], HttpSender(urljoin(url, endpoint), headers)
+
+
+def _has_valid_port(url: SplitResult) -> bool:
+    try:
+        return url.port is None or url.port > 0
+    except ValueError:
+        return False
 
 
 def _config_file(environ: Mapping[str, str]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
@@ -24,6 +24,7 @@ from databuild.model.trace_context import (
     span_of_planning,
     trace_of_build,
 )
+from databuild.tuples import NamedTuple
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 

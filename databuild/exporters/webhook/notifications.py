@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from databuild.model import statuses
 from databuild.model.enum_names import category_name, severity_name
 from databuild.model.lifecycle import BUILD_ENDS
 from databuild.model.records import BuildRecord
+from databuild.tuples import NamedTuple
 from databuild.v1 import events_pb2 as ev
 
 if TYPE_CHECKING:

@@ -9,12 +9,13 @@ import functools
 import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, TypeVar
 
 from databuild.errors import InvalidPatternError, JobConfigurationError
 from databuild.graph.declared.templates import Template, parse_template
 from databuild.graph.patterns import PartitionPattern
 from databuild.model.job_graph import JobConfig
+from databuild.tuples import NamedTuple
 
 ANY_VALUE: Final = "{*}"
 """Ends a QUERY input that stands for every available partition whose ref has one more segment, or part of one, here."""

@@ -6,12 +6,13 @@ import bisect
 import itertools
 import re
 from collections.abc import Iterable, Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
 from databuild.graph.declared.expressions import Expression
 from databuild.graph.declared.templates import Template
 from databuild.graph.patterns import PartitionPattern
 from databuild.graph.refs import nfc
+from databuild.tuples import NamedTuple
 
 _BRACES: Final = re.compile(r"([{}])")
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from databuild.errors import InvalidPatternError
 from databuild.graph.declared.expressions import MAX_VALUES, Expression, parse_expression
+from databuild.tuples import NamedTuple
 
 _BRACES: Final = re.compile(r"\{\{|\}\}|\{[^{}]*\}|[{}]")
 

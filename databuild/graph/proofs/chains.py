@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.declared.expressions import Expression
@@ -20,6 +20,7 @@ from databuild.graph.proofs.domains import Domain, Interval, is_produced, readab
 from databuild.graph.proofs.findings import Chain
 from databuild.graph.proofs.interval_maps import IntervalMap, interval_map
 from databuild.graph.proofs.value_sets import is_counted, is_unlimited, limits, parsed, text_of
+from databuild.tuples import NamedTuple
 
 _MAX_WAYS: Final = 300
 _MAX_STEPS_OF_A_WAY: Final = 12

@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from databuild.graph.declared.expressions import parse_expression
 from databuild.graph.field_types import OF_MONTHS
@@ -20,6 +20,7 @@ from databuild.graph.proofs.dependency_edges import JobEdge, cyclic_components
 from databuild.graph.proofs.domains import Domain, Interval
 from databuild.graph.proofs.interval_maps import IntervalMap, interval_map
 from databuild.graph.proofs.value_sets import is_counted, is_unlimited
+from databuild.tuples import NamedTuple
 
 _MAX_STEPS: Final = 150_000
 """Maximum number of evaluations of expressions for one component, and for one expression."""

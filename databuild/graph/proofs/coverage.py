@@ -14,7 +14,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from databuild.errors import InvalidPatternError
 from databuild.graph.automaton import Automaton, automaton
@@ -43,6 +43,7 @@ from databuild.graph.proofs.value_sets import (
     text_of,
     values_between,
 )
+from databuild.tuples import NamedTuple
 
 _MAX_COMBINATIONS: Final = 20_000
 """Maximum number of combinations of cells of one template."""

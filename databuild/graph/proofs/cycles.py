@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.proofs.chains import find_chain, find_endless_chain
@@ -22,6 +22,7 @@ from databuild.graph.proofs.domains import Domain, domain_of
 from databuild.graph.proofs.exploration import TooManyRefsError, enumerate_refs, explore
 from databuild.graph.proofs.findings import Chain, Undecided
 from databuild.graph.proofs.links import Links
+from databuild.tuples import NamedTuple
 
 _SHOWN: Final = 3
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from databuild.graph.declared.expressions import Expression
 from databuild.graph.proofs.domains import Domain
 from databuild.graph.proofs.interval_maps import interval_map
 from databuild.graph.proofs.links import Link, Links
+from databuild.tuples import NamedTuple
 
 
 class JobEdge(NamedTuple):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from databuild.errors import InvalidRequestError
 from databuild.graph.catalog import JobCatalog
@@ -15,6 +14,7 @@ from databuild.graph.overlap import shortest_common_ref
 from databuild.graph.patterns import PartitionPattern
 from databuild.graph.proofs.value_sets import is_counted, is_unlimited, limits, text_of
 from databuild.graph.refs import check_ref
+from databuild.tuples import NamedTuple
 
 Interval = tuple[int, int]
 

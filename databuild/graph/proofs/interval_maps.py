@@ -7,11 +7,11 @@ that of the whole day. An image outside the years 1 to 9999 is minus or plus inf
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 from databuild.graph.declared.expressions import Expression, Move, first_reached, image
 from databuild.graph.periods import HOURS_PER_DAY, MINUTES_PER_DAY
 from databuild.graph.proofs.value_sets import is_counted
+from databuild.tuples import NamedTuple
 
 
 class IntervalMap(NamedTuple):

@@ -7,7 +7,6 @@ segment, and only where a segment can be divided in one way.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from databuild.graph.automaton import automaton
 from databuild.graph.catalog import JobCatalog
@@ -18,6 +17,7 @@ from databuild.graph.overlap import shortest_common_ref
 from databuild.graph.patterns import PartitionPattern
 from databuild.graph.proofs.inclusion import TooManyStatesError, refs_outside
 from databuild.graph.proofs.value_sets import is_counted
+from databuild.tuples import NamedTuple
 
 _Parts = Sequence[tuple[str, str]]
 """As in `PartitionPattern.parts`; the name of a template's field is the position of its expression."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 from databuild.event_log.reads import BuildReads, PartitionReads
@@ -21,6 +20,7 @@ from databuild.model.pacing import slices
 from databuild.model.paging import read_rows
 from databuild.model.plan_messages import tasks_from_messages
 from databuild.orchestration.build.settings import BuildRequest
+from databuild.tuples import NamedTuple
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
@@ -31,8 +31,7 @@ class _Reads(BuildReads, PartitionReads, Protocol):
     """The reads of this module."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BegunBuild:
+class BegunBuild(NamedTuple):
     """A build whose orchestrator has died while its job runs went on.
 
     Attributes:

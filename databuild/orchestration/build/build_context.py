@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from databuild.event_log import liveness as processes
@@ -16,14 +15,14 @@ from databuild.graph.catalog import JobCatalog
 from databuild.graph.ports import PlanningObserver
 from databuild.orchestration.build.admission import Admission, ImmediateAdmission
 from databuild.orchestration.build.settings import Settings
+from databuild.tuples import NamedTuple
 from databuild.v1 import events_pb2 as ev
 
 if TYPE_CHECKING:
     from databuild.orchestration.logs.log_uploads import LogUploads
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BuildContext:
+class BuildContext(NamedTuple):
     """Everything that `run_build` needs besides the request.
 
     Attributes:
@@ -48,8 +47,8 @@ class BuildContext:
     settings: Settings
     clock: Callable[[], float] = time.time
     liveness: Liveness = processes
-    admission: Admission = field(default_factory=ImmediateAdmission)
-    engines: Engines = field(default_factory=no_engines)
+    admission: Admission = ImmediateAdmission()
+    engines: Engines = no_engines()
     log_uploads: Callable[[], LogUploads] | None = None
     continue_build: Callable[[str, str], bool] | None = None
     on_event: Callable[[ev.BuildEvent], None] | None = None

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
 from databuild.errors import DataBuildError
@@ -27,7 +26,7 @@ class ContinuedBuilds:
             context: The context of the build of this process. Builds that are continued do not notify its observers.
             announce: Called with a sentence about each build that is continued, and about its end.
         """
-        self._context = replace(context, on_event=None, planning=None, continue_build=self)
+        self._context = context._replace(on_event=None, planning=None, continue_build=self)
         self._announce = announce
         self._left = False
         self._attempts: Counter[str] = Counter()

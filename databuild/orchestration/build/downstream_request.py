@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import chain, islice
-from typing import Final, NamedTuple
+from typing import Final
 
 from databuild.errors import InvalidRequestError, NothingDownstreamError, TooManyPartitionsError
 from databuild.event_log.reads import LineageReads
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.patterns import MAX_REFS
 from databuild.model.records import PartitionState
+from databuild.tuples import NamedTuple
 
 _READ_TOGETHER: Final = 1000
 _SHOWN: Final = 3

@@ -27,7 +27,7 @@ from databuild.orchestration.events.payloads import (
     partition_scheduled,
     partitions_delegated,
 )
-from databuild.orchestration.jobs.job_runner import JobRunOutcome
+from databuild.orchestration.jobs.job_runner import JobRunDetails
 from databuild.orchestration.jobs.reports import tainted_by
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import job_pb2
@@ -296,20 +296,20 @@ class BuildRecorder:
         event = self._job_event(ended.attempt, outcome.status)
         job_run_id = event.job_run_id
         self.running.pop(job_run_id, None)
-        if isinstance(outcome, JobRunOutcome):
-            process = outcome.process
+        if isinstance(details := outcome.details, JobRunDetails):
+            process = details.process
             event.exit_code = process.exit_code
             event.duration_seconds = process.duration_seconds
             event.cpu_seconds = process.cpu_seconds
             event.peak_memory_bytes = process.peak_memory_bytes
             event.worker_id = process.worker_id
             event.worker_request = process.worker_request
-            event.metrics.extend(outcome.metrics)
-            if outcome.log_sizes is not None:
-                event.stdout_bytes, event.stderr_bytes = outcome.log_sizes
-            if outcome.complete:
+            event.metrics.extend(details.metrics)
+            if details.log_sizes is not None:
+                event.stdout_bytes, event.stderr_bytes = details.log_sizes
+            if details.complete:
                 # These outputs are complete although the run has failed, so they precede its end, which fails the rest.
-                self._orchestrator.emit(*self._available(task, job_run_id, outcome.complete))
+                self._orchestrator.emit(*self._available(task, job_run_id, details.complete))
         payloads.append(("job", event))
         if outcome.status == ev.JOB_STATUS_COMPLETED:
             self.completed += 1

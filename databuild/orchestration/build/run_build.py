@@ -30,6 +30,7 @@ from databuild.model.results import BuildResult, Cancelled, Failed, FailFast, Su
 from databuild.model.trace_context import TRACEPARENT_VARIABLE, span_of_planning, trace_of_build
 from databuild.orchestration.build.build_context import BuildContext
 from databuild.orchestration.build.cancellation import Cancellation, run_to_end
+from databuild.orchestration.build.data_checks import job_look
 from databuild.orchestration.build.make_plan import make_plan
 from databuild.orchestration.build.recording import BuildRecorder
 from databuild.orchestration.build.settings import BuildRequest
@@ -50,7 +51,6 @@ from databuild.v1 import partition_pb2 as pt
 if TYPE_CHECKING:
     from databuild.orchestration.build.begun_build import BegunBuild
     from databuild.orchestration.jobs.task_access import TaskAccess
-    from databuild.orchestration.stores.job_look import Check, JobLook
 
 _MAX_ENGINE_PAUSE_SECONDS: Final = 30.0
 
@@ -154,8 +154,7 @@ class _Build:
             max_age_seconds=context.settings.input_check_seconds,
             lost=self._record_losses,
             extensions=context.catalog.extensions,
-            jobs=self._job_look(),
-            warn=self._warn,
+            jobs=job_look(context.catalog, self._reader, context.executor, context.settings, self._config_env),
         )
         self._recorder = BuildRecorder(
             self._orchestrator,
@@ -270,21 +269,24 @@ class _Build:
                 async with self._coordination.renewing_lease():
                     self._warnings += await self._logs.finish()
             calls = self._config_calls.take()
-            await self._orchestrator.complete_build(result, warnings=self._warnings, config_calls=calls)
+            # A task that started later may have found more data that cannot be read.
+            warnings = [*self._warnings, *self._used_data.warnings()]
+            await self._orchestrator.complete_build(result, warnings=warnings, config_calls=calls)
 
         await run_to_end(write(), name="end-of-build")
 
     async def _plan(self) -> Plan:
         request = self._request
         await self._orchestrator.start_planning()
-        plan = await self._make_plan(request.requested, request.options.planning, self._reader)
-        while await self._used_data.record_losses_of(plan):
-            plan = await self._make_plan(request.requested, request.options.planning, self._reader)
+        plan = await self._used_data.plan(
+            lambda: self._make_plan(request.requested, request.options.planning, self._reader)
+        )
         self._warnings += plan.warnings
         if request.plan is not None and (differences := changes_since(request.plan, plan)):
             raise PlanChangedError(differences)
         await emit_plan(self._orchestrator, plan)
-        await self._orchestrator.complete_planning(plan.warnings, self._config_calls.take())
+        warnings = (*plan.warnings, *self._used_data.warnings())
+        await self._orchestrator.complete_planning(warnings, self._config_calls.take())
         return plan
 
     async def _record_losses(self, versions: Mapping[str, str]) -> None:
@@ -296,26 +298,6 @@ class _Build:
         ]
         if lost:
             await self._orchestrator.emit(*lost)
-
-    def _job_look(self) -> tuple[JobLook, Check] | None:
-        """Returns what asks jobs about their data; None if no job has the sub-command `check`."""
-        if not any(job.check for job in self._context.catalog.jobs.values()):
-            return None
-        from databuild.orchestration.jobs.check_process import CheckProcess
-        from databuild.orchestration.stores.job_look import JobLook
-
-        settings = self._context.settings
-        check = CheckProcess(
-            self._context.executor,
-            working_directory=settings.working_directory,
-            processes=settings.config_calls,
-            env=self._config_env,
-        )
-        return JobLook(self._context.catalog, self._reader, settings.environment), check
-
-    def _warn(self, warning: str) -> None:
-        if warning not in self._warnings:
-            self._warnings.append(warning)
 
     async def _make_plan(self, requested: Sequence[str], options: PlanOptions, records: PartitionRecords) -> Plan:
         return await make_plan(

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 from databuild.model.build_options import BuildOptions
 from databuild.model.job_graph import Plan
+from databuild.tuples import NamedTuple
 from databuild.v1 import events_pb2 as ev
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BuildRequest:
+class BuildRequest(NamedTuple):
     """The request of one build.
 
     Attributes:
@@ -47,8 +45,7 @@ class BuildRequest:
         )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """Settings that all builds of a process share.
 
     Attributes:
@@ -91,4 +88,4 @@ class Settings:
     def in_environment(self, environment: str) -> Settings:
         """Returns the settings of the builds of an environment, given those of the base."""
         folder = f"{self.environment_folder(environment)}/logs"
-        return replace(self, environment=environment, log_directory=folder, base_log_directory=self.log_directory)
+        return self._replace(environment=environment, log_directory=folder, base_log_directory=self.log_directory)

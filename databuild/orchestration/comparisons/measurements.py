@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Final
 
 from databuild.event_log.reads import ReportReads
 from databuild.graph.series import Series
 from databuild.model.records import MetricRecord, ReportedData
+from databuild.tuples import NamedTuple
 
 MAX_SCANNED: Final = 2000
 """The maximum number of partitions that are read to find those of a series among others."""

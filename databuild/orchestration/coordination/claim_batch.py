@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from databuild.errors import OrchestrationError
 from databuild.event_log.coordination import Claim
 from databuild.graph.ports import Verdict
 from databuild.model.job_graph import Task
 from databuild.orchestration.coordination.versions import Versions
+from databuild.tuples import NamedTuple
 from databuild.v1 import partition_pb2 as pt
 
 

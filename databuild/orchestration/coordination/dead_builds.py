@@ -5,9 +5,10 @@ Imports little, so that commands that only read start fast.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from databuild.event_log import liveness as processes
+from databuild.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

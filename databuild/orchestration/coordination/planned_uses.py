@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from databuild.event_log.reads import BuildReads
 from databuild.model import statuses
@@ -20,17 +20,20 @@ class PlannedUses:
         planning: The builds that are planning. Nothing is known of their inputs yet.
     """
 
-    def __init__(self, reader: BuildReads) -> None:
+    def __init__(self, reader: BuildReads, ignored: Collection[str] = ()) -> None:
         """Reads the plans.
 
         Args:
             reader: Reads the event log.
+            ignored: Builds that do not count.
         """
         self.planning: list[str] = []
         self._reads: dict[str, str] = {}
         self._makes: dict[str, str] = {}
         self._prefixes: dict[str, str] = {}
         for build in _open_builds(reader):
+            if build.build_request_id in ignored:
+                continue
             if build.status == "PLANNING":
                 self.planning.append(build.build_request_id)
             elif build.status != "RECEIVED":  # a build that is queued plans with the records of that time
@@ -40,6 +43,12 @@ class PlannedUses:
         """Returns the reason why the data of a partition must stay, in words; empty if there is none."""
         if build := self._makes.get(ref):
             return f"build {build} makes it"
+        return self.read_fault(ref)
+
+    def read_fault(self, ref: str) -> str:
+        """Returns the reason for a partition that builds read and do not make; empty if there is none."""
+        if ref in self._makes:
+            return ""
         if build := self._reads.get(ref):
             return f"build {build} reads it"
         readers = (build for prefix, build in self._prefixes.items() if ref.startswith(prefix))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from databuild.event_log.overlay import OverlayReader
 from databuild.event_log.reads import BuildReads
@@ -12,6 +12,7 @@ from databuild.model.environment_views import Difference, PartitionComparison
 from databuild.model.pacing import slices
 from databuild.model.paging import PAGE_ROWS, read_pages, read_rows
 from databuild.model.records import PartitionRecord
+from databuild.tuples import NamedTuple
 
 _PLACES: Final = frozenset({"path"})
 """Metadata that says where data is. It always differs."""
@@ -35,12 +36,14 @@ def compare(reader: OverlayReader, refs: Collection[str] = (), after: str = "") 
         below = reader.base.partition_records([record.ref for record in records])
         for record in records:
             base = below.get(record.ref)
+            job = record.manifest.job_label if record.manifest is not None else ""
             if base is None or not base.version:
-                yield PartitionComparison(record.ref, NEW, _differences(None, record, None, own_reports.of(record)))
+                found = _differences(None, record, None, own_reports.of(record))
+                yield PartitionComparison(record.ref, NEW, found, job)
                 continue
             differences = _differences(base, record, base_reports.of(base), own_reports.of(record))
             same = all(difference.subject == "code" for difference in differences)
-            yield PartitionComparison(record.ref, SAME if same else CHANGED, differences)
+            yield PartitionComparison(record.ref, SAME if same else CHANGED, differences, job)
 
 
 class _Report(NamedTuple):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from databuild.errors import PromotionRefusedError
 from databuild.event_log.log import EventLog
@@ -20,6 +20,7 @@ from databuild.model.environment_views import Promotion
 from databuild.model.pacing import slices
 from databuild.model.paging import read_rows
 from databuild.model.records import Manifest, PartitionRecord, PartitionState
+from databuild.tuples import NamedTuple
 
 _READ: Final = 5000
 """Number of partitions read by one query."""

@@ -24,10 +24,10 @@ from databuild.job.locations import ENVIRONMENTS_FOLDER, file_path
 from databuild.model import statuses
 from databuild.model.environment_views import RemovedEnvironment
 from databuild.orchestration.coordination.dead_builds import find_dead_builds
+from databuild.orchestration.stores.data_uses import all_rows
 from databuild.orchestration.stores.leftovers import Leftovers
 from databuild.orchestration.stores.objects import fault_of_bucket
 from databuild.orchestration.stores.places import PlaceError, SharedPlaces, check_place
-from databuild.orchestration.stores.removal import all_rows
 from databuild.storage.storages import Storages
 
 _MAX_BUILDS: Final = 1000

@@ -6,13 +6,14 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from databuild.executors.executor import Executor, ProcessResult, ProcessSpec
 from databuild.graph.batches import batches, batches_that_fit
 from databuild.graph.catalog import Job
 from databuild.graph.refs import nfc
 from databuild.orchestration.jobs.process_faults import end_of_output, process_fault
+from databuild.tuples import NamedTuple
 
 TIMEOUT_SECONDS: Final = 600.0
 """Default timeout of one call. The `timeout` of a job limits its runs; a call may be about thousands of partitions."""
@@ -31,6 +32,9 @@ class FoundFacts(NamedTuple):
 
     size: int | None = None
     version: str = ""
+
+
+_NO_FACTS: Final = FoundFacts()
 
 
 class CheckAnswer(NamedTuple):
@@ -162,6 +166,8 @@ def _entries(answer: Mapping[str, Any], name: str, asked: frozenset[str]) -> Map
 def _facts(ref: str, value: object) -> FoundFacts:
     if not isinstance(value, dict):
         raise ValueError(f"printed {_shown(value)} about {ref!r}; an object is required, such as {{}}")
+    if not value:  # mostly, and there may be a million
+        return _NO_FACTS
     _check_names(value, ("size_bytes", "sizeBytes", "version"), f"the entry of {ref!r}")
     return FoundFacts(_size(ref, value.get("size_bytes", value.get("sizeBytes"))), _version(ref, value.get("version")))
 

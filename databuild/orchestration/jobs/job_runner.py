@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 
 from databuild.errors import OrchestrationError
 from databuild.executors.executor import (
@@ -29,6 +28,7 @@ from databuild.orchestration.jobs.reports import ReportFaultError, add_location,
 from databuild.orchestration.jobs.task_access import TaskAccess
 from databuild.orchestration.jobs.worker_spec import worker_spec
 from databuild.orchestration.logs.build_logs import BuildLogs
+from databuild.tuples import NamedTuple
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import job_pb2
 from databuild.v1 import partition_pb2 as pt
@@ -36,9 +36,8 @@ from databuild.v1 import partition_pb2 as pt
 _NO_RESULT = ProcessResult(exit_code=0)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class JobRunOutcome(RunOutcome):
-    """Outcome of a job run, with its process and its metrics.
+class JobRunDetails(NamedTuple):
+    """Details of the outcome of a job run.
 
     Attributes:
         process: The result of its process.
@@ -53,15 +52,19 @@ class JobRunOutcome(RunOutcome):
     log_sizes: tuple[int, int] | None = None
 
 
-@dataclass(slots=True)
 class _Reports:
-    outputs: frozenset[str]
-    inputs: frozenset[str]
-    is_local: bool
-    missing: dict[str, None] = field(default_factory=dict)
-    failed_checks: list[pt.CheckResult] = field(default_factory=list)
-    metrics: list[pt.Metric] = field(default_factory=list)
-    fault: str = ""
+    """The reports of one run so far."""
+
+    __slots__ = ("failed_checks", "fault", "inputs", "is_local", "metrics", "missing", "outputs")
+
+    def __init__(self, outputs: frozenset[str], inputs: frozenset[str], *, is_local: bool) -> None:
+        self.outputs = outputs
+        self.inputs = inputs
+        self.is_local = is_local
+        self.missing: dict[str, None] = {}
+        self.failed_checks: list[pt.CheckResult] = []
+        self.metrics: list[pt.Metric] = []
+        self.fault = ""
 
 
 class JobRunner:
@@ -122,16 +125,18 @@ class JobRunner:
         self._goes_on = goes_on
         self._trace = trace
 
-    async def run(self, task: Task, attempt: int) -> JobRunOutcome:
+    async def run(self, task: Task, attempt: int) -> RunOutcome:
         job_run_id = format_job_run_id(self._build_request_id, task.task_id, attempt)
         self._logs.begin(job_run_id, resumed=job_run_id in self._handles)
         try:
             outcome = await self._run_anywhere(task, job_run_id)
         finally:
             sizes = self._logs.end(job_run_id)
-        return outcome if sizes is None else replace(outcome, log_sizes=sizes)
+        if sizes is not None and isinstance(outcome.details, JobRunDetails):
+            outcome = outcome._replace(details=outcome.details._replace(log_sizes=sizes))
+        return outcome
 
-    async def _run_anywhere(self, task: Task, job_run_id: str) -> JobRunOutcome:
+    async def _run_anywhere(self, task: Task, job_run_id: str) -> RunOutcome:
         if self._engine is not None and not self._catalog.jobs[task.job_label].always_local:
             return await self._run_on(self._engine, task, job_run_id)
         if self._tasks.socket:
@@ -139,13 +144,13 @@ class JobRunner:
         async with self._tasks.file(job_run_id) as path:
             return await self._run(task, job_run_id, path)
 
-    async def _run(self, task: Task, job_run_id: str, address: str) -> JobRunOutcome:
+    async def _run(self, task: Task, job_run_id: str, address: str) -> RunOutcome:
         spec = self._spec(task, job_run_id, address)
         reported = _Reports(frozenset(task.config.outputs), self._inputs(task, job_run_id), is_local=True)
         result = await self._executor.run(spec, lambda line: self._reported(task, job_run_id, line, reported))
         return _outcome(self._catalog.jobs[task.job_label], result, reported)
 
-    async def _run_on(self, engine: RemoteExecutor, task: Task, job_run_id: str) -> JobRunOutcome:
+    async def _run_on(self, engine: RemoteExecutor, task: Task, job_run_id: str) -> RunOutcome:
         job = self._catalog.jobs[task.job_label]
         orchestrator = self._orchestrator
         reported = _Reports(frozenset(task.config.outputs), self._inputs(task, job_run_id), is_local=False)
@@ -167,8 +172,7 @@ class JobRunner:
         await orchestrator.written()
         async with self._tasks.content(job_run_id) as description:
             spec = self._spec(task, job_run_id, "")
-            spec = replace(
-                spec,
+            spec = spec._replace(
                 env={**spec.env, ENGINE_VARIABLE: engine.uri},
                 run_id=job_run_id,
                 code=self._code(job),
@@ -281,7 +285,7 @@ def run_environment(
     }
 
 
-def _outcome(job: Job, result: ProcessResult, reported: _Reports) -> JobRunOutcome:
+def _outcome(job: Job, result: ProcessResult, reported: _Reports) -> RunOutcome:
     # A missing input explains the failure of the process, and that explains more than an invalid report or a failed
     # check.
     fault = _missing_fault(reported.missing) or process_fault(result, job.timeout_seconds)
@@ -295,15 +299,13 @@ def _outcome(job: Job, result: ProcessResult, reported: _Reports) -> JobRunOutco
         # If an input did not pass its check, no output is trusted. Else the outputs without a failed check are.
         if all(refs <= reported.outputs for refs in checked):
             complete = reported.outputs.difference(*checked)
-    return JobRunOutcome(
+    return RunOutcome(
         status=ev.JOB_STATUS_FAILED if category else ev.JOB_STATUS_COMPLETED,
         category=category,
         message=message,
         permanent=permanent,
-        process=result,
         missing=tuple(reported.missing),
-        metrics=tuple(reported.metrics),
-        complete=complete,
+        details=JobRunDetails(process=result, metrics=tuple(reported.metrics), complete=complete),
     )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import signal
-from typing import Final, NamedTuple
+from typing import Final
 
 from databuild.executors.executor import ProcessResult
+from databuild.tuples import NamedTuple
 from databuild.v1 import partition_pb2 as pt
 
 _SHELL_OFFSET: Final = 128

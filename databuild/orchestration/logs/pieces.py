@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
+
+from databuild.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from databuild.storage.storage import StoredFile

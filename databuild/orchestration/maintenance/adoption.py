@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from databuild.event_log.log import EventLog
 from databuild.event_log.reads import PartitionReads
@@ -16,6 +16,7 @@ from databuild.model.paging import read_pages
 from databuild.model.records import PartitionRecord
 from databuild.orchestration.coordination.coordination import Coordination
 from databuild.orchestration.jobs.lookup_process import lookup_for
+from databuild.tuples import NamedTuple
 from databuild.v1 import events_pb2 as ev
 
 _MAX_ADOPTED: Final = 1000

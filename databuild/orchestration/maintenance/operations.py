@@ -55,7 +55,7 @@ def taint(
     reason: str,
     clock: Callable[[], float] = time.time,
 ) -> list[ev.BuildEvent]:
-    """Makes the events that mark partitions as tainted, or remove the taint. Append them together.
+    """Makes the events that mark partitions as tainted, or remove the taint. Append each separately.
 
     Each is an operation of its own, with a limited number of partitions.
 

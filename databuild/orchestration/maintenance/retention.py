@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Final
 
 from databuild.event_log.log import Pruner
 from databuild.event_log.reads import BuildReads, LogSize
 from databuild.model import statuses
 from databuild.model.paging import read_rows
 from databuild.model.records import BuildRecord
+from databuild.tuples import NamedTuple
 
 _BATCH: Final = 100
 """Number of builds pruned in one transaction, which blocks writers: few transactions, and none of them long."""

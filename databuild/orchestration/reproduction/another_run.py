@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from databuild.executors.executor import Executor, ProcessResult, ProcessSpec
 from databuild.graph.catalog import Job, JobCatalog
@@ -20,6 +20,8 @@ from databuild.orchestration.jobs.task_descriptions import TaskDescriptions
 from databuild.orchestration.reproduction.recorded_run import RecordedRun, RunReads
 from databuild.orchestration.reproduction.scratch import Scratch
 from databuild.orchestration.stores.look import Look
+from databuild.storage.storages import Storages
+from databuild.tuples import NamedTuple
 from databuild.v1 import job_pb2
 
 
@@ -83,7 +85,7 @@ def refusals(reproduction: Reproduction, catalog: JobCatalog) -> Iterator[str]:
             yield f"the input {used.ref!r} {used.change}"
         elif used.location is not None:
             stored.append(StoredData(used.ref, used.version, used.location))
-    for finding in Look(stored).findings:
+    for finding in Look(stored, storages=lambda: Storages(catalog.extensions)).findings:
         detail = f": {finding.detail}" if finding.detail else ""
         yield f"the data of the input {finding.ref!r} at {finding.uri} is {finding.kind}{detail}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 from databuild.errors import BuildPrunedError, InvalidRequestError, JobRunNotFoundError
 from databuild.event_log.reads import MetadataReads, ReportReads, StoredDataReads
@@ -20,6 +20,7 @@ from databuild.model.records import BuildRecord, JobRunRecord, PartitionState
 from databuild.model.reproduction import Origin, Reproduction, ReproductionInput, ReproductionOutput
 from databuild.model.reproduction_messages import origin_from_message
 from databuild.orchestration.jobs.past_configs import LoggedConfigs
+from databuild.tuples import NamedTuple
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from typing import Final, NamedTuple
+from typing import Final
 
 from databuild.errors import RemovalRefusedError
 from databuild.event_log.log import EventLog
@@ -16,8 +16,10 @@ from databuild.model.pacing import slices
 from databuild.model.paging import read_rows
 from databuild.model.records import PartitionUse, PlacedData
 from databuild.model.removal import Cleaning, CleanOptions, RemovedData
+from databuild.orchestration.stores.data_uses import all_rows
 from databuild.orchestration.stores.leftovers import Leftover, Leftovers
-from databuild.orchestration.stores.removal import Removals, all_rows, read_in_thread
+from databuild.orchestration.stores.removal import Removals, read_in_thread
+from databuild.tuples import NamedTuple
 
 REASON: Final = "older than the retention of its job"
 

@@ -13,7 +13,7 @@ import stat
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from databuild.errors import DataBuildError
 from databuild.job.locations import file_path, size_and_version
@@ -21,6 +21,7 @@ from databuild.model.records import Location
 from databuild.orchestration.stores.objects import fault_of_bucket
 from databuild.orchestration.stores.places import PlaceError, check_place
 from databuild.storage.storages import Storages
+from databuild.tuples import NamedTuple
 
 _THREADS: Final = 8
 _RENAMED: Final = ".databuild-deleted"

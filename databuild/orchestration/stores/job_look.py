@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from databuild.errors import InvalidRequestError
 from databuild.event_log.reads import BuildReads, PartitionReads, StoredDataReads
@@ -15,6 +15,7 @@ from databuild.graph.catalog import Job, JobCatalog
 from databuild.model.records import Location, StoredData
 from databuild.model.store_check import StoreFinding
 from databuild.orchestration.stores.look import is_looked_at
+from databuild.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from databuild.orchestration.jobs.check_process import CheckAnswer, FoundFacts

@@ -9,11 +9,12 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from databuild.event_log.reads import BuildReads
 from databuild.model import statuses
 from databuild.model.job_run_id import parse_job_run_id
+from databuild.tuples import NamedTuple
 
 MIN_AGE_SECONDS: Final = 3600.0
 """A process may go on for a while after its run has ended for the event log, such as on a machine that was cut off. So

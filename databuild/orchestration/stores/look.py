@@ -30,6 +30,8 @@ class Look:
         others: The data that was not looked at, by ref, each with the step after which it is looked at, one sentence;
             empty if there is none.
         absent: Pairs of the ref and the folder of each missing file.
+        without_facts: The number of partitions of which neither size nor version is recorded, and that are there. Their
+            data may have changed.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Look:
         self.found: dict[str, Location] = {}
         self.others: dict[str, tuple[StoredData, str]] = {}
         self.absent: list[tuple[str, str]] = []
+        self.without_facts = 0
         self._content = content
         # Most URIs share their folder with others, which is decoded once.
         folders: dict[str, str] = {}
@@ -136,6 +139,7 @@ class Look:
             return "its content has changed" if self._digest(location.uri, path) != one.version else ""
         if location.version and location.version.strip('"') != version:
             return "its size is the same, and it was written again"
+        self.without_facts += location.size is None and not location.version
         return ""
 
     def _digest(self, uri: str, path: str) -> str:

@@ -13,26 +13,27 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import closing
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, TypeVar
 
 from databuild.errors import InvalidRequestError
 from databuild.event_log.log import EventLog
-from databuild.event_log.reads import PlacedDataReads, Reader
+from databuild.event_log.open import EnvironmentLogs
+from databuild.event_log.reads import Reader
 from databuild.executors.executor import ProcessExecutor
 from databuild.job.locations import file_path
 from databuild.model.build_request_id import new_build_request_id
-from databuild.model.paging import read_pages
 from databuild.model.records import Location, PlacedData
 from databuild.model.removal import Deletion, RemovedData
 from databuild.orchestration.coordination.coordination import Coordination
 from databuild.orchestration.coordination.dead_builds import engine_of
-from databuild.orchestration.coordination.planned_uses import PlannedUses
 from databuild.orchestration.maintenance.operations import operation
+from databuild.orchestration.stores.data_uses import DataUses, all_rows, places_in_environments
 from databuild.orchestration.stores.deletion import DataStores, Found
 from databuild.orchestration.stores.gone_folders import faults_of, gone_folders
 from databuild.orchestration.stores.places import SharedPlaces
 from databuild.orchestration.stores.selection import Selection
 from databuild.storage.storages import Storages
+from databuild.tuples import NamedTuple
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
@@ -62,6 +63,7 @@ class Removals:
         clock: Returns the time in seconds since the epoch.
         sleep: Waits for a number of seconds.
         max_planning_seconds: The time for which a deletion waits for builds that are planning.
+        environments: The logs of the environments, which use the data; None for none.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Removals:
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         max_planning_seconds: float = 60.0,
+        environments: EnvironmentLogs | None = None,
     ) -> None:
         self._event_log = event_log
         self._executor = executor
@@ -83,13 +86,13 @@ class Removals:
         self._protected = tuple(protected)
         self._clock = clock
         self._sleep = sleep
+        self._environments = environments
         self._max_polls = int(max_planning_seconds / _POLL_SECONDS)
 
     async def forget(self, selection: Selection, *, author: str, reason: str) -> Forgotten:
         """Makes the event log forget the data of partitions, which stays in its store.
 
-        Partitions without a record, and those that were forgotten before, are left out. Each page is recorded on its
-        own.
+        Partitions without data, and those that were forgotten before, are left out. Each page is recorded on its own.
 
         Raises:
             InvalidRequestError: There is no reason.
@@ -103,7 +106,9 @@ class Removals:
         after, more = "", True
         while more:
             rows, after = await self._page(selection, after, _PAGE)
-            known = {row.ref: row.version for row in rows if row.removed != "FORGOTTEN" or row.available}
+            known = {
+                row.ref: row.version for row in rows if row.version and (row.removed != "FORGOTTEN" or row.available)
+            }
             if known:
                 operations.append(await self._record(pt.PARTITION_STATUS_FORGOTTEN, known, author, reason))
                 refs += known
@@ -153,7 +158,7 @@ class Removals:
 
     async def look(self, rows: Sequence[PlacedData], *, force: bool = False) -> list[RemovedData]:
         """Returns, for each row, what would be removed, or why it would not be."""
-        faults = await self._read(lambda reader: _faults(reader, rows))
+        faults = await self._read(lambda reader: _faults(reader, rows, self._environments))
         places = [(row, row.location) for row in rows if row.location is not None and row.ref not in faults]
         stores = DataStores(self._storages, self._protected, force=force)
         found = await asyncio.to_thread(stores.look, [location for _, location in places])
@@ -206,24 +211,29 @@ class Removals:
 
     async def _page(self, selection: Selection, after: str, limit: int) -> tuple[Sequence[PlacedData], str]:
         rows, next_after = await self._read(
-            lambda reader: selection.page(reader.placed_data_of, reader.placed_data_under, after, limit)
+            lambda reader: selection.page(
+                reader.placed_data_of, reader.placed_data_under, after, limit, ref=lambda row: row.ref
+            )
         )
         return [row for row in rows if self._produced(row.ref)], next_after
 
     async def _faults_of_plans(self, refs: Sequence[str]) -> dict[str, str]:
         """Waits for the builds that are planning now, and returns why data must stay, by ref."""
-        planned = await self._read(PlannedUses)
-        waiting = frozenset(planned.planning)
+
+        def read(reader: Reader) -> DataUses:
+            return DataUses(reader, self._environments, refs)
+
+        uses = await self._read(read)
+        waiting = frozenset(uses.planning)
         for _ in range(self._max_polls):
-            if waiting.isdisjoint(planned.planning):
+            if waiting.isdisjoint(uses.planning):
                 break
             await self._sleep(_POLL_SECONDS)
-            planned = await self._read(PlannedUses)
-        faults = {ref: fault for ref in refs if (fault := planned.fault(ref))}
-        if still := sorted(waiting.intersection(planned.planning)):
+            uses = await self._read(read)
+        if still := sorted(waiting.intersection(uses.planning)):
             fault = f"build {still[0]} is planning and may read it; repeat the deletion when it has a plan"
-            return dict.fromkeys(refs, fault) | faults
-        return faults
+            return dict.fromkeys(refs, fault) | uses.faults
+        return uses.faults
 
     async def _record(
         self,
@@ -277,26 +287,16 @@ async def read_in_thread(event_log: EventLog, read: Callable[[Reader], _T]) -> _
     return await asyncio.to_thread(in_thread)
 
 
-def all_rows(reader: PlacedDataReads) -> Iterable[Sequence[PlacedData]]:
-    """Yields all recorded data, in pages."""
-    return read_pages(
-        lambda after, limit: reader.placed_data_under(after=after, limit=limit),
-        key=lambda row: row.ref,
-        start="",
-        size=_PAGE,
-    )
-
-
-def _faults(reader: Reader, rows: Sequence[PlacedData]) -> dict[str, str]:
-    """Returns why data cannot be deleted, by ref, as far as the event log tells."""
-    planned = PlannedUses(reader)
+def _faults(reader: Reader, rows: Sequence[PlacedData], environments: EnvironmentLogs | None) -> dict[str, str]:
+    """Returns why data cannot be deleted, by ref, as far as the event logs tell."""
+    uses = DataUses(reader, environments, [row.ref for row in rows])
     claimed = reader.claimed([row.ref for row in rows])
     faults: dict[str, str] = {}
     for row in rows:
         if row.ref in claimed:
             faults[row.ref] = f"build {claimed[row.ref]} makes it"
-        elif fault := planned.fault(row.ref):
-            faults[row.ref] = fault
+        elif row.ref in uses.faults:
+            faults[row.ref] = uses.faults[row.ref]
         elif row.removed == "FORGOTTEN":
             faults[row.ref] = "it was forgotten; adopt it first"
         elif row.location is None:
@@ -306,6 +306,7 @@ def _faults(reader: Reader, rows: Sequence[PlacedData]) -> dict[str, str]:
         shared = SharedPlaces(places)
         for page in all_rows(reader):
             shared.compare(page)
+        faults.update(places_in_environments(places, environments))
         faults.update(shared.faults)
     return faults
 

@@ -8,14 +8,8 @@ from typing import Protocol, TypeVar
 
 from databuild.graph.patterns import PartitionPattern
 
-
-class _HasRef(Protocol):
-    @property
-    def ref(self) -> str: ...
-
-
-_Row = TypeVar("_Row", bound=_HasRef)
-_Read_co = TypeVar("_Read_co", bound=_HasRef, covariant=True)
+_Row = TypeVar("_Row")
+_Read_co = TypeVar("_Read_co", covariant=True)
 
 
 class _ReadUnder(Protocol[_Read_co]):
@@ -48,7 +42,13 @@ class Selection:
         return self._refs
 
     def page(
-        self, read_refs: Callable[[Sequence[str]], Sequence[_Row]], read_under: _ReadUnder[_Row], after: str, limit: int
+        self,
+        read_refs: Callable[[Sequence[str]], Sequence[_Row]],
+        read_under: _ReadUnder[_Row],
+        after: str,
+        limit: int,
+        *,
+        ref: Callable[[_Row], str],
     ) -> tuple[Sequence[_Row], str]:
         """Returns the rows of the next partitions, and the last ref that was considered; empty at the end.
 
@@ -57,17 +57,18 @@ class Selection:
             read_under: Reads the rows of refs with a prefix, by ref.
             after: The last ref that was considered before; empty for the first page.
             limit: The maximum number of rows.
+            ref: Returns the ref of a row.
         """
         if not self._patterns:
             if not self._refs:
                 data = read_under("", after=after, limit=limit)
-                return data, data[-1].ref if len(data) == limit else ""
-            refs = [ref for ref in self._refs if ref > after][: limit + 1]
-            found = sorted(read_refs(refs[:limit]), key=lambda row: row.ref)
+                return data, ref(data[-1]) if len(data) == limit else ""
+            refs = [one for one in self._refs if one > after][: limit + 1]
+            found = sorted(read_refs(refs[:limit]), key=ref)
             return found, refs[limit - 1] if len(refs) > limit else ""
         data = read_under(self._prefix, after=after, limit=limit)
-        chosen = [one for one in data if one.ref in self._chosen or self._matches(one.ref)]
-        return chosen, data[-1].ref if len(data) == limit else ""
+        chosen = [row for row in data if ref(row) in self._chosen or self._matches(ref(row))]
+        return chosen, ref(data[-1]) if len(data) == limit else ""
 
     def _matches(self, ref: str) -> bool:
         return any(pattern.match(ref) is not None for pattern in self._patterns)

@@ -1,4 +1,4 @@
-"""The data that a build is about to use as it is: looks whether it is still in its store.
+"""The data that a build or a plan uses as it is: looks whether it is still in its store.
 
 After a plan, all of it is looked for at once. A task that starts much later has its inputs looked for again.
 """
@@ -19,11 +19,15 @@ from databuild.model.records import StoredData
 from databuild.v1 import partition_pb2 as pt
 
 if TYPE_CHECKING:
+    from databuild.model.store_check import StoreFinding
     from databuild.orchestration.stores.job_look import Check, JobLook
     from databuild.storage.storages import Storages
 
 _PART: Final = 5000
 """The number of partitions that are looked for at once. Reading their places blocks the event loop."""
+
+_MAX_NAMED: Final = 3
+"""The number of partitions that a warning names."""
 
 
 class UsedData:
@@ -38,7 +42,6 @@ class UsedData:
         lost: Callable[[Mapping[str, str]], Awaitable[None]],
         extensions: Mapping[str, Sequence[str]] = MappingProxyType({}),
         jobs: tuple[JobLook, Check] | None = None,
-        warn: Callable[[str], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Looks at nothing yet.
@@ -50,7 +53,6 @@ class UsedData:
             lost: Records data that is missing: the versions, by ref.
             extensions: The extensions of the graph with their import paths, which serve object stores.
             jobs: Asks the jobs of the graph about data at which DataBuild cannot look; None if no job can answer.
-            warn: Called with the reason for which a job could not answer, so that its data is used as it is.
             clock: Returns a time in seconds that never goes back.
         """
         self._reader = reader
@@ -60,27 +62,50 @@ class UsedData:
         self._extensions = extensions
         self._storages: Storages | None = None
         self._jobs = jobs
-        self._warn = warn
         self._clock = clock
         self._seen: set[str] = set()
+        self._unreadable: dict[str, StoreFinding] = {}
+        self._faults: dict[str, None] = {}
         # The inputs of tasks with a known place, and the time of the last look at each.
         self._inputs: dict[str, StoredData] = {}
         self._looked: dict[str, float] = {}
         self._pending: dict[str, StoredData] = {}
         self._looking: asyncio.Future[Mapping[str, str]] | None = None
 
-    async def record_losses_of(self, plan: Plan) -> bool:
-        """Looks for the data that a plan would use as it is, and records what is missing.
+    async def plan(self, make: Callable[[], Awaitable[Plan]]) -> Plan:
+        """Makes a plan, and makes it again as long as data that it would use as it is turns out to be lost.
 
-        Partitions that were looked for after an earlier plan of the same build are left out.
-
-        Returns:
-            True if something is missing, so that the build must plan again.
+        Args:
+            make: Makes the plan from the records, which have the losses that were recorded before.
 
         Raises:
             EventLogError: The places cannot be read.
             StorageError: A whole folder with many partitions is gone, so that its disk may not be mounted, or a job
                 finds none of its partitions.
+        """
+        plan = await make()
+        while await self._record_losses_of(plan):
+            plan = await make()
+        return plan
+
+    def warnings(self) -> list[str]:
+        """Returns the warnings so far: the reasons for which jobs could not answer, and one about unreadable data."""
+        if not self._unreadable:
+            return list(self._faults)
+        findings = list(self._unreadable.values())
+        named = "; ".join(_named(found) for found in findings[:_MAX_NAMED])
+        more = f"; and {len(findings) - _MAX_NAMED:,} more" if len(findings) > _MAX_NAMED else ""
+        noun = "1 partition" if len(findings) == 1 else f"{len(findings):,} partitions"
+        unreadable = f"the data of {noun} cannot be looked at in its store, and is used unchecked: {named}{more}"
+        return [*self._faults, unreadable]
+
+    async def _record_losses_of(self, plan: Plan) -> bool:
+        """Looks for the data that a plan would use as it is, and records what is missing.
+
+        Partitions that were looked for after an earlier plan are left out.
+
+        Returns:
+            True if something is missing, so that another plan must be made.
         """
         if self._policy == "none":
             return False
@@ -91,10 +116,7 @@ class UsedData:
             now = self._clock()
             data = self._with_place(self._reader.stored_data_of(refs))
             if data:
-                lost, fault = await self._look(data)
-                if fault:
-                    raise StorageError("the data of other builds", fault).with_remedy("CONFIRM_LOSSES")
-                missing.update(lost)
+                missing.update(await self._look(data))
             for one in data:
                 if one.ref in plan.versions:
                     self._inputs[one.ref] = one
@@ -132,15 +154,20 @@ class UsedData:
         await asyncio.sleep(0)
         pending, self._pending, self._looking = self._pending, {}, None
         now = self._clock()
-        missing, _ = await self._look(list(pending.values()))
+        missing = await self._look(list(pending.values()), fails=False)
         self._looked.update(dict.fromkeys(pending, now))
         return missing
 
     def _is_due(self, ref: str) -> bool:
         return ref in self._inputs and self._clock() - self._looked[ref] >= self._max_age
 
-    async def _look(self, data: Sequence[StoredData]) -> tuple[Mapping[str, str], str]:
-        """Returns the versions of lost data, and the fault of a store that is gone, whose data is not lost."""
+    async def _look(self, data: Sequence[StoredData], *, fails: bool = True) -> Mapping[str, str]:
+        """Returns the versions of lost data.
+
+        Args:
+            data: The data.
+            fails: True to raise a StorageError if a store is gone; False to take its data for unreadable.
+        """
         from databuild.orchestration.stores.look import Look  # most builds find no data with a place
 
         look = await asyncio.to_thread(Look, data, storages=self._object_storages)
@@ -149,15 +176,22 @@ class UsedData:
             from databuild.orchestration.stores.gone_folders import gone_folders, guarded
 
             findings, fault = guarded(findings, gone_folders(look.absent), self._reader)
+        unreadable = [found for found in findings if found.kind == "unreadable"]
         if self._jobs is not None and look.others:
             job_look, check = self._jobs
             questions = job_look.questions([one for one, _ in look.others.values()])
             answers = await job_look.ask(questions, check)
             findings, fault = findings + answers.findings, fault or answers.gone
-            for reason in answers.faults:
-                self._warn(reason)
+            self._faults.update(dict.fromkeys(answers.faults))
+            # The fault of a whole call is a warning of its own.
+            unreadable += [
+                found for found in answers.findings if found.kind == "unreadable" and found.detail not in answers.faults
+            ]
+        if fault and fails:
+            raise StorageError("the data of other builds", fault).with_remedy("CONFIRM_LOSSES")
+        self._unreadable.update((found.ref, found) for found in unreadable)
         lost = {found.ref for found in findings if found.kind == "missing"}
-        return {one.ref: one.version for one in data if one.ref in lost}, fault
+        return {one.ref: one.version for one in data if one.ref in lost}
 
     def _object_storages(self) -> Storages:
         if self._storages is None:
@@ -188,3 +222,8 @@ class UsedData:
                 or (partition.requested and self._policy == "requested")
             ):
                 yield partition.ref
+
+
+def _named(found: StoreFinding) -> str:
+    place = f" at {found.uri}" if found.uri else ""
+    return f"{found.ref!r}{place} ({found.detail})"

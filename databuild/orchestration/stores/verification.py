@@ -7,30 +7,28 @@ that was interrupted goes on after the last ref of a part.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from databuild.event_log.reads import BuildReads, PartitionReads, StoredDataReads
-from databuild.graph.catalog import JobCatalog
-from databuild.model.record_messages import location_to_message
-from databuild.model.records import Location
-from databuild.model.store_check import ADOPT, REBUILD, StoreCheck, StoreCheckOptions, StoreFinding
-from databuild.orchestration.maintenance.operations import operation
-from databuild.orchestration.stores.gone_folders import gone_folders, guarded
-from databuild.orchestration.stores.job_look import Check, JobFindings, JobLook
-from databuild.orchestration.stores.look import Look
+from databuild.event_log.reads import BuildReads, PartitionReads, StoredDataReads, StoredRowReads
+from databuild.event_log.rows import stored_data
+from databuild.model.store_check import StoreCheck, StoreCheckOptions
+from databuild.orchestration.stores.recorded_files import not_as_recorded
 from databuild.orchestration.stores.selection import Selection
-from databuild.v1 import events_pb2 as ev
-from databuild.v1 import partition_pb2 as pt
+from databuild.tuples import NamedTuple
 
 if TYPE_CHECKING:
+    from databuild.graph.catalog import JobCatalog
+    from databuild.orchestration.stores.job_look import Check, JobFindings
+    from databuild.orchestration.stores.look import Look
     from databuild.storage.storages import Storages
+    from databuild.v1 import events_pb2 as ev
 
 PART: Final = 10_000
 """The number of partitions of a part."""
 
 
-class Reads(BuildReads, PartitionReads, StoredDataReads, Protocol):
+class Reads(BuildReads, PartitionReads, StoredDataReads, StoredRowReads, Protocol):
     """The reads of a verification."""
 
 
@@ -38,12 +36,12 @@ class Jobs(NamedTuple):
     """The jobs that are asked about data at which DataBuild cannot look.
 
     Attributes:
-        catalog: The jobs.
+        catalog: Returns the jobs.
         environment: The environment of the event log; empty for the base.
         run: Runs a coroutine that asks jobs, in the thread that calls it, and returns its result.
     """
 
-    catalog: JobCatalog
+    catalog: Callable[[], JobCatalog]
     environment: str
     run: Callable[[Callable[[Check], Coroutine[Any, Any, JobFindings]]], JobFindings]
 
@@ -88,7 +86,18 @@ def verify_part(
     Raises:
         EventLogError: The event log cannot be read.
     """
-    data, next_after = selection.page(reader.stored_data_of, reader.stored_data_under, after, limit)
+    rows, next_after = selection.page(
+        reader.stored_rows_of, reader.stored_rows_under, after, limit, ref=lambda row: row[0]
+    )
+    others = rows if options.content else not_as_recorded(rows)
+    if not others:
+        return Part(StoreCheck(len(rows), next_after=next_after), ())
+    data = stored_data(others)
+    # Only what is not as recorded needs these.
+    from databuild.orchestration.stores.finding_events import finding_events
+    from databuild.orchestration.stores.gone_folders import gone_folders, guarded
+    from databuild.orchestration.stores.look import Look
+
     look = Look(data, content=options.content, storages=storages)
     findings = look.findings
     if look.absent and not options.confirm_losses:
@@ -96,33 +105,25 @@ def verify_part(
     answers, hints = _ask(reader, jobs, look, options)
     findings = tuple(sorted(findings + answers.findings)) if answers.findings else findings
     unseen = len(look.others) - len(answers.looked_at)
-    check = StoreCheck(len(data) - unseen, unseen, findings, next_after, hints)
+    check = StoreCheck(len(rows) - unseen, unseen, findings, next_after, hints, look.without_facts)
     if options.dry_run or not findings:
         return Part(check, ())
     versions = {one.ref: one.version for one in data}
-    missing = [finding.ref for finding in findings if finding.kind == "missing"]
-    changed = [finding for finding in findings if finding.kind == "changed"]
-    events = [_missing(missing, versions, author, clock)] if missing else []
-    if changed and options.changed in {REBUILD, ADOPT}:
-        # A build may have replaced the data since it was read. The window that is left is as small as that of `taint`.
-        current = {one.ref: one.version for one in reader.stored_data_of([finding.ref for finding in changed])}
-        changed = [finding for finding in changed if current.get(finding.ref) == versions[finding.ref]]
-        if options.changed == ADOPT:
-            events += _adoption(reader, changed, {**look.found, **answers.found}, author, clock)
-        else:
-            events += _taints(changed, author, clock)
-    return Part(check, events)
+    found = {**look.found, **answers.found}
+    return Part(check, finding_events(reader, findings, versions, found, options.changed, author=author, clock=clock))
 
 
 def _ask(
     reader: Reads, jobs: Jobs | None, look: Look, options: StoreCheckOptions
 ) -> tuple[JobFindings, tuple[str, ...]]:
     """Asks jobs about data that was not looked at. Returns their answers, and the next steps for the rest."""
+    from databuild.orchestration.stores.job_look import JobFindings, JobLook
+
     answers = JobFindings()
     others = [one for one, _ in look.others.values()]
     hints = dict.fromkeys(hint for _, hint in look.others.values() if hint)
     if jobs is not None and others:
-        job_look = JobLook(jobs.catalog, reader, jobs.environment)
+        job_look = JobLook(jobs.catalog(), reader, jobs.environment)
         if questions := job_look.questions(others):
             confirmed = options.confirm_losses
             answers = jobs.run(lambda check: job_look.ask(questions, check, confirm_losses=confirmed))
@@ -130,47 +131,3 @@ def _ask(
         hints = dict.fromkeys(hint for _, hint in rest if hint)
         hints.update(dict.fromkeys(job_look.hints([one for one, hint in rest if not hint])))
     return answers, tuple(hints)
-
-
-def _missing(
-    refs: Sequence[str], versions: Mapping[str, str], author: str, clock: Callable[[], float]
-) -> ev.BuildEvent:
-    partitions = [ev.MissingPartition(ref=ref, version=versions[ref]) for ref in refs]
-    return operation(clock, missing=ev.MissingEvent(partitions=partitions, author=author))
-
-
-def _taints(changed: Sequence[StoreFinding], author: str, clock: Callable[[], float]) -> Iterator[ev.BuildEvent]:
-    by_detail: dict[str, list[pt.PartitionRef]] = {}
-    for finding in changed:
-        by_detail.setdefault(finding.detail, []).append(pt.PartitionRef(str=finding.ref))
-    for detail, refs in by_detail.items():
-        reason = f"changed in its store: {detail}"
-        yield operation(clock, taint=ev.TaintEvent(partitions=refs, tainted=True, author=author, reason=reason))
-
-
-def _adoption(
-    reader: PartitionReads,
-    changed: Sequence[StoreFinding],
-    found: Mapping[str, Location],
-    author: str,
-    clock: Callable[[], float],
-) -> list[ev.BuildEvent]:
-    """Returns the adoption of changed data, which keeps its metadata: other jobs may find the data by it."""
-    if not changed:
-        return []
-    records = reader.partition_records([finding.ref for finding in changed])
-    event = operation(
-        clock,
-        adoption=ev.AdoptionEvent(
-            partitions=[pt.PartitionRef(str=finding.ref) for finding in changed],
-            author=author,
-            reason="changed in its store",
-            force=True,
-        ),
-    )
-    for finding in changed:
-        record = event.adoption.records.add(ref=finding.ref, version=event.event_id)
-        record.location.CopyFrom(location_to_message(found[finding.ref]))
-        if finding.ref in records and records[finding.ref].metadata:
-            record.metadata.update(records[finding.ref].metadata)
-    return [event]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 import grpc
 
 from databuild import errors
 from databuild.error_codes import CODES, INTERNAL, code_of, facts_of
 from databuild.remedies import REQUEST_WORDS, with_remedy
+from databuild.tuples import NamedTuple
 from databuild.v1 import service_pb2 as sv
 
 _Code = grpc.StatusCode

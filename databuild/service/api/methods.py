@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 
 from databuild.errors import DeadlineExceededError, InvalidRequestError
 from databuild.model import statuses
-from databuild.model.build_options import BuildOptions, PlanOptions
+from databuild.model.build_options import BuildOptions, PlanOptions, verify_policy_name
 from databuild.model.environment_messages import (
     comparison_to_message,
     environment_to_message,
@@ -302,7 +302,11 @@ class Api:
     async def plan_build(self, request: sv.PlanBuildRequest, _caller: Caller) -> plan_pb2.Plan:
         options = PlanOptions.from_message(request.options)
         plan = await self._partitions.plan(
-            tuple(request.partitions), options, records=not request.without_records, downstream=request.downstream
+            tuple(request.partitions),
+            options,
+            records=not request.without_records,
+            downstream=request.downstream,
+            verify=verify_policy_name(request.verify),
         )
         message = await asyncio.to_thread(plan_to_message, plan)
         message.time.GetCurrentTime()

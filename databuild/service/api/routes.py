@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from google.protobuf.descriptor import Descriptor
 
+from databuild.tuples import NamedTuple
 from databuild.v1 import service_pb2
 
 PREFIX: Final = "/api/v1"

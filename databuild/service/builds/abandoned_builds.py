@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from databuild.event_log import liveness as processes
 from databuild.event_log.liveness import Liveness
@@ -11,6 +10,7 @@ from databuild.event_log.reads import OpenBuildReads
 from databuild.orchestration.build.settings import BuildRequest
 from databuild.orchestration.coordination.dead_builds import find_orphaned_leases
 from databuild.service.builds.requests import recorded_request
+from databuild.tuples import NamedTuple
 
 
 class AbandonedBuild(NamedTuple):

@@ -6,8 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
-from dataclasses import replace
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from databuild.errors import (
     BuildConflictError,
@@ -46,6 +45,7 @@ from databuild.service.builds.requests import (
 from databuild.service.builds.running_builds import RunningBuilds
 from databuild.service.resources.limits import Limits
 from databuild.service.resources.reader_pool import ReaderPool
+from databuild.tuples import NamedTuple
 from databuild.v1.events_pb2 import BuildEvent
 
 _T = TypeVar("_T")
@@ -321,7 +321,7 @@ class BuildService:
     async def _submit(
         self, submission: Submission, requested: Requested, submitter: str, *, retry_of: str = "", traceparent: str
     ) -> BuildView:
-        request = replace(build_request(submission, requested, self._limits, retry_of), traceparent=traceparent)
+        request = build_request(submission, requested, self._limits, retry_of)._replace(traceparent=traceparent)
         build_request_id = request.build_request_id
         # A client repeats a request whose response was lost. The build may be in the log, or not yet recorded.
         if submission.build_request_id and self._running.get(build_request_id) is None:

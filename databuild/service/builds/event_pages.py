@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from databuild.service.resources.reader_pool import ReaderPool
 from databuild.service.resources.single_flight import SingleFlight
+from databuild.tuples import NamedTuple
 from databuild.v1.events_pb2 import BuildEvent
 
 PAGE_EVENTS: Final = 100

@@ -14,8 +14,10 @@ from databuild.graph.catalog import JobCatalog
 from databuild.graph.ports import PartitionRecords
 from databuild.model.build_options import PlanOptions
 from databuild.model.job_graph import Plan
+from databuild.orchestration.build.data_checks import job_look
 from databuild.orchestration.build.make_plan import make_plan
 from databuild.orchestration.build.settings import Settings
+from databuild.orchestration.stores.planned_losses import plan_without_losses
 
 
 class Planner:
@@ -53,6 +55,7 @@ class Planner:
         *,
         options: PlanOptions = PlanOptions(),
         records: PartitionRecords | None = None,
+        verify: str = "none",
     ) -> Plan:
         """Makes a plan as `make_plan` does, with its errors. Cancelling the call ends its job processes.
 
@@ -60,9 +63,13 @@ class Planner:
             requested: The requested refs, with ranges expanded.
             options: The options of the plan.
             records: The records of partitions; None to read them from the event log.
+            verify: The data to look for in its store, one of `VERIFY_POLICIES`. Given records are not verified.
+
+        Raises:
+            StorageError: A whole folder with many partitions is gone, so that its disk may not be mounted.
         """
         async with self._slots:
-            coroutine = self._make(requested, options, records)
+            coroutine = self._make(requested, options, records, verify)
             return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, self._ensure_loop()))
 
     async def close(self) -> None:
@@ -89,7 +96,9 @@ class Planner:
             self._thread.start()
         return self._loop
 
-    async def _make(self, requested: Sequence[str], options: PlanOptions, records: PartitionRecords | None) -> Plan:
+    async def _make(
+        self, requested: Sequence[str], options: PlanOptions, records: PartitionRecords | None, verify: str
+    ) -> Plan:
         plan = asyncio.current_task()
         assert plan is not None
         self._plans.add(plan)
@@ -97,16 +106,28 @@ class Planner:
         # An executor belongs to the event loop on which it is made.
         if self._executor is None:
             self._executor = self._make_executor()
-        with contextlib.ExitStack() as stack:
-            past = None
-            if records is None:
-                records = past = stack.enter_context(contextlib.closing(self._open_reader()))
-            return await make_plan(
-                requested,
-                catalog=self._catalog,
-                reader=records,
-                executor=self._executor,
-                settings=self._settings,
-                options=options,
-                past=past,
+        if records is not None:
+            return await self._plan_with(records, None, requested, options)
+        with contextlib.closing(self._open_reader()) as reader:
+            return await plan_without_losses(
+                lambda left: self._plan_with(left, reader, requested, options),
+                records=reader,
+                stored=reader,
+                verify=verify,
+                extensions=self._catalog.extensions,
+                jobs=job_look(self._catalog, reader, self._executor, self._settings),
             )
+
+    async def _plan_with(
+        self, records: PartitionRecords, past: Reader | None, requested: Sequence[str], options: PlanOptions
+    ) -> Plan:
+        assert self._executor is not None
+        return await make_plan(
+            requested,
+            catalog=self._catalog,
+            reader=records,
+            executor=self._executor,
+            settings=self._settings,
+            options=options,
+            past=past,
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final, NamedTuple
+from typing import Final
 
 from databuild.errors import StorageError
 from databuild.model.records import JobRunRecord
@@ -11,6 +11,7 @@ from databuild.orchestration.logs.stored_logs import LogReader
 from databuild.reports.build_report import collect_report
 from databuild.reports.report_formats import render
 from databuild.service.builds.builds import BuildService
+from databuild.tuples import NamedTuple
 
 _TAIL_BYTES: Final = 8192
 

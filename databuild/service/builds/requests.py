@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from databuild.errors import BuildConflictError, InvalidRequestError
@@ -116,7 +116,7 @@ def build_request(submission: Submission, requested: Requested, limits: Limits, 
         raise InvalidRequestError(f"log_store is {without_credentials(options.log_store)!r}; this service has {known}")
     # An engine says how many jobs it runs at once when the build connects to it.
     jobs = options.jobs or (limits.default_jobs_on_engine if executor else limits.default_jobs)
-    options = replace(options, jobs=jobs, executor=executor, log_store=limits.default_log_store)
+    options = options._replace(jobs=jobs, executor=executor, log_store=limits.default_log_store)
     plan = submission.plan
     return BuildRequest(
         build_request_id=chosen_id or new_build_request_id(),

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import functools
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -251,9 +250,7 @@ class RunningBuilds:
         request = build.request
         try:
             admission = QueueAdmission(build, self._queue, self._watch_cancel_requests)
-            context = dataclasses.replace(
-                self._context, admission=admission, planning=build, continue_build=self.continue_build
-            )
+            context = self._context._replace(admission=admission, planning=build, continue_build=self.continue_build)
             if build.begun is not None:
                 await continue_build(build.begun, context)
             else:

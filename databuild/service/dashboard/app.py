@@ -67,6 +67,7 @@ def dashboard_routes(
         route("/partition/taint", partitions_page.taint, "POST"),
         route("/environments", environments_page.environments),
         route("/environments", environments_page.switch, "POST"),
+        route("/environments/{environment}", environments_page.comparison),
         route("/partition/forget", partitions_page.forget, "POST"),
         route("/partition/delete", partitions_page.delete, "POST"),
         route("/jobs", jobs_page.jobs),

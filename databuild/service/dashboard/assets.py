@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import hashlib
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from databuild.drawing.style import STYLE
+from databuild.tuples import NamedTuple
 
 _FOLDER: Final = Path(__file__).parent / "static"
 _MEDIA_TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
 from typing import Final
 
@@ -47,7 +46,7 @@ async def plan(visit: Visit) -> Response:
         "plan",
         partitions=partitions,
         requested=len(planned.requested),
-        options=dataclasses.asdict(options),
+        options=options._asdict(),
         tasks=len(planned.job_graph.tasks),
         by_job=sorted(Counter(task.job_label for task in planned.job_graph.tasks).items()),
         considered=len(planned.partitions),

@@ -6,13 +6,14 @@ import asyncio
 import datetime as dt
 from collections import Counter
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Final
 
 from databuild.drawing.calendar import Day, draw_calendar
 from databuild.graph.patterns import PartitionPattern
 from databuild.service.dashboard.drawings import partition_state
 from databuild.service.dashboard.formats import url_quoted
 from databuild.service.dashboard.site import Visit
+from databuild.tuples import NamedTuple
 from databuild.v1 import partition_pb2 as pt
 from databuild.v1 import service_pb2 as sv
 

@@ -1,4 +1,4 @@
-"""The page `environments`: the environments beside the base, and the switch between them."""
+"""The pages `environments`, with the switch between them, and `comparison` of one with the base."""
 
 from __future__ import annotations
 
@@ -13,6 +13,17 @@ async def environments(visit: Visit) -> Response:
     """Renders the list of environments."""
     listed = (await visit.call("ListEnvironments", sv.ListEnvironmentsRequest())).environments
     return visit.page("environments", environments=listed)
+
+
+async def comparison(visit: Visit) -> Response:
+    """Renders the comparison of an environment with the base, by job and partition."""
+    name = visit.request.path_params["environment"]
+    request = sv.CompareEnvironmentRequest(environment=name, page_token=visit.form.exact("page_token"))
+    answer: sv.CompareEnvironmentResponse = await visit.call("CompareEnvironment", request)
+    by_job: dict[str, list[sv.PartitionComparison]] = {}
+    for one in answer.comparisons:
+        by_job.setdefault(one.job_label, []).append(one)
+    return visit.page("comparison", name=name, jobs=sorted(by_job.items()), next_page_token=answer.next_page_token)
 
 
 async def switch(visit: Visit) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from starlette.responses import Response
 
@@ -10,6 +10,7 @@ from databuild.graph.patterns import PartitionPattern
 from databuild.service.dashboard.calendar_page import calendar, date_field
 from databuild.service.dashboard.drawings import plots
 from databuild.service.dashboard.site import Visit
+from databuild.tuples import NamedTuple
 from databuild.v1 import partition_pb2 as pt
 from databuild.v1 import service_pb2 as sv
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from google.protobuf import json_format
 from google.protobuf.struct_pb2 import Struct
@@ -14,6 +14,7 @@ from markupsafe import Markup
 from databuild.model.metadata import TYPE_MEMBER, image_uri, schema_of
 from databuild.service.dashboard.formats import shortened, struct_value
 from databuild.service.dashboard.markdown import link, rendered
+from databuild.tuples import NamedTuple
 
 MAX_ROWS: Final = 50
 """The maximum number of rows of a table that are shown."""

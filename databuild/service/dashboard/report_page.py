@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 from starlette.responses import Response
 
@@ -11,6 +11,7 @@ from databuild.errors import HttpRequestError
 from databuild.reports.report_formats import ENDINGS
 from databuild.service.access.auth import READ
 from databuild.service.dashboard.site import Visit
+from databuild.tuples import NamedTuple
 
 
 class _Download(NamedTuple):

@@ -7,10 +7,11 @@ import hmac
 import secrets
 import time
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
 
 from databuild.errors import PermissionDeniedError, UnauthenticatedError
 from databuild.service.access.auth import Caller, Tokens
+from databuild.tuples import NamedTuple
 
 COOKIE: Final = "databuild_session"
 SESSION_SECONDS: Final = 12 * 3600

@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Final
 
 from databuild.event_log.reads import PartitionReads
 from databuild.graph.catalog import JobCatalog
@@ -22,6 +22,7 @@ from databuild.model.paging import read_rows
 from databuild.service.resources.limits import Limits
 from databuild.service.resources.reader_pool import ReaderPool
 from databuild.service.resources.single_flight import SingleFlight
+from databuild.tuples import NamedTuple
 
 _MIN_SECONDS: Final = 1.0
 """Minimum time between two counts."""

@@ -12,6 +12,7 @@ from databuild.errors import OrchestrationError
 from databuild.event_log import liveness as processes
 from databuild.event_log.liveness import Liveness
 from databuild.event_log.log import EventLog
+from databuild.event_log.open import EnvironmentLogs
 from databuild.executors.engines import Engines, no_engines
 from databuild.executors.executor import ProcessExecutor
 from databuild.graph.catalog import JobCatalog
@@ -84,6 +85,7 @@ class GraphService:
         engines: Engines | None = None,
         owns_engines: bool = True,
         storages: Storages | None = None,
+        environments: EnvironmentLogs | None = None,
     ) -> None:
         """Connects the parts. `start` starts them.
 
@@ -99,6 +101,7 @@ class GraphService:
             engines: The engines that builds may use; None for none.
             owns_engines: True if `close` disconnects from them.
             storages: The stores of logs; None for none but folders.
+            environments: The logs of the environments, which use data of this one; None for none.
         """
         self.catalog = catalog
         self.limits = limits = limits or Limits()
@@ -174,6 +177,7 @@ class GraphService:
             settings=settings,
             storages=storages,
             limits=limits,
+            environments=environments,
             clock=clock,
         )
         self.trends = PartitionTrends(catalog, self._readers)

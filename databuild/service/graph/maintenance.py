@@ -11,7 +11,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from databuild.errors import InvalidRequestError, OverloadedError, ShuttingDownError
 from databuild.event_log.log import EventLog
@@ -23,6 +23,7 @@ from databuild.orchestration.coordination.build_ids import find_build
 from databuild.orchestration.logs.log_folders import LogFolders
 from databuild.orchestration.maintenance.pruning import prunable, prune
 from databuild.service.resources.reader_pool import ReaderPool
+from databuild.tuples import NamedTuple
 
 MAX_SECONDS: Final = 20.0
 """The time after which a request to prune stops, and a request to verify returns without a result."""

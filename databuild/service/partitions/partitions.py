@@ -7,7 +7,6 @@ import functools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import NamedTuple
 
 from databuild.errors import InvalidRequestError
 from databuild.event_log.downstream import direct_steps, downstream
@@ -29,6 +28,7 @@ from databuild.service.builds.plans import Planner
 from databuild.service.builds.requests import requested_partitions, starting_points
 from databuild.service.resources.limits import Limits
 from databuild.service.resources.reader_pool import ReaderPool
+from databuild.tuples import NamedTuple
 from databuild.v1.events_pb2 import BuildEvent
 
 _HISTORY_RUNS = 20
@@ -135,6 +135,7 @@ class Partitions:
         *,
         records: bool = True,
         downstream: bool = False,
+        verify: str = "none",
     ) -> Plan:
         """Plans a build without starting it.
 
@@ -143,11 +144,13 @@ class Partitions:
             options: The options of the plan.
             records: False to plan as if no partition had ever been built.
             downstream: True to plan, instead of the partitions, what was made from them.
+            verify: The data to look for in its store, one of `VERIFY_POLICIES`. Lost data is planned to be made again.
 
         Raises:
             InvalidRequestError: A partition is not valid, no job produces it, or nothing is downstream.
             JobConfigurationError: The `config` of a job failed.
             LookupFaultError: The lookup of the graph failed.
+            StorageError: A whole folder with many partitions is gone, so that its disk may not be mounted.
         """
         if downstream:
             given = await asyncio.to_thread(starting_points, self._catalog, partitions, self._limits)
@@ -159,7 +162,9 @@ class Partitions:
             requested = Requested(
                 await asyncio.to_thread(requested_partitions, self._catalog, partitions, self._limits)
             )
-        plan = await self._planner.plan(requested.refs, options=options, records=None if records else NoRecords())
+        plan = await self._planner.plan(
+            requested.refs, options=options, records=None if records else NoRecords(), verify=verify
+        )
         return plan._replace(warnings=(*requested.warnings, *plan.warnings))
 
     async def explain(self, ref: str) -> Explanation:
@@ -277,7 +282,8 @@ class Partitions:
             return refs, taint(reader, refs, tainted=tainted, author=author, reason=reason, clock=self._clock)
 
         refs, taints = await self._readers.read(events)
-        await self._event_log.append(taints)
+        for event in taints:
+            await self._event_log.append([event])
         return refs
 
 

@@ -12,12 +12,13 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from databuild.graph.catalog import JobCatalog
 from databuild.model.metadata import image_uri
 from databuild.previews.preview import MAX_PICTURE_BYTES, Preview
 from databuild.service.resources.reader_pool import ReaderPool
+from databuild.tuples import NamedTuple
 from databuild.v1 import service_pb2 as sv
 
 _PROGRAM: Final = (

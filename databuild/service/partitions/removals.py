@@ -9,6 +9,7 @@ from typing import Final
 
 from databuild.errors import InvalidRequestError
 from databuild.event_log.log import EventLog
+from databuild.event_log.open import EnvironmentLogs
 from databuild.executors.executor import ProcessExecutor
 from databuild.graph.catalog import JobCatalog
 from databuild.model.removal import MAX_REMOVALS, Cleaning, CleanOptions, Deletion
@@ -33,6 +34,7 @@ class ServiceRemovals:
         settings: The folders that are no data.
         storages: The stores of objects.
         limits: The limit on the number of partitions.
+        environments: The logs of the environments, which use the data; None for none.
         clock: Returns the time in seconds since the epoch.
     """
 
@@ -45,6 +47,7 @@ class ServiceRemovals:
         settings: Settings,
         storages: Storages,
         limits: Limits,
+        environments: EnvironmentLogs | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._catalog = catalog
@@ -57,6 +60,7 @@ class ServiceRemovals:
             protected=(settings.working_directory, settings.log_directory),
             clock=clock,
             max_planning_seconds=MAX_SECONDS / 2,
+            environments=environments,
         )
         self._cleaner = Cleaner(event_log, catalog, self._removals, clock=clock)
         self._alone = asyncio.Lock()

@@ -95,7 +95,7 @@ class StoreVerification:
     async def _part_in_thread(
         self, partitions: tuple[str, ...], options: StoreCheckOptions, after: str, author: str
     ) -> Part:
-        jobs = Jobs(self._catalog, self._environment, self._runner(asyncio.get_running_loop()))
+        jobs = Jobs(lambda: self._catalog, self._environment, self._runner(asyncio.get_running_loop()))
         work = asyncio.ensure_future(asyncio.to_thread(self._part, partitions, options, after, author, jobs))
         try:
             return await asyncio.shield(work)

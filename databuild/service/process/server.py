@@ -10,7 +10,7 @@ import os
 import socket
 import ssl
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -39,6 +39,7 @@ from databuild.service.resources.limits import Limits
 from databuild.service.resources.loop_lag import LoopLag
 from databuild.service.rpc.grpc_api import GrpcServer
 from databuild.storage.storages import Storages
+from databuild.tuples import NamedTuple
 from databuild.v1 import service_pb2 as sv
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ async def serve(
         on_event=metrics.observe,
         engines=engines,
         storages=storages,
+        environments=environments,
     )
     metrics.watch(service.running, service.event_feeds, lag)
     beside: Environments | None = None

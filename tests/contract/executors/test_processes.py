@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from dataclasses import replace
 
 import pytest
 
@@ -181,7 +180,7 @@ async def test_a_program_runs_with_its_runfiles(case: ExecutorCase, runs: Runs) 
     spec = runs.spec(f"{code.root}/_main/jobs/program", "arg", code=code, env={"RUNFILES_DIR": code.root})
 
     first = await executor.run(spec)
-    again = await executor.run(replace(spec, run_id="again", stdout=""))
+    again = await executor.run(spec._replace(run_id="again", stdout=""))
 
     assert first.exit_code == 4
     assert runs.stdout.read_text() == "of the runfiles\nbeside it\narg\n"

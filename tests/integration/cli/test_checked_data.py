@@ -128,6 +128,21 @@ def test_a_build_notices_a_lost_row_by_itself(graph: Tables) -> None:
     assert graph.asked() == [["", "number/a", "number/b"]]
 
 
+def test_a_plan_has_a_lost_row_as_the_build_that_follows(graph: Tables) -> None:
+    built(graph, "number/a", "number/b")
+    graph.sql("DELETE FROM data WHERE ref = 'number/b'")
+
+    _, plan = graph.json("plan", "sum/a_b")
+
+    assert {one["ref"]: one["reason"] for one in plan["partitions"]} == {
+        "number/a": "UP_TO_DATE",
+        "number/b": "LOST",
+        "sum/a_b": "MISSING",
+    }
+    assert graph.asked() == [["", "number/a", "number/b"]]
+    assert graph("partitions", "--status=MISSING")[1].count("number/b") == 0
+
+
 @pytest.mark.parametrize(
     ("policy", "reason"), [("report", "up to date"), ("rebuild", "tainted"), ("adopt", "up to date")]
 )

@@ -131,6 +131,25 @@ def test_a_run_of_an_environment_reads_data_of_the_base(graph: ScriptGraph) -> N
     assert result["another_run"]["outputs"][0]["same"] is True
 
 
+def test_a_service_describes_a_run_of_an_environment_that_it_has_built(graph: ScriptGraph) -> None:
+    service = graph.serve()
+    server, in_environment = f"--server={service.addresses['grpc']}", "--environment=pr-1"
+    assert graph.run("build", "number/ab", "number/c", server)[0] == 0
+    assert graph.run("build", "sum/ab_c", in_environment, server)[0] == 0
+    (job_run,) = (run["job_run_id"] for run in graph.json("logs", "latest", in_environment, server)[1]["job_runs"])
+
+    for flags in ([], ["--output=json"]):
+        described = graph("reproduce", job_run, in_environment, server, *flags)
+        assert described[0] == 0, described
+        assert described == graph("reproduce", job_run, in_environment, *flags)
+    assert service.get(f"/job_runs/{job_run}/reproduction?environment=pr-1")["args"] == ["ab", "c"]
+    path = f"/api/v1/job_runs/{job_run}/reproduction"
+    assert service.ask("GET", path, **{"Databuild-Environment": "pr-1"})[0] == 200
+    assert (service.ask("GET", path)[0], graph("reproduce", job_run, server)[0]) == (404, 2)
+    code, result = reproduce(graph, job_run, in_environment)
+    assert (code, result["refusals"], result["another_run"]["same"]) == (0, [], True)
+
+
 def test_other_data_is_reported_as_different(graph: ScriptGraph) -> None:
     for partition, job in (("sum/ab_c", "sum"), ("number/abc", "number")):
         code, result = reproduce(graph, run_of(graph, partition, job=job), SALT="7")

@@ -30,3 +30,16 @@ def test_everything_downstream_is_tainted_too(graph: ScriptGraph) -> None:
 
 def test_unknown_partitions_cannot_be_tainted(graph: ScriptGraph) -> None:
     assert graph("taint", "number/x")[0] == 2
+
+
+def test_more_partitions_than_one_event_has_are_tainted(graph: ScriptGraph) -> None:
+    refs = [f"number/{number}" for number in range(10_001)]
+    graph("partitions", "adopt", *refs, "--reason=there")
+
+    code, result = graph.json("taint", *refs, "--reason=wrong")
+
+    assert (code, len(result["partitions"])) == (0, 10_001)
+    assert graph.json("partitions", "--limit=1")[1]["counts"] == {"AVAILABLE": 10_001, "TAINTED": 10_001}
+    assert graph("taint", "--untaint", *refs)[0] == 0
+    assert graph.json("partitions", "--limit=1")[1]["counts"] == {"AVAILABLE": 10_001}
+    assert graph("events", "verify")[0] == 0

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import grpc
 import pytest
 
 from databuild.client import DatabuildClient
 from databuild.errors import InvalidRequestError
+from databuild.v1 import service_pb2 as sv
+from databuild.v1.service_pb2_grpc import DataBuildServiceStub
 from tests.support.script_graph import NUMBER, ScriptGraph
 
 
@@ -126,3 +129,44 @@ def test_a_service_verifies_and_records_the_author(graph: ScriptGraph) -> None:
     assert "missing  number/bb  noticed for ann" in graph("events", "--all")[1]
     code, out, _ = graph("partitions", "verify", f"--server={served.addresses['grpc']}")
     assert (code, "changed     number/a" in out) == (1, True)
+
+
+@pytest.mark.parametrize("http", [False, True])
+def test_callers_of_a_service_confirm_the_loss_of_a_folder(graph: ScriptGraph, http: bool) -> None:
+    graph("build", *(f"number/n{number}" for number in range(10)))
+    (graph.folder / "data").rename(graph.folder / "elsewhere")
+    served = graph.serve()
+
+    def verify(*, confirm_losses: bool) -> set[str]:
+        if http:
+            status, answer = served.ask("POST", "/api/v1/partition_verifications", {"confirm_losses": confirm_losses})
+            assert status == 200, answer
+            return {one["kind"] for one in answer["findings"]}
+        with grpc.insecure_channel(served.addresses["grpc"]) as channel:
+            request = sv.VerifyPartitionsRequest(confirm_losses=confirm_losses)
+            found = DataBuildServiceStub(channel).VerifyPartitions(request).findings
+        return {f"KIND_{sv.StoreFinding.Kind.Name(one.kind).removeprefix('KIND_')}" for one in found}
+
+    assert verify(confirm_losses=False) == {"KIND_UNREADABLE"}
+    assert "MISSING" not in graph.json("partitions")[1]["counts"]
+    assert verify(confirm_losses=True) == {"KIND_MISSING"}
+    assert graph.json("partitions")[1]["counts"]["MISSING"] == 13
+
+
+def test_data_without_recorded_facts_is_counted(graph: ScriptGraph) -> None:
+    report = '\\"size_bytes\\": $(stat -c %s data/number-$name)'
+    script = (graph.folder / "number").read_text()
+    (graph.folder / "number").write_text(script.replace(f", {report}", ""))
+    graph("build", "number/n1", "number/n2")
+    data(graph, "n1").write_text("other\n")
+    data(graph, "n2").unlink()
+
+    code, out, _ = graph("partitions", "verify", "number/{name}")
+
+    assert code == 1
+    assert out.splitlines()[-1].startswith(
+        "looked at 5 partitions: 1 missing; 1 partition only for existence; the next"
+    )
+    assert graph.json("partitions", "verify")[1]["without_facts"] == 1
+    with DatabuildClient(graph.serve().addresses["grpc"]) as client:
+        assert client.verify_partitions(["number/{name}"]).without_facts == 1

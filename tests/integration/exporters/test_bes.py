@@ -303,7 +303,7 @@ def test_builds_at_the_same_time_have_streams_of_their_own(graph: ScriptGraph, s
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--exporter=bes:"], "'bes:' is not an exporter; there is bes:grpc://HOST:PORT, otlp:"),
+        (["--exporter=bes:"], "'bes:' is not an exporter; there is bes:grpc://HOST:PORT, openlineage:, otlp:"),
         (["--exporter=bes:http://h:1"], "'bes:http://h:1' must be bes:grpc://HOST:PORT or bes:grpcs://HOST"),
         (["--exporter=bes:grpc://host"], "it must be grpc://HOST:PORT"),
         (["--exporter=bes:grpc://u:secret@host:1"], "pass a header or a credential helper instead"),

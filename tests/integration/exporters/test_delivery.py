@@ -80,7 +80,7 @@ def test_a_failure_to_send_decides_the_exit_code_only_if_a_flag_says_so(
         code, out, _ = graph.run("build", *flags, *strict, **environ)
         assert (code, "COMPLETED" in out) == (3, True)
         any_receiver.recover()
-    # What was left is sent, so this build succeeds.
+    # The rest is sent, so this build succeeds.
     flags = ["--force", *any_receiver.flags, "--exporter_seconds=60"]
     code, _, err = graph.run("build", *flags, *strict, **environ)
     assert code == 0, err

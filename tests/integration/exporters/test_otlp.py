@@ -237,7 +237,11 @@ def test_the_command_line_a_service_and_the_client_send_the_same(graph: ScriptGr
 @pytest.mark.parametrize(
     ("flags", "variables", "said"),
     [
-        (["--exporter=zipkin:"], {}, "'zipkin:' is not an exporter; there is bes:grpc://HOST:PORT, otlp:"),
+        (
+            ["--exporter=zipkin:"],
+            {},
+            "'zipkin:' is not an exporter; there is bes:grpc://HOST:PORT, openlineage:, otlp:",
+        ),
         (["--exporter=otlp:"], {"OTEL_EXPORTER_OTLP_PROTOCOL": "smtp"}, "OTEL_EXPORTER_OTLP_PROTOCOL is 'smtp'"),
         (["--exporter=otlp:"], {"OTEL_EXPORTER_OTLP_ENDPOINT": "nowhere"}, "OTEL_EXPORTER_OTLP_ENDPOINT must be http"),
         (

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
 import pytest
 
-from integrations.github.workflow import MAX_ANNOTATIONS, MAX_SUMMARY_BYTES, Step
+from integrations.github.workflow import MAX_ANNOTATIONS, MAX_MESSAGE, MAX_SUMMARY_BYTES, MAX_TITLE, Step
 from tests.support.code_host import CodeHost
-from tests.support.github_runner import Ran, Runner
+from tests.support.github_runner import Ran, Runner, commands_in
 from tests.support.script_graph import ScriptGraph
+from tools.python import child
 
 ACTION = Path("integrations/github/action.yml").absolute()
 LABEL = "//numbers:graph"
@@ -238,6 +240,33 @@ def test_a_long_summary_is_cut_at_a_line(tmp_path: Path) -> None:
     assert text.endswith("| ü |\n\nThe rest is in the artifact of this run.\n")
     step.add_summary(line * 100)
     assert file.read_text() == text
+
+
+def test_a_comment_of_a_deleted_account_or_without_text_is_left_alone(act: Act, host: CodeHost) -> None:
+    for name in ("user", "body"):
+        host.add("acme-app[bot]", "<!-- databuild plan of //numbers:graph -->")
+        host.comments[-1][name] = None
+    ran = act("pull_request")
+
+    assert (ran.codes, ran.annotations("warning")) == ({"plan": 0}, [])
+    assert len(host.comments) == 3
+
+
+def test_a_long_annotation_has_the_beginning_and_the_end_of_its_text(capsys: pytest.CaptureFixture[str]) -> None:
+    Step({}).annotate("error", "t" * 1000, f"number/x: USER: failed\n{'%' * 10_000}\nthe last line")
+
+    [command] = commands_in(capsys.readouterr().out)
+    assert (len(command.title), len(command.message)) == (MAX_TITLE, MAX_MESSAGE)
+    assert command.message.startswith("number/x: USER: failed\n%")
+    assert command.message.endswith("%\nthe last line")
+
+
+def test_annotations_are_utf_8_in_any_locale() -> None:
+    program = "from integrations.github.workflow import Step; Step({}).annotate('error', 'ü', '\\ud800 ✓')"
+    command = child.command("-c", program)
+    ended = subprocess.run(command, env={"PYTHONIOENCODING": "ascii"}, capture_output=True, check=True)
+
+    assert ended.stdout.decode() == "::error title=ü::? ✓\n"
 
 
 @pytest.mark.parametrize(

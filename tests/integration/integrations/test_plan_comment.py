@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from integrations.plan_comment import MAX_JOBS, StaleJob, comment, marker, stale_jobs
+from integrations.plan_comment import MAX_COMMENT, MAX_JOBS, StaleJob, comment, marker, stale_jobs
 
 
 def partition(job: str, reason: str, *, version: str = "v", task: int = 1) -> dict[str, Any]:
@@ -56,7 +56,21 @@ def test_rows_beyond_the_maximum_are_counted() -> None:
     assert lines[-1] == f"| **Total** | **{MAX_JOBS + 2}** | **0** | |"
 
 
-@pytest.mark.parametrize("name", ["--><script>", "a|b", "@all", "[x](y)", "`a`", "a\nb"])
+def test_a_comment_is_never_longer_than_a_code_host_takes() -> None:
+    jobs = [partition(f"//:{number:03}{'_' * 3000}", "CODE_CHANGED") for number in range(MAX_JOBS)]
+    label = f"//:{'*' * 3000}"
+    text = comment(plan(*jobs, label=label, warnings=("&" * 30_000,) * 20))
+    assert len(text) <= MAX_COMMENT
+    assert text.startswith(f"{marker(label)}\n")
+    assert f"| **Total** | **{MAX_JOBS}** | **0** | |" in text
+    assert " more jobs | | | |" in text
+    assert text.count("⚠️") == 10
+
+
+NAMES = ["--><script>", "a|b", "@all", "[x](y)", "`a`", "a\nb", "$x$ %1 ^2", "a\u2028/close", "a\x85b"]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_names_add_no_markup(name: str) -> None:
     label = f"//:{name}"
     text = comment(plan(partition(label, "CODE_CHANGED"), label=label, warnings=(name,)))
@@ -64,6 +78,6 @@ def test_names_add_no_markup(name: str) -> None:
     assert first == marker(label)
     assert first.count("-->") == 1
     assert len(rest) == 10
-    for character in "<>@`[]":
+    for character in "<>@`[]$%^":
         assert all(f"\\{character}" in line for line in rest if character in line)
     assert [line.replace("\\|", "").count("|") for line in rest if line.startswith("|")] == [5, 5, 5, 5]

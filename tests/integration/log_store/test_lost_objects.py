@@ -79,3 +79,29 @@ def test_a_bucket_that_does_not_exist_is_no_loss(graph: ScriptGraph, s3: Store) 
         ("unreadable", "the bucket s3://no-such-bucket/ does not exist")
     }
     assert graph("build", "sum/n01_n02")[0] == 0
+
+
+@pytest.mark.usefixtures("storage")
+def test_objects_without_recorded_facts_are_counted(graph: ScriptGraph, s3: Store, storage: Storage) -> None:
+    script = (graph.folder / "number").read_text()
+    (graph.folder / "number").write_text(script.replace(r", \"size_bytes\": 1", ""))
+    graph("build", "number/plain", "number/n00", "--force")
+    storage.write(f"{s3.uri}/number-plain", b"12")
+    storage.write(f"{s3.uri}/number-n00", b"1")
+
+    code, out, _ = graph("partitions", "verify")
+
+    assert (code, out) == (0, "looked at 21 partitions: all as recorded; 2 partitions only for existence\n")
+
+
+def test_a_run_whose_input_object_is_lost_is_not_run_again(graph: ScriptGraph, s3: Store, storage: Storage) -> None:
+    graph("build", "sum/n01_n02")
+    (run,) = (one["job_run_id"] for one in graph.json("logs", "latest")[1]["job_runs"])
+    storage.remove(f"{s3.uri}/number-n01")
+
+    code, result = graph.json("reproduce", run, "--run")
+
+    assert (code, result["refusals"]) == (
+        2,
+        [f"the data of the input 'number/n01' at {s3.uri}/number-n01 is missing"],
+    )

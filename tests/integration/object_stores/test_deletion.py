@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -90,7 +89,7 @@ async def test_an_object_that_changes_after_the_dry_run_stays(
 async def test_old_objects_are_cleaned_up(world: World, bucket: Bucket, storages: Storages, data: DerivedData) -> None:
     await world.build("b1", "raw/2", "clean/1")
     jobs = world.catalog.jobs
-    world.catalog = replace(world.catalog, jobs={**jobs, RAW: replace(jobs[RAW], retention_seconds=DAY)})
+    world.catalog = world.catalog._replace(jobs={**jobs, RAW: jobs[RAW]._replace(retention_seconds=DAY)})
     cleaner = Cleaner(world.log, world.catalog, removals(world, storages), clock=lambda: time.time() + 2 * DAY)
     done = await cleaner.clean(CleanOptions(), author="ann")
 

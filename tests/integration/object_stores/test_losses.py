@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,7 +60,7 @@ async def check(world: World, storages: Storages, changed: str = "report") -> di
 
 
 class Case(NamedTuple):
-    """What happens to data when, and the outcome.
+    """Data that is removed or changed at some time, and the outcome.
 
     Attributes:
         when: When it happens.
@@ -111,7 +110,7 @@ async def test_data_that_is_removed_or_changed_has_an_outcome(
     world: World, place: Place, storages: Storages, case: Case
 ) -> None:
     if case.looks_again:
-        world.settings = replace(world.settings, input_check_seconds=0.0)
+        world.settings = world.settings._replace(input_check_seconds=0.0)
     data = DerivedData(world, place, reports=not case.looks_again)
     await world.build("b1", "raw/1")
     data.made.clear()
@@ -173,7 +172,7 @@ async def test_a_bucket_that_is_away_is_no_loss(world: World, storages: Storages
         report({"partition": {"ref": "raw/1", "location": away}})
         return DONE
 
-    world.catalog = replace(world.catalog, extensions={"s3": ()})
+    world.catalog = world.catalog._replace(extensions={"s3": ()})
     world.executor.runs[RAW] = run
     await world.build("b1", "raw/1")
 

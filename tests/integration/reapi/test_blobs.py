@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from dataclasses import replace
 from pathlib import Path
 
 import grpc
@@ -31,7 +30,7 @@ def with_code(runs: Runs, files: int = 20) -> ProcessSpec:
 async def test_code_is_sent_once(engine: FakeEngine, executor: ReapiExecutor, runs: Runs) -> None:
     spec = with_code(runs)
 
-    await asyncio.gather(*(executor.run(replace(spec, run_id=str(number))) for number in range(10)))
+    await asyncio.gather(*(executor.run(spec._replace(run_id=str(number))) for number in range(10)))
 
     directories = 3  # the runfiles root, _main and data
     assert engine.uploads == 20 + directories + 10 * OWN_BLOBS
@@ -45,7 +44,7 @@ async def test_only_missing_code_is_sent(engine: FakeEngine, executor: ReapiExec
     engine.uploads = 0
     second = ReapiExecutor(engine.uri, ExecutorOptions(), QUICK)
 
-    await second.run(replace(spec, run_id="second"))
+    await second.run(spec._replace(run_id="second"))
     await second.close()
 
     assert engine.uploads == 1 + OWN_BLOBS
@@ -86,7 +85,7 @@ async def test_digests_of_code_are_kept_on_disk(engine: FakeEngine, runs: Runs, 
             file.unlink()  # nothing is read again
 
     second = ReapiExecutor(engine.uri, options, QUICK)
-    result = await second.run(replace(spec, run_id="second"))
+    result = await second.run(spec._replace(run_id="second"))
     await second.close()
 
     assert (result.exit_code, result.start_fault, len(engine.operations)) == (0, None, 2)
@@ -106,7 +105,7 @@ async def test_digests_on_disk_that_cannot_be_read_are_made_anew(
     for broken in (b"", b"\xff\xff\xff", whole[: len(whole) // 2]):
         kept.write_bytes(broken)
         again = ReapiExecutor(engine.uri, options, QUICK)
-        result = await again.run(replace(spec, run_id=f"after {len(broken)} bytes"))
+        result = await again.run(spec._replace(run_id=f"after {len(broken)} bytes"))
         await again.close()
 
         assert (result.exit_code, result.start_fault) == (0, None)
@@ -126,7 +125,7 @@ async def test_a_code_file_that_changed_is_not_sent_under_its_old_digest(
     engine.blobs = {hashlib.sha256(b"").hexdigest(): b""}
 
     again = ReapiExecutor(engine.uri, options, QUICK)
-    result = await again.run(replace(spec, run_id="second"))
+    result = await again.run(spec._replace(run_id="second"))
     await again.close()
 
     assert "_main/data/3 does not have the content that it had" in result.lost

@@ -9,7 +9,6 @@ import os
 import shutil
 import signal
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -51,7 +50,7 @@ def casd() -> Iterator[Casd]:
 async def test_a_run_outlives_a_killed_client(casd: Casd, runs: Runs) -> None:
     seconds = long_sleep().replace("1000", "1", 1)
     spec = runs.reporting(f'echo out; echo line >> "$DATABUILD_REPORT"; sleep {seconds}; exit 9')
-    options = {name: value for name, value in asdict(spec).items() if name not in {"task", "goes_on"}}
+    options = {name: value for name, value in spec._asdict().items() if name not in {"task", "goes_on"}}
     client = await asyncio.create_subprocess_exec(
         *child.command("-c", CLIENT, casd.uri, json.dumps(options)), stdout=asyncio.subprocess.PIPE
     )
@@ -126,8 +125,8 @@ async def test_code_that_the_engine_has_lost_is_sent_again(casd: Casd, runs: Run
         casd.stop()
         shutil.rmtree(casd.folder / "cache")
         casd.start()
-        without = await executor.run(replace(spec, run_id="second"))  # this engine does not say that inputs are missing
-        again = await executor.run(replace(spec, run_id="third"))
+        without = await executor.run(spec._replace(run_id="second"))  # this engine does not say that inputs are missing
+        again = await executor.run(spec._replace(run_id="third"))
 
     assert (first.exit_code, bool(without.lost), again.exit_code, again.lost) == (8, True, 8, "")
 

@@ -27,7 +27,7 @@ UNAVAILABLE = (grpc.StatusCode.UNAVAILABLE, "overloaded")
 async def test_an_action_has_all_that_the_engine_needs(engine: FakeEngine, executor: ReapiExecutor, runs: Runs) -> None:
     spec = runs.shell("true", env={"B": "2", "A": "1"}, timeout_seconds=1.5, properties={"os": "linux"}, run_id="run-1")
 
-    result = await executor.run(replace(spec, stdout=""))
+    result = await executor.run(spec._replace(stdout=""))
 
     (operation,) = engine.operations.values()
     action, command = operation.action, operation.command
@@ -355,7 +355,7 @@ async def test_inputs_that_the_engine_loses_are_sent_again(
         if content:
             del engine.blobs[name]
 
-    result = await executor.run(replace(spec, run_id="second"))
+    result = await executor.run(spec._replace(run_id="second"))
 
     assert (result.exit_code, result.lost, result.refused) == (0, "", "")
     assert [operation.salt for operation in engine.operations.values()][1:] == ["second"]

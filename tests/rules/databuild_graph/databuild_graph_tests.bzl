@@ -272,7 +272,7 @@ def databuild_graph_tests(name):
     _must_fail("an_unknown_notify_address_test", ["notify", "\"ftp://a\"", "http:// or https://"], jobs = [":report"], notify = ["ftp://a"])
     _must_fail("an_unknown_occasion_test", ["notify_on", "\"always\"", "end, failure, first_failure, check, wait"], jobs = [":report"], notify = ["https://a/b"], notify_on = ["always"])
     _must_fail("occasions_without_address_test", ["notify_on without notify"], jobs = [":report"], notify_on = ["end"])
-    _must_fail("an_unknown_exporter_test", ["exporters", "\"zipkin:\"", "there is bes:grpc://HOST:PORT and otlp:"], jobs = [":report"], exporters = ["zipkin:"])
+    _must_fail("an_unknown_exporter_test", ["exporters", "\"zipkin:\"", "there is bes:grpc://HOST:PORT and openlineage: and otlp:"], jobs = [":report"], exporters = ["zipkin:"])
     _must_fail("an_exporter_without_its_address_test", ["exporters", "\"bes:\"", "bes:grpc://HOST:PORT"], jobs = [":report"], exporters = ["bes:"])
     _must_fail("a_log_store_without_bucket_test", ["log_store", "\"s3://\""], jobs = [":report"], log_store = "s3://")
     _must_fail("a_negative_limit_on_running_jobs_test", ["max_running_jobs", "-1"], jobs = [":report"], max_running_jobs = -1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import NoReturn
 
@@ -104,7 +103,7 @@ async def test_a_request_to_cancel_is_found_in_the_event_log(world: World) -> No
         await asyncio.Event().wait()
         raise AssertionError
 
-    world.settings = dataclasses.replace(world.settings, cancel_poll_seconds=0)
+    world.settings = world.settings._replace(cancel_poll_seconds=0)
     world.executor.runs[RAW] = hang
 
     assert await world.build("b", "raw/1") == Cancelled(author="ann")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from databuild.errors import StorageError
 from databuild.event_log.verify import verify
 from databuild.executors.executor import ProcessResult
 from databuild.job.locations import file_uri
-from databuild.model.results import FailFast, Success
+from databuild.model.results import Cancelled, FailFast, Success
 from tests.support.build_world import CLEAN, RAW, AtExecution, World, warnings_of
 from tests.support.table_jobs import Table
 
@@ -76,6 +77,21 @@ async def test_a_check_that_fails_warns_and_records_nothing(world: World, table:
     assert warnings_of(world, "b2")[-1] == ["`check` of //:raw failed: it ended with exit code 1: no database"]
 
 
+async def test_a_warning_names_what_a_job_cannot_read(world: World, table: Table) -> None:
+    table.uris = {"raw/2": "postgresql://h/raw/2"}
+    await world.build("b1", "raw/1", "raw/2", "raw/3")
+    answer = {"found": {"raw/3": {}}, "unreadable": {"raw/1": "locked", "raw/2": "no rights"}}
+    world.executor.checks = lambda _: ProcessResult(exit_code=0, stdout=json.dumps(answer).encode())
+
+    assert await world.build("b2", "clean/1", "clean/2", "clean/3") == Success(jobs_completed=3)
+    assert warnings_of(world, "b2")[-1] == [
+        (
+            "the data of 2 partitions cannot be looked at in its store, and is used unchecked: "
+            "'raw/1' (locked); 'raw/2' at postgresql://h/raw/2 (no rights)"
+        )
+    ]
+
+
 async def test_a_job_that_finds_nothing_stops_the_build(world: World, table: Table) -> None:
     await world.build("b1", "raw/1", "raw/2", "raw/3")
     table.rows.clear()
@@ -99,7 +115,7 @@ async def test_the_only_partition_of_a_job_may_be_lost(world: World, table: Tabl
 
 
 async def test_inputs_of_a_task_that_starts_later_are_asked_about_again(world: World, table: Table) -> None:
-    world.settings = replace(world.settings, input_check_seconds=0.0)
+    world.settings = world.settings._replace(input_check_seconds=0.0)
     await world.build("b1", "raw/1", "raw/2")
     table.made.clear()
     world.log.observe(AtExecution(lambda: table.remove("raw/1")))
@@ -109,10 +125,33 @@ async def test_inputs_of_a_task_that_starts_later_are_asked_about_again(world: W
     assert world.runs("b2") == [("b2.2.1", "COMPLETED"), ("b2.1.1", "COMPLETED")]
 
 
+async def test_a_build_can_be_cancelled_while_a_job_answers(world: World, table: Table) -> None:
+    await world.build("b1", "raw/1")
+    asked = asyncio.Event()
+    ended: list[str] = []
+
+    async def hang() -> ProcessResult:
+        asked.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("check")
+        raise AssertionError("nothing ends the process")
+
+    world.executor.checks = lambda _: hang()
+    build = asyncio.create_task(world.build("b2", "clean/1"))
+    await asked.wait()
+    build.cancel("ann")
+
+    assert await build == Cancelled(jobs_completed=0, author="ann")
+    assert ended == ["check"]
+    assert table.made == ["raw/1"]
+
+
 async def test_a_lookup_asks_the_job_that_made_the_data(world: World, table: Table) -> None:
     await world.build("b1", "raw/1", "raw/2")
     del table.rows["raw/1"]
-    world.catalog = replace(world.catalog, lookup="/bin/lookup")
+    world.catalog = world.catalog._replace(lookup="/bin/lookup")
     world.executor.lookup = {"raw/1": RAW, "raw/2": RAW, "clean/1": CLEAN}
 
     assert await world.build("b2", "clean/1", "raw/2", verify="all") == Success(jobs_completed=2)

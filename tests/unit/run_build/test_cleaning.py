@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,8 +38,8 @@ def files(world: World, tmp_path: Path) -> Files:
 def retain(world: World, **days: float) -> None:
     """Sets the retention of jobs in days."""
     jobs = world.catalog.jobs
-    changed = {f"//:{name}": replace(jobs[f"//:{name}"], retention_seconds=some * DAY) for name, some in days.items()}
-    world.catalog = replace(world.catalog, jobs={**jobs, **changed})
+    changed = {f"//:{name}": jobs[f"//:{name}"]._replace(retention_seconds=some * DAY) for name, some in days.items()}
+    world.catalog = world.catalog._replace(jobs={**jobs, **changed})
 
 
 async def clean(world: World, options: CleanOptions = KEEPING, *, days: float = 0.0, parts: int = 100) -> Cleaning:

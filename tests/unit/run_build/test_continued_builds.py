@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -93,7 +92,7 @@ async def test_a_task_that_is_not_needed_is_recorded_in_one_append(world: World)
             return super().append(events)
 
     one = Process(world, "one")
-    one.context = replace(one.context, event_log=Recording(world.log))
+    one.context = one.context._replace(event_log=Recording(world.log))
     running = one.start("b", "raw/1", "raw/2", jobs=1)
     await world.engine.reached("b.1.1")
     world.succeed(raw=1)
@@ -114,7 +113,7 @@ async def test_a_build_that_cannot_be_continued_is_ended_after_several_attempts(
     await world.engine.reached("b.1.1")
     await one.die(running)
     world.engine.end("b.1.1")
-    context = replace(Process(world, "two").context, event_log=Broken(world.log))
+    context = Process(world, "two").context._replace(event_log=Broken(world.log))
     continued = ContinuedBuilds(context, announce=lambda _: None)
 
     answers = []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -63,11 +62,11 @@ async def test_the_start_of_an_attempt_is_durable_before_the_engine_knows_it(wor
 
 async def test_the_engine_gets_code_task_properties_and_resources(world: World) -> None:
     world.succeed(raw=1)
-    job = replace(
-        world.catalog.jobs[RAW], exec_properties={"dask.cpu": "2", "Pool": "large"}, code_files="/tree/raw.files"
+    job = world.catalog.jobs[RAW]._replace(
+        exec_properties={"dask.cpu": "2", "Pool": "large"}, code_files="/tree/raw.files"
     )
-    world.catalog = replace(
-        world.catalog, jobs={RAW: job}, exec_properties={"dask.cpu": "1", "dask.os": "linux"}, runfiles="/tree"
+    world.catalog = world.catalog._replace(
+        jobs={RAW: job}, exec_properties={"dask.cpu": "1", "dask.os": "linux"}, runfiles="/tree"
     )
 
     await Process(world, "one").build("b", "raw/1")
@@ -83,8 +82,8 @@ async def test_the_engine_gets_code_task_properties_and_resources(world: World) 
 
 async def test_a_job_that_is_always_local_runs_here(world: World) -> None:
     world.succeed(clean=1)
-    local = replace(world.catalog.jobs[RAW], always_local=True)
-    world.catalog = replace(world.catalog, jobs={**world.catalog.jobs, RAW: local})
+    local = world.catalog.jobs[RAW]._replace(always_local=True)
+    world.catalog = world.catalog._replace(jobs={**world.catalog.jobs, RAW: local})
     process = Process(world, "one")
 
     assert await process.build("b", "clean/1") == Success(jobs_completed=2)
@@ -354,7 +353,7 @@ async def test_a_continued_build_waits_for_an_engine_that_is_away(world: World) 
     running = one.start("b", "raw/1")
     await world.engine.reached("b.1.1")
     await one.die(running)
-    world.settings = replace(world.settings, engine_retry_seconds=0.0)
+    world.settings = world.settings._replace(engine_retry_seconds=0.0)
     two = Process(world, "two")
     world.engine.fault = "it does not answer"
     world.engine.end("b.1.1")
@@ -376,7 +375,7 @@ async def test_a_continued_build_fails_if_the_engine_stays_away(world: World) ->
     running = one.start("b", "raw/1")
     await world.engine.reached("b.1.1")
     await one.die(running)
-    world.settings = replace(world.settings, engine_retry_seconds=0.0, engine_outage_seconds=0.0)
+    world.settings = world.settings._replace(engine_retry_seconds=0.0, engine_outage_seconds=0.0)
     world.engine.fault = "it does not answer"
 
     two = Process(world, "two")
@@ -405,7 +404,7 @@ class NeverAdmitted:
 
 async def test_a_build_that_dies_before_it_is_planned_is_ended_by_the_next(world: World) -> None:
     one, admission = Process(world, "one"), NeverAdmitted()
-    one.context = replace(one.context, admission=admission)
+    one.context = one.context._replace(admission=admission)
     running = one.start("b", "raw/1")
     await admission.reached.wait()
     await one.die(running)

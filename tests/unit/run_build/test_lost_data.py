@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,7 +43,7 @@ async def test_data_that_is_removed_before_planning_is_made_again(world: World, 
 async def test_data_that_is_removed_between_planning_and_the_start_is_made_again(
     world: World, tmp_path: Path, nobody_makes_it: bool
 ) -> None:
-    world.settings = replace(world.settings, input_check_seconds=0.0)
+    world.settings = world.settings._replace(input_check_seconds=0.0)
     files = Files(world, tmp_path, reports=False)
     await world.build("b1", "raw/1")
     files.made.clear()

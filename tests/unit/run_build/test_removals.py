@@ -24,7 +24,7 @@ from databuild.storage.storages import Storages
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import job_pb2, plan_pb2
 from databuild.v1 import partition_pb2 as pt
-from tests.support.build_world import CLEAN, World
+from tests.support.build_world import CLEAN, RAW, World
 from tests.support.file_jobs import Files
 
 
@@ -112,6 +112,14 @@ async def test_forgotten_data_stays_and_is_made_again(world: World, files: Files
     assert await world.build("b2", "clean/1") == Success(jobs_completed=1)
     assert files.made == ["raw/1", "clean/1", "raw/1"]
     check(world)
+
+
+async def test_a_partition_that_was_never_made_is_not_forgotten(world: World, files: Files) -> None:
+    world.executor.runs[RAW] = lambda _env, _report: ProcessResult(exit_code=1)
+    await world.build("b1", "raw/1")
+
+    assert (await removals(world).forget(select("raw/1"), author="ann", reason="wrong")).partitions == ()
+    assert world.records("raw/1")["raw/1"].status == "FAILED"
 
 
 async def test_a_removal_needs_a_reason(world: World, files: Files) -> None:

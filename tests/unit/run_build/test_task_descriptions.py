@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import json
 import stat
 import tempfile
@@ -195,7 +194,7 @@ async def test_the_socket_is_private_to_a_build_and_goes_with_it(world: World, r
 
 async def test_a_deep_folder_of_logs_is_no_obstacle(world: World, reading: Reading, tmp_path: Path) -> None:
     folder = tmp_path / ("deep" * 30)
-    world.settings = dataclasses.replace(world.settings, log_directory=str(folder))
+    world.settings = world.settings._replace(log_directory=str(folder))
     await world.build("b", "clean/1")
 
     assert reading.tasks["b.2.1"].outputs[0].ref == "clean/1"
@@ -208,7 +207,7 @@ async def test_a_retry_reads_the_description_of_its_own_run(world: World, readin
     async def fail_once(env: Mapping[str, str], report: Report) -> ProcessResult:
         await reading(env, report)
         failed.append(env)
-        return dataclasses.replace(DONE, exit_code=int(len(failed) == 1))
+        return DONE._replace(exit_code=int(len(failed) == 1))
 
     world.executor.runs[CLEAN] = fail_once
     world.catalog = jobs(retry=RetryPolicy(retries=1))

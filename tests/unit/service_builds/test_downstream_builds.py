@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -94,7 +93,7 @@ async def test_partitions_without_a_producer_are_left_out_with_a_warning(make: M
     uri = f"sqlite:{tmp_path}/events.db"
     await build(make(uri), "clean/1", "clean/2")
     jobs = catalog().jobs
-    only_two = replace(jobs[CLEAN], outputs=("clean/{n:/2/}",))
+    only_two = jobs[CLEAN]._replace(outputs=("clean/{n:/2/}",))
     world = make(uri, catalog=JobCatalog(graph_label="//:g", jobs={**jobs, CLEAN: only_two}))
 
     await world.builds.submit(downstream_of("raw/1", "raw/2"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from pathlib import Path
 
 import pytest
@@ -171,7 +170,7 @@ async def test_no_other_build_and_no_service_of_another_graph_ends_what_is_left(
     )
     other = make(
         f"sqlite:{tmp_path}/events.db",
-        catalog=dataclasses.replace(after.service.catalog, graph_label="//:other"),
+        catalog=after.service.catalog._replace(graph_label="//:other"),
         gone=("before",),
     )
     await other.service.start()
