@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from benchmarks import engines, event_logs, exporters, peer_tools, planning, records, services, stores
+from benchmarks import engines, event_logs, exporters, peer_tools, planning, records, services, stores, workers
 from benchmarks.execution import HUGE, execute, execute_huge
 from benchmarks.rows import Row
 from benchmarks.session import Measurement, Session
@@ -36,6 +36,7 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "event_log": event_logs.load,
     records.SCENARIO: records.read,
     services.SCENARIO: services.serve,
+    workers.SCENARIO: workers.serve,
     engines.SCENARIO: engines.compare_clients,
     exporters.SCENARIO: exporters.compare_exporters,
     stores.SCENARIO: stores.check_files,

@@ -200,6 +200,7 @@ class Sizes:
         served_tasks: The width of the wide graph that a service builds.
         submissions: The number of builds that are submitted to a service in parallel.
         watched_builds: The number of small builds that are submitted and watched one after the other.
+        worker_tasks: The width of the wide graph whose tasks workers serve.
         engine_tasks: The number of processes that run on an engine.
         exported_tasks: The width of the wide graph that is built with exporters.
         checked_files: The number of files that are verified.
@@ -220,6 +221,7 @@ class Sizes:
     served_tasks: int
     submissions: int
     watched_builds: int
+    worker_tasks: int
     engine_tasks: int
     exported_tasks: int
     checked_files: int
@@ -240,6 +242,7 @@ FULL: Final = Sizes(
     served_tasks=1_000,
     submissions=1_000,
     watched_builds=200,
+    worker_tasks=1_000,
     engine_tasks=1_000,
     exported_tasks=1_000,
     checked_files=100_000,
@@ -259,6 +262,7 @@ QUICK: Final = Sizes(
     served_tasks=8,
     submissions=9,
     watched_builds=5,
+    worker_tasks=6,
     engine_tasks=20,
     exported_tasks=8,
     checked_files=2_000,
