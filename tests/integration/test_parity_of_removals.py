@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Protocol
+from collections.abc import Iterator
+from typing import TypeAlias
 
 import pytest
 
-from tests.postgresql import server as postgresql
+from tests.support.played_scenarios import STORES, Stage
 from tests.support.removal_scenarios import (
     REMOVAL_SCENARIOS,
     LeftOfRemovals,
@@ -19,58 +19,24 @@ from tests.support.removal_scenarios import (
 )
 from tests.support.ways import Answer, Client, CommandLine, Grpc, Http, Server, Way
 
-STORES = ("sqlite", "postgresql")
 WAYS: tuple[type[Way], ...] = (CommandLine, Server, Grpc, Http, Client)
 
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[postgresql.Server]:
-    running = postgresql.Server()
-    yield running
-    running.close()
-
-
-class Play(Protocol):
-    """Runs a scenario through one front end over one store."""
-
-    def __call__(self, kind: type[Way], store: str, scenario: RemovalScenario) -> LeftOfRemovals: ...
+Scenarios: TypeAlias = Stage[int | Answer, LeftOfRemovals]
 
 
 @pytest.fixture(scope="module")
-def play(server: postgresql.Server, tmp_path_factory: pytest.TempPathFactory) -> Play:
-    """Returns a function that runs a scenario through one front end over one store."""
-
-    def play(kind: type[Way], store: str, scenario: RemovalScenario) -> LeftOfRemovals:
-        folder = tmp_path_factory.mktemp("workspace")
-        uri = server.new_database() if store == "postgresql" else f"sqlite:{folder}/events.db"
-        way = kind(folder, uri)
-        try:
-            return LeftOfRemovals(way, list(scenario(way)))
-        finally:
-            way.close()
-
-    return play
-
-
-@pytest.fixture(scope="module")
-def expected(play: Play) -> Callable[[RemovalScenario], LeftOfRemovals]:
-    """Returns a function that runs a scenario on the command line over SQLite, once."""
-    played: dict[RemovalScenario, LeftOfRemovals] = {}
-
-    def expected(scenario: RemovalScenario) -> LeftOfRemovals:
-        if scenario not in played:
-            played[scenario] = play(CommandLine, "sqlite", scenario)
-        return played[scenario]
-
-    return expected
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scenarios]:
+    stage = Stage(LeftOfRemovals, tmp_path_factory)
+    yield stage
+    stage.close()
 
 
 def answers(left: LeftOfRemovals) -> list[Answer]:
     return [one for one in left.answers if not isinstance(one, int)]
 
 
-def test_scenarios_end_as_they_should(expected: Callable[[RemovalScenario], LeftOfRemovals]) -> None:
-    forgotten, deleted, cleaned, verified = map(expected, (forget, delete, clean, verify))
+def test_scenarios_end_as_they_should(stage: Scenarios) -> None:
+    forgotten, deleted, cleaned, verified = map(stage.expected, (forget, delete, clean, verify))
 
     assert [one["partitions"] for one in answers(forgotten)] == [["number/two"], ["number/one", "number/three"], []]
     assert [[one[0] for one in done["data"]] for done in answers(deleted)] == [  # type: ignore[attr-defined]
@@ -94,13 +60,9 @@ def test_scenarios_end_as_they_should(expected: Callable[[RemovalScenario], Left
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 @pytest.mark.parametrize("scenario", REMOVAL_SCENARIOS, ids=lambda scenario: scenario.__name__)
 def test_every_way_over_every_store_leaves_the_same(
-    play: Play,
-    expected: Callable[[RemovalScenario], LeftOfRemovals],
-    scenario: RemovalScenario,
-    way: type[Way],
-    store: str,
+    stage: Scenarios, scenario: RemovalScenario, way: type[Way], store: str
 ) -> None:
-    left, wanted = play(way, store, scenario), expected(scenario)
+    left, wanted = stage.play(way, store, scenario), stage.expected(scenario)
 
     assert left.answers == wanted.answers
     assert left.operations == wanted.operations
