@@ -107,6 +107,7 @@ class Follower:
         self._cursors = log.cursors()
         self._reader = log.reader()
         self._stopping = threading.Event()
+        self._abandoned = False
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -134,6 +135,11 @@ class Follower:
         self._stopping.set()
         self._thread.join(seconds)
         return not self._thread.is_alive()
+
+    def abandon(self) -> None:
+        """Ends soon, although something may be left for another follower. Does not wait."""
+        self._abandoned = True
+        self._stopping.set()
 
     def give_up(self) -> None:
         """Lets the next process take the cursor at once, although the thread may be in the middle of a request."""
@@ -171,7 +177,7 @@ class Follower:
 
     def _run(self) -> None:
         try:
-            while True:
+            while not self._abandoned:
                 # Events that were written before the stop are found by the step after it.
                 stopping = self._stopping.is_set()
                 step = self.step()
