@@ -37,6 +37,9 @@ Every read costs two transactions and most exporters a request, beside the work 
 
 _MIN_PAUSE: Final = 0.5
 _MAX_PAUSE: Final = 30.0
+_HELD_SECONDS: Final = 0.1
+"""The interval at which a process that is about to end looks whether another one has sent everything."""
+
 _MAX_LAST_PAUSE: Final = 1.0
 """The maximum pause between two attempts while a process waits for the end."""
 
@@ -195,7 +198,7 @@ class Follower:
         if not stopping:
             self._stopping.wait(pause)
         elif step is not Step.SENT:
-            time.sleep(min(pause, _MAX_LAST_PAUSE))
+            time.sleep(min(pause, _MAX_LAST_PAUSE) if step is Step.FAILED else _HELD_SECONDS)
 
     def _send_due(self) -> None:
         """Sends what has become due since the last time at which any process with the exporter did so.
