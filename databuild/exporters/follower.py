@@ -37,6 +37,9 @@ Every read costs two transactions and most exporters a request, beside the work 
 
 _MIN_PAUSE: Final = 0.5
 _MAX_PAUSE: Final = 30.0
+_HELD_SECONDS: Final = 0.1
+"""The interval at which a process that is about to end looks whether another one has sent everything."""
+
 _MAX_LAST_PAUSE: Final = 1.0
 """The maximum pause between two attempts while a process waits for the end."""
 
@@ -107,6 +110,7 @@ class Follower:
         self._cursors = log.cursors()
         self._reader = log.reader()
         self._stopping = threading.Event()
+        self._abandoned = False
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -134,6 +138,11 @@ class Follower:
         self._stopping.set()
         self._thread.join(seconds)
         return not self._thread.is_alive()
+
+    def abandon(self) -> None:
+        """Ends soon, although something may be left for another follower. Does not wait."""
+        self._abandoned = True
+        self._stopping.set()
 
     def give_up(self) -> None:
         """Lets the next process take the cursor at once, although the thread may be in the middle of a request."""
@@ -171,7 +180,7 @@ class Follower:
 
     def _run(self) -> None:
         try:
-            while True:
+            while not self._abandoned:
                 # Events that were written before the stop are found by the step after it.
                 stopping = self._stopping.is_set()
                 step = self.step()
@@ -189,7 +198,7 @@ class Follower:
         if not stopping:
             self._stopping.wait(pause)
         elif step is not Step.SENT:
-            time.sleep(min(pause, _MAX_LAST_PAUSE))
+            time.sleep(min(pause, _MAX_LAST_PAUSE) if step is Step.FAILED else _HELD_SECONDS)
 
     def _send_due(self) -> None:
         """Sends what has become due since the last time at which any process with the exporter did so.
