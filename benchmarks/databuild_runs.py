@@ -50,7 +50,14 @@ class Graph:
     """A graph of no-op jobs in a folder of its own."""
 
     def __init__(
-        self, folder: Path, shape: Shape, job: NoopJob, *, declared: bool = False, extensions: Sequence[str] = ()
+        self,
+        folder: Path,
+        shape: Shape,
+        job: NoopJob,
+        *,
+        declared: bool = False,
+        worker: bool = False,
+        extensions: Sequence[str] = (),
     ) -> None:
         """Creates the folder and writes the catalog.
 
@@ -59,6 +66,7 @@ class Graph:
             shape: The shape of the graph.
             job: The job.
             declared: True to declare the inputs, False to let the job answer `config`.
+            worker: True to serve the job by workers, whose protocol it speaks.
             extensions: The extensions of the graph, whose packages this process has.
         """
         folder.mkdir(parents=True)
@@ -71,6 +79,8 @@ class Graph:
             jobs = [{"outputs": [one.output], "declaration": _declaration(one)} for one in shape.declared]
         for number, entry in enumerate(jobs):
             entry |= {"label": f"//{shape.name}:job_{number}", "executable": job.path}
+            if worker:
+                entry["worker"] = {}
         catalog = {
             "graphLabel": f"//{shape.name}:graph",
             "jobs": jobs,

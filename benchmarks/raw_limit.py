@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from benchmarks.noop_job import NoopJob
@@ -27,25 +27,32 @@ class RawLimit:
             job: The job.
             parallelism: The number of processes that run at once, unless the shape allows fewer.
         """
-        self._program = job.path
         self._argvs = [(job.path, "exec", ref) for ref in shape.refs()]
         self._parallelism = min(parallelism, shape.parallelism)
 
     def run(self, environment: Mapping[str, str]) -> Run:
-        program, parallelism = self._program, self._parallelism
-        variables = {os.fsencode(name): os.fsencode(value) for name, value in environment.items()}
-        running = failed = 0
-        started = time.perf_counter()
-        for argv in self._argvs:
-            if running == parallelism:
-                failed += os.wait()[1] != 0
-                running -= 1
-            os.posix_spawn(program, argv, variables)
-            running += 1
-        while running:
+        return Run(seconds=start_all(self._argvs, self._parallelism, environment))
+
+
+def start_all(argvs: Sequence[tuple[str, ...]], parallelism: int, environment: Mapping[str, str]) -> float:
+    """Starts programs in order, so many at once, and returns the time until the end of the last.
+
+    Raises:
+        BrokenRunError: A program failed.
+    """
+    variables = {os.fsencode(name): os.fsencode(value) for name, value in environment.items()}
+    running = failed = 0
+    started = time.perf_counter()
+    for argv in argvs:
+        if running == parallelism:
             failed += os.wait()[1] != 0
             running -= 1
-        seconds = time.perf_counter() - started
-        if failed:
-            raise BrokenRunError(f"{failed} of {len(self._argvs)} processes of {program} failed")
-        return Run(seconds=seconds)
+        os.posix_spawn(argv[0], argv, variables)
+        running += 1
+    while running:
+        failed += os.wait()[1] != 0
+        running -= 1
+    seconds = time.perf_counter() - started
+    if failed:
+        raise BrokenRunError(f"{failed} of {len(argvs)} processes of {argvs[0][0]} failed")
+    return seconds

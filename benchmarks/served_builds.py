@@ -9,6 +9,7 @@ import itertools
 import json
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any, Final
 
@@ -18,8 +19,11 @@ from benchmarks.service_process import FLAGS, Service, submit, watch
 
 BY_COMMAND_LINE: Final = "build by the command line"
 BY_SERVICE: Final = "build by the service"
+WATCHED_BY_TEN: Final = f"{BY_SERVICE}, watched by 10 over HTTP"
 
 _POLL_SECONDS = 0.2
+_WATCHERS = 10
+_READ_BYTES = 64 * 1024
 _TERMINAL_STATUSES = {"BUILD_STATUS_COMPLETED", "BUILD_STATUS_FAILED", "BUILD_STATUS_CANCELLED"}
 
 
@@ -104,4 +108,23 @@ class _ByHttp(_Served):
                 pass
 
 
-WAYS_TO_BUILD: Final[tuple[type[_Build], ...]] = (_ByCommandLine, _ByService, _ByClient, _ByHttp)
+class _ByTen(_Served):
+    """Ten clients watch. They do not parse what they read: ten programs in Python would take the time of the build."""
+
+    name = WATCHED_BY_TEN
+
+    def _submit(self, service: Service, _variables: Mapping[str, str]) -> None:
+        with service.connect() as connection:
+            build = submit(connection, self._parallelism, self._graph.request)
+        with ThreadPoolExecutor(_WATCHERS) as threads:
+            list(threads.map(lambda _: self._read(service, build), range(_WATCHERS)))
+
+    def _read(self, service: Service, build: str) -> None:
+        with service.connect() as connection:
+            connection.request("GET", f"/api/v1/builds/{build}/watch")
+            response = connection.getresponse()
+            while response.read1(_READ_BYTES):
+                pass
+
+
+WAYS_TO_BUILD: Final[tuple[type[_Build], ...]] = (_ByCommandLine, _ByService, _ByClient, _ByHttp, _ByTen)

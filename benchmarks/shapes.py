@@ -200,8 +200,11 @@ class Sizes:
         served_tasks: The width of the wide graph that a service builds.
         submissions: The number of builds that are submitted to a service in parallel.
         watched_builds: The number of small builds that are submitted and watched one after the other.
+        worker_tasks: The width of the wide graph whose tasks workers serve.
         engine_tasks: The number of processes that run on an engine.
         exported_tasks: The width of the wide graph that is built with exporters.
+        checked_files: The number of files that are verified.
+        checked_objects: The number of objects that are verified.
         huge: The widths of wide graphs that only DataBuild executes, ascending.
         peers: The number of layers, and their width, of graphs that workflow tools run, ascending. A wide graph of as
             many tasks belongs to each; slow tools run the first.
@@ -218,8 +221,11 @@ class Sizes:
     served_tasks: int
     submissions: int
     watched_builds: int
+    worker_tasks: int
     engine_tasks: int
     exported_tasks: int
+    checked_files: int
+    checked_objects: int
     huge: tuple[int, int]
     peers: tuple[tuple[int, int], tuple[int, int]]
 
@@ -236,8 +242,11 @@ FULL: Final = Sizes(
     served_tasks=1_000,
     submissions=1_000,
     watched_builds=200,
+    worker_tasks=1_000,
     engine_tasks=1_000,
     exported_tasks=1_000,
+    checked_files=100_000,
+    checked_objects=100_000,
     huge=(10_000, 100_000),
     peers=((10, 20), (10, 100)),
 )
@@ -253,8 +262,11 @@ QUICK: Final = Sizes(
     served_tasks=8,
     submissions=9,
     watched_builds=5,
+    worker_tasks=6,
     engine_tasks=20,
     exported_tasks=8,
+    checked_files=2_000,
+    checked_objects=40,
     huge=(16, 32),
     peers=((2, 2), (2, 4)),
 )

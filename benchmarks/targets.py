@@ -23,11 +23,18 @@ from benchmarks.planning import SCENARIO as PLANNING
 from benchmarks.records import COMMANDS
 from benchmarks.records import SCENARIO as RECORDS
 from benchmarks.rows import Row, Rows
-from benchmarks.served_builds import BY_COMMAND_LINE, BY_SERVICE
+from benchmarks.served_builds import BY_COMMAND_LINE, BY_SERVICE, WATCHED_BY_TEN
+from benchmarks.services import FIRST_EVENT, SUBMISSIONS
 from benchmarks.services import SCENARIO as SERVICE
 from benchmarks.shapes import Sizes
 from benchmarks.start_up import BARE_PYTHON
 from benchmarks.start_up import SCENARIO as START_UP
+from benchmarks.stores import FIND, VERIFY, WITH_CHECK, WITHOUT_CHECK
+from benchmarks.stores import LAYERS as STORE_LAYERS
+from benchmarks.stores import SCENARIO as STORES
+from benchmarks.workers import BUILD as WORKER_BUILD
+from benchmarks.workers import PLAN as WORKER_PLAN
+from benchmarks.workers import SCENARIO as WORKERS
 
 _MIB = 1 << 20
 
@@ -44,8 +51,13 @@ class _Results:
         self.few_records, self.many_records = sizes.records
         self.most_builds = sizes.parallel_builds[-1]
         self.served = sizes.served_tasks
+        self.submissions = sizes.submissions
+        self.watched_builds = sizes.watched_builds
+        self.worker_tasks = sizes.worker_tasks
         self.engine_tasks = sizes.engine_tasks
         self.exported = sizes.exported_tasks
+        self.checked = sizes.checked_files
+        self.executed_layers = sizes.layers[0] * sizes.layers[1]
         self.tenth_of_huge, self.huge = sizes.huge
 
     def added_ms(self, size: int, name: str) -> float | None:
@@ -114,10 +126,30 @@ class _Results:
         many, few = (self._rows.find(RECORDS, size, command) for size in (self.many_records, self.few_records))
         return _time_ratio(many, few)
 
-    def growth_by_service(self) -> float | None:
+    def growth_by_service(self, way: str) -> float | None:
         """The time of a build by the service, relative to the command line, both without start-up."""
-        service, command_line = (self._rows.find(SERVICE, self.served, name) for name in (BY_SERVICE, BY_COMMAND_LINE))
+        service, command_line = (self._rows.find(SERVICE, self.served, name) for name in (way, BY_COMMAND_LINE))
         return _time_ratio(service, command_line)
+
+    def time_by_workers(self) -> float | None:
+        """The time of a build by workers, relative to starts of an interpreter for each task."""
+        row = self._rows.find(WORKERS, self.worker_tasks, WORKER_BUILD)
+        return row.raw_ratio if row else None
+
+    def added_by_config_of_workers(self) -> float | None:
+        """Milliseconds per partition of a chain that `config` by workers takes."""
+        row = self._rows.find(WORKERS, self.chain, WORKER_PLAN)
+        return row.added_ms if row else None
+
+    def time_of_submission(self) -> float | None:
+        """Milliseconds per submission, of many over parallel connections."""
+        row = self._rows.find(SERVICE, self.submissions, SUBMISSIONS)
+        return row.seconds / row.tasks * 1e3 if row else None
+
+    def time_to_first_event(self) -> float | None:
+        """Milliseconds from a submission to its first event, of the median."""
+        row = self._rows.find(SERVICE, self.watched_builds, FIRST_EVENT)
+        return row.median_seconds * 1e3 if row else None
 
     def time_on_engine(self, engine: str) -> float | None:
         """The time of a build on an engine, relative to a plain client that runs the same processes."""
@@ -127,6 +159,15 @@ class _Results:
     def time_with_exporter(self, name: str) -> float | None:
         """The time of a build with an exporter, relative to one without."""
         return _time_ratio(*(self._rows.find(EXPORT, self.exported, row) for row in (name, NONE)))
+
+    def verification_over_find(self) -> float | None:
+        """The time of a verification of files, relative to `find` with stat."""
+        return _time_ratio(*(self._rows.find(STORES, self.checked, name) for name in (VERIFY, FIND)))
+
+    def time_with_check(self) -> float | None:
+        """The time of a build that looks for its inputs, relative to one that does not."""
+        rows = (self._rows.find(STORE_LAYERS, self.executed_layers, name) for name in (WITH_CHECK, WITHOUT_CHECK))
+        return _time_ratio(*rows)
 
     def start_ups_of_status(self) -> float | None:
         """The time of `status`, relative to a bare interpreter."""
@@ -277,11 +318,38 @@ TARGETS: Final = (
         )
         for page in PAGES
     ),
+    *(
+        Target(
+            text=f"{{served:,}} tasks: {way}, over one by the command line, start-up aside",
+            unit="times",
+            measured=functools.partial(_Results.growth_by_service, way=way),
+            limit=1.05,
+        )
+        for way in (BY_SERVICE, WATCHED_BY_TEN)
+    ),
     Target(
-        text="build of {served:,} by the service, over that by the command line, start-up aside",
+        text="{submissions:,} submissions over 32 connections, each",
+        unit="ms",
+        measured=_Results.time_of_submission,
+        limit=1.0,
+    ),
+    Target(
+        text="submission to first event, median of {watched_builds:,}",
+        unit="ms",
+        measured=_Results.time_to_first_event,
+        limit=10.0,
+    ),
+    Target(
+        text="build of {worker_tasks:,} in Python by workers, over as many starts of python3 -S",
         unit="times",
-        measured=_Results.growth_by_service,
-        limit=1.05,
+        measured=_Results.time_by_workers,
+        limit=0.2,
+    ),
+    Target(
+        text="planning a chain of {chain:,} with config by workers, over one of 1, per partition",
+        unit="ms",
+        measured=_Results.added_by_config_of_workers,
+        limit=0.2,
     ),
     *(
         Target(
@@ -300,6 +368,18 @@ TARGETS: Final = (
             limit=1.1,
         )
         for name in EXPORTERS
+    ),
+    Target(
+        text="verification of {checked:,} files, over find with stat",
+        unit="times",
+        measured=_Results.verification_over_find,
+        limit=3.0,
+    ),
+    Target(
+        text="layers {executed_layers:,} with a look for inputs of other builds, over none",
+        unit="times",
+        measured=_Results.time_with_check,
+        limit=1.05,
     ),
     Target(
         text="status of a finished build, over starting bare Python",

@@ -222,7 +222,7 @@ class BuildService:
             BuildNotFoundError: The build does not exist.
             BuildPrunedError: The events of the build have been pruned.
         """
-        build = (await self.get(selector)).build
+        build = await self._watched(selector, after)
         if build.status in statuses.BUILD.ended and after >= build.last_sequence:
             return
         if build.pruned_time:
@@ -236,6 +236,21 @@ class BuildService:
                     yield events
                 elif later := [event for event in events if event.sequence > after]:
                     yield later
+
+    async def check_exists(self, selector: str) -> None:
+        """Checks that a build exists.
+
+        Raises:
+            BuildNotFoundError: No build matches the selector, or several do.
+        """
+        await self._watched(selector, 0)
+
+    async def _watched(self, selector: str, after: int) -> BuildRecord:
+        """Returns the record of a build to watch from a sequence number on; it may be that of its first events."""
+        running = self._running.get(selector)
+        if running is not None and running.record is not None and after <= running.record.last_sequence:
+            return running.record
+        return await self._readers.read(lambda reader: find_build(reader, selector))
 
     async def query(self, selector: str, query: Callable[[BuildReads, BuildRecord], _T]) -> _T:
         """Runs a query about a build in a thread, and returns its result.

@@ -160,7 +160,7 @@ class _Endpoints:
             setattr(message, _RESUME_FIELDS[route.rpc], int(last_event_id))
         # Validate before streaming starts, so that an invalid request gets a proper HTTP status.
         if route.rpc == "WatchBuild":
-            await api.service.builds.get(message.build_request_id)
+            await api.service.builds.check_exists(message.build_request_id)
         else:
             await api.read_log(_first_byte_of_log(message), caller)
         answers = getattr(api, route.method_name)(message, caller)

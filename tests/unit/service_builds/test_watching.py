@@ -39,6 +39,19 @@ async def test_a_watcher_from_beyond_the_end_sees_only_that_it_ended(make: MakeW
     assert await asyncio.gather(*watchers) == [[], []]
 
 
+async def test_a_build_exists_from_its_first_event_on(world: World) -> None:
+    gate = world.executor.gate("raw/1")
+    with pytest.raises(BuildNotFoundError):
+        await world.builds.check_exists("b1")
+    await world.builds.submit(submission("raw/1", build_request_id="b1"))
+    for selector in ("b1", "b", "latest"):
+        await world.builds.check_exists(selector)
+    gate.open()
+    await world.ended("b1")
+
+    await world.builds.check_exists("b1")
+
+
 async def collect(watching: AsyncIterator[Sequence[BuildEvent]]) -> list[BuildEvent]:
     return [event async for events in watching for event in events]
 
