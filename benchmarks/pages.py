@@ -12,6 +12,9 @@ from benchmarks.databuild_runs import python_environment
 from benchmarks.processes import BrokenRunError, Run
 from benchmarks.service_process import Service
 
+ENVIRONMENT: Final = "pr"
+"""The environment that is compared with the base."""
+
 PAGES: Final[Mapping[str, str]] = {
     "page: home": "/",
     "page: partitions": "/partitions",
@@ -19,10 +22,13 @@ PAGES: Final[Mapping[str, str]] = {
     "page: partitions, a status": "/partitions?status=FAILED",
     "page: partition": "/partition?ref=leaf/7/3",
     "page: partition, trends": "/partition?ref=day/2025-12-31",
+    "page: partition, preview": "/partition?ref=day/2025-12-31&preview=1",
     "page: job, trends": "/job?label=//load:day",
     "page: builds": "/builds",
+    "environment diff": f"/api/v1/environments/{ENVIRONMENT}/comparison",
 }
-"""The path of each page, by the name of its row."""
+"""The path of each page, by the name of its row. A person waits for the comparison of an environment as for
+a page."""
 
 
 class ServedLog:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.databuild_runs import main_file, python_environment
-from benchmarks.pages import PAGES, Page, ServedLog
+from benchmarks.pages import ENVIRONMENT, PAGES, Page, ServedLog
 from benchmarks.processes import Run, run_process
 from benchmarks.rows import Row
 from benchmarks.service_process import FLAGS
@@ -34,11 +34,14 @@ COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
 _TURNS_PER_REPEAT = 3
 _RECORDS_PER_BUILD: Final = 100
 _COPIED_TABLES: Final = ("builds", "build_requests", "build_partitions", "job_runs", "partitions")
+_CHANGED: Final = tuple(f"leaf/{number}" for number in range(100))
+"""The partitions that the environment has, which are compared with those of the base."""
+
 _LAST_DAY: Final = dt.date(2025, 12, 31)
 _NEW_DAY: Final = """
 INSERT INTO partitions
   (ref, status, build_request_id, time, available, version, job_run_id, metadata, adoption, location)
-SELECT ?, status, build_request_id, time, available, version, job_run_id, ?, '', '["file:///data/day",7,""]'
+SELECT ?, status, build_request_id, time, available, version, job_run_id, ?, '', ?
 FROM partitions WHERE ref = ?
 """
 _NEW_METRICS: Final = """
@@ -128,21 +131,32 @@ def _create(session: Session, folder: Path, records: int) -> None:
         for number in range(1, records // _RECORDS_PER_BUILD):
             connection.executemany(insert, [tuple(_renamed(value, number) for value in row) for row in rows])
     connection.executemany("UPDATE job_runs SET inputs = ? WHERE job_run_id = ?", _manifests(connection))
-    connection.executemany(_NEW_DAY, _days(connection))
+    preview = folder / "day.txt"
+    preview.write_text("A text that a page shows.\n")
+    location = json.dumps((preview.as_uri(), preview.stat().st_size, ""), separators=(",", ":"))
+    connection.executemany(_NEW_DAY, _days(connection, location))
     connection.execute(_NEW_METRICS)
     connection.execute("COMMIT")
     connection.close()
     writer = SqliteWriter(str(state / "events.db"))
     writer.fill_uses()
     writer.close()
+    # The first change in an environment makes it.
+    taint = ("taint", *_CHANGED, f"--environment={ENVIRONMENT}", "--reason=changed")
+    run_process(_command(folder, records, *taint), python_environment(session.environment, folder), folder / "output")
 
 
-def _days(connection: sqlite3.Connection) -> Iterator[tuple[str, str, str]]:
-    """Yields a day with its metadata for every second partition, which has the same job run; the newest is the same."""
+def _days(connection: sqlite3.Connection, location: str) -> Iterator[tuple[str, str, str, str]]:
+    """Yields a day with its metadata for every second partition, which has the same job run; the newest is the same.
+
+    Args:
+        connection: The event log.
+        location: The location of all days, as JSON.
+    """
     refs = connection.execute("SELECT ref FROM partitions").fetchall()[::2]
     for number, (ref,) in enumerate(refs, 1):
         day = dt.date.fromordinal(_LAST_DAY.toordinal() - len(refs) + number)
-        yield f"day/{day}", json.dumps({"rows": 1000 + number % 7}), ref
+        yield f"day/{day}", json.dumps({"rows": 1000 + number % 7}), location, ref
 
 
 def _manifests(connection: sqlite3.Connection) -> Iterator[tuple[str, str]]:

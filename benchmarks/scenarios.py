@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from benchmarks import engines, event_logs, exporters, peer_tools, planning, records, services, workers
+from benchmarks import engines, event_logs, exporters, peer_tools, planning, records, services, stores, workers
 from benchmarks.execution import HUGE, execute, execute_huge
 from benchmarks.rows import Row
 from benchmarks.session import Measurement, Session
@@ -39,10 +39,13 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     workers.SCENARIO: workers.serve,
     engines.SCENARIO: engines.compare_clients,
     exporters.SCENARIO: exporters.compare_exporters,
+    stores.SCENARIO: stores.check_files,
     HUGE: execute_huge,
     peer_tools.SCENARIO: peer_tools.compare_peers,
+    # The server of S3 adds to the peak memory of all processes that are started after it.
+    stores.OBJECT_SCENARIO: stores.check_objects,
 }
 """The scenarios, by their names in `--shape`."""
 
-USUAL: Final = tuple(name for name in SCENARIOS if name not in {HUGE, peer_tools.SCENARIO})
+USUAL: Final = tuple(name for name in SCENARIOS if name not in {HUGE, peer_tools.SCENARIO, stores.OBJECT_SCENARIO})
 """The scenarios that run if none is named; the others take many minutes, or need other tools."""

@@ -203,6 +203,8 @@ class Sizes:
         worker_tasks: The width of the wide graph whose tasks workers serve.
         engine_tasks: The number of processes that run on an engine.
         exported_tasks: The width of the wide graph that is built with exporters.
+        checked_files: The number of files that are verified.
+        checked_objects: The number of objects that are verified.
         huge: The widths of wide graphs that only DataBuild executes, ascending.
         peers: The number of layers, and their width, of graphs that workflow tools run, ascending. A wide graph of as
             many tasks belongs to each; slow tools run the first.
@@ -222,6 +224,8 @@ class Sizes:
     worker_tasks: int
     engine_tasks: int
     exported_tasks: int
+    checked_files: int
+    checked_objects: int
     huge: tuple[int, int]
     peers: tuple[tuple[int, int], tuple[int, int]]
 
@@ -241,6 +245,8 @@ FULL: Final = Sizes(
     worker_tasks=1_000,
     engine_tasks=1_000,
     exported_tasks=1_000,
+    checked_files=100_000,
+    checked_objects=100_000,
     huge=(10_000, 100_000),
     peers=((10, 20), (10, 100)),
 )
@@ -259,6 +265,8 @@ QUICK: Final = Sizes(
     worker_tasks=6,
     engine_tasks=20,
     exported_tasks=8,
+    checked_files=2_000,
+    checked_objects=40,
     huge=(16, 32),
     peers=((2, 2), (2, 4)),
 )

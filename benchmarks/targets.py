@@ -29,6 +29,9 @@ from benchmarks.services import SCENARIO as SERVICE
 from benchmarks.shapes import Sizes
 from benchmarks.start_up import BARE_PYTHON
 from benchmarks.start_up import SCENARIO as START_UP
+from benchmarks.stores import FIND, VERIFY, WITH_CHECK, WITHOUT_CHECK
+from benchmarks.stores import LAYERS as STORE_LAYERS
+from benchmarks.stores import SCENARIO as STORES
 from benchmarks.workers import BUILD as WORKER_BUILD
 from benchmarks.workers import PLAN as WORKER_PLAN
 from benchmarks.workers import SCENARIO as WORKERS
@@ -53,6 +56,8 @@ class _Results:
         self.worker_tasks = sizes.worker_tasks
         self.engine_tasks = sizes.engine_tasks
         self.exported = sizes.exported_tasks
+        self.checked = sizes.checked_files
+        self.executed_layers = sizes.layers[0] * sizes.layers[1]
         self.tenth_of_huge, self.huge = sizes.huge
 
     def added_ms(self, size: int, name: str) -> float | None:
@@ -154,6 +159,15 @@ class _Results:
     def time_with_exporter(self, name: str) -> float | None:
         """The time of a build with an exporter, relative to one without."""
         return _time_ratio(*(self._rows.find(EXPORT, self.exported, row) for row in (name, NONE)))
+
+    def verification_over_find(self) -> float | None:
+        """The time of a verification of files, relative to `find` with stat."""
+        return _time_ratio(*(self._rows.find(STORES, self.checked, name) for name in (VERIFY, FIND)))
+
+    def time_with_check(self) -> float | None:
+        """The time of a build that looks for its inputs, relative to one that does not."""
+        rows = (self._rows.find(STORE_LAYERS, self.executed_layers, name) for name in (WITH_CHECK, WITHOUT_CHECK))
+        return _time_ratio(*rows)
 
     def start_ups_of_status(self) -> float | None:
         """The time of `status`, relative to a bare interpreter."""
@@ -354,6 +368,18 @@ TARGETS: Final = (
             limit=1.1,
         )
         for name in EXPORTERS
+    ),
+    Target(
+        text="verification of {checked:,} files, over find with stat",
+        unit="times",
+        measured=_Results.verification_over_find,
+        limit=3.0,
+    ),
+    Target(
+        text="layers {executed_layers:,} with a look for inputs of other builds, over none",
+        unit="times",
+        measured=_Results.time_with_check,
+        limit=1.05,
     ),
     Target(
         text="status of a finished build, over starting bare Python",

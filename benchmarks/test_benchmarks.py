@@ -24,6 +24,8 @@ from benchmarks.scenarios import SCENARIOS, USUAL
 from benchmarks.served_builds import WAYS_TO_BUILD
 from benchmarks.services import FIRST_EVENT, SUBMISSIONS, TO_WATCHER
 from benchmarks.shapes import QUICK, Chain, Layers, Shape, Wide, request_of
+from benchmarks.stores import FIND, LISTING, OBJECTS, VERIFY, WITH_CHECK, WITHOUT_CHECK
+from benchmarks.stores import LAYERS as STORE_LAYERS
 from benchmarks.targets import TARGETS, judge
 from benchmarks.workers import BUILD as WORKER_BUILD
 from benchmarks.workers import PLAN as WORKER_PLAN
@@ -156,6 +158,9 @@ def test_each_row_is_there(report: dict[str, Any]) -> None:
         "Dask: build",
     ]
     expected["exporters", QUICK.exported_tasks] = [NONE, *EXPORTERS]
+    expected["stores", QUICK.checked_files] = [FIND, VERIFY]
+    expected[STORE_LAYERS, QUICK.layers[0] * QUICK.layers[1]] = [WITHOUT_CHECK, WITH_CHECK]
+    expected[OBJECTS, QUICK.checked_objects] = [LISTING, VERIFY]
     assert names == expected
 
 
@@ -169,7 +174,7 @@ def test_as_many_processes_start_as_there_are_tasks(report: dict[str, Any]) -> N
         started = tasks[key] if runs else 0
         if measured["scenario"] == "event log" and measured["name"].endswith(("processes", "without claims")):
             started = measured["tasks"]
-        if measured["scenario"] in {"service", "engines", "exporters"}:
+        if measured["scenario"] in {"service", "engines", "exporters", STORE_LAYERS}:
             started = measured["tasks"]
         if measured["name"] == WORKER_BUILD:
             started = measured["tasks"]
@@ -187,6 +192,7 @@ def test_the_numbers_that_a_row_should_have_are_there(report: dict[str, Any]) ->
         of_log = measured["scenario"] == "event log"
         assert (measured["events_per_second"] is not None) == (of_log or measured["name"] == "DataBuild build")
         alone = measured["scenario"] in {"start-up", "event log", "records", "service", "engines", "exporters"}
+        alone = alone or measured["scenario"].startswith("stores")
         alone = alone or measured["name"] in {"raw limit", "DataBuild status"}
         alone = alone or (measured["scenario"] == "workers" and measured["size"] != QUICK.chain)
         assert (measured["added_ms"] is not None) == (not alone)
@@ -201,7 +207,7 @@ def test_every_target_is_judged_with_numbers(report: dict[str, Any]) -> None:
 
 
 def test_scenarios_that_take_long_run_only_when_they_are_named() -> None:
-    assert set(SCENARIOS) - set(USUAL) == {"huge", PEERS}
+    assert set(SCENARIOS) - set(USUAL) == {"huge", PEERS, "store_objects"}
 
 
 def test_workflow_tools_run_the_graphs_that_databuild_builds(tmp_path: Path) -> None:

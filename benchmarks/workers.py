@@ -29,7 +29,7 @@ class _PythonStarts:
     name = PYTHON_STARTS
 
     def __init__(self, tasks: int, parallelism: int) -> None:
-        self._argvs = [(sys.executable, "-S", "-I", "-c", "pass")] * tasks
+        self._argvs = [(sys.executable, "-I", "-S", "-c", "pass")] * tasks
         self._parallelism = parallelism
 
     def run(self, environment: Mapping[str, str]) -> Run:

@@ -139,6 +139,7 @@ class _CatalogFields(NamedTuple):
     notify: tuple[str, ...] = ()
     notify_on: tuple[str, ...] = ()
     exporters: tuple[str, ...] = ()
+    bes_results_url: str = ""
     extensions: Mapping[str, Sequence[str]] = EMPTY
     exec_properties: Mapping[str, str] = EMPTY
 
@@ -161,6 +162,7 @@ class JobCatalog(_CatalogFields):
         notify: The URLs that get notifications unless a build or service says otherwise.
         notify_on: The occasions of notifications; empty for the default ones.
         exporters: The URIs of the exporters of events unless a build or service says otherwise.
+        bes_results_url: The URL of the pages of a Build Event Service, unless a build says otherwise; empty for none.
         extensions: The directories of the packages of each extension of DataBuild among the runfiles, by its name.
         exec_properties: Requirements on machines of engines for jobs that do not set them.
     """
@@ -450,6 +452,7 @@ def load_catalog(path: str, runfiles: str) -> JobCatalog:
             notify=tuple(_get(catalog, "notify", ())),
             notify_on=tuple(_get(catalog, "notify_on", ())),
             exporters=tuple(_get(catalog, "exporters", ())),
+            bes_results_url=_get(catalog, "bes_results_url", ""),
             extensions={
                 name: tuple(_resolved(path, runfiles) for path in _get(extension, "import_paths", []))
                 for name, extension in _get(catalog, "extensions", {}).items()

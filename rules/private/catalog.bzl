@@ -60,7 +60,7 @@ def _catalog_job(ctx, job):
         entry["worker"] = {name: value for name, value in limits.items() if value}
     return entry
 
-def write_catalog(ctx, *, graph_label, jobs, lookup, default_partitions, resources, max_running_jobs, max_partitions, executor, log_store, notify, notify_on, exporters, extensions, exec_properties):
+def write_catalog(ctx, *, graph_label, jobs, lookup, default_partitions, resources, max_running_jobs, max_partitions, executor, log_store, notify, notify_on, exporters, bes_results_url, extensions, exec_properties):
     """Writes the job catalog of a graph.
 
     Args:
@@ -77,6 +77,7 @@ def write_catalog(ctx, *, graph_label, jobs, lookup, default_partitions, resourc
         notify: URLs that get notifications.
         notify_on: Occasions of notifications; empty for the default ones.
         exporters: URIs of exporters of events.
+        bes_results_url: URL of the pages of a Build Event Service; empty for none.
         extensions: Import paths of each extension, by its name.
         exec_properties: Requirements on machines for jobs that do not set them.
 
@@ -107,6 +108,8 @@ def write_catalog(ctx, *, graph_label, jobs, lookup, default_partitions, resourc
         catalog["notifyOn"] = notify_on
     if exporters:
         catalog["exporters"] = exporters
+    if bes_results_url:
+        catalog["besResultsUrl"] = bes_results_url
     if log_store:
         catalog["logStore"] = log_store
     if extensions:

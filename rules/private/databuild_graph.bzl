@@ -12,7 +12,7 @@ _COMMANDS = {
     "service": "serve",
 }
 
-def databuild_graph(name, jobs, lookup = None, default_partitions = [], resources = {}, max_running_jobs = 0, max_partitions = 0, executor = "", executors = [], log_store = "", storage = [], previews = False, notify = [], notify_on = [], exporters = [], **kwargs):
+def databuild_graph(name, jobs, lookup = None, default_partitions = [], resources = {}, max_running_jobs = 0, max_partitions = 0, executor = "", executors = [], log_store = "", storage = [], previews = False, notify = [], notify_on = [], exporters = [], bes_results_url = "", **kwargs):
     """Declares a graph: jobs that use each other's partitions, and the targets that build them.
 
     `bazel run //examples:build_graph -- PARTITION...` builds partitions. `bazel run //examples:build_graph.plan -- PARTITION...` shows what would be
@@ -57,6 +57,8 @@ def databuild_graph(name, jobs, lookup = None, default_partitions = [], resource
             logs to OpenTelemetry if the environment says where, `openlineage:`, which sends runs and datasets to OpenLineage if the
             environment says where, or `bes:grpc://HOST:PORT`, which shows builds in the user interface of a Build Event Service. See
             docs/integrations.md.
+        bes_results_url: URL of the user interface of the Build Event Service in `exporters`, to which the id of an invocation is appended. Builds
+            print the address of their page first and last, unless they have `--bes_results_url`.
         **kwargs: Common attributes of rules, such as `visibility` and `tags`. `exec_properties` are requirements on machines of engines for
             jobs that do not set them.
     """
@@ -66,6 +68,7 @@ def databuild_graph(name, jobs, lookup = None, default_partitions = [], resource
         executor = executor,
         executors = executors,
         exporters = exporters,
+        bes_results_url = bes_results_url,
         extensions = extension_targets(executor, executors, log_store, storage, previews, exporters),
         jobs = jobs,
         log_store = log_store,

@@ -74,7 +74,7 @@ def extension_targets(executor, executors, log_store, storage, previews, exporte
     targets = targets | {_EXPORTERS[name]: name for name in names if name in _EXPORTERS}
     return targets | ({_PREVIEWS: "duckdb"} if previews else {})
 
-def check_extensions(label, executor, executors, log_store, storage, exporters):
+def check_extensions(label, executor, executors, log_store, storage, exporters, bes_results_url):
     """Fails if an extension does not exist, or if an address has none.
 
     Args:
@@ -84,6 +84,7 @@ def check_extensions(label, executor, executors, log_store, storage, exporters):
         log_store: Place of job logs, or empty.
         storage: Names of extensions.
         exporters: URIs of exporters.
+        bes_results_url: URL of the pages of a Build Event Service, or empty.
     """
     _check_names(label, "executors", executors, _EXECUTORS)
     _check_names(label, "storage", storage, _STORAGE)
@@ -100,6 +101,11 @@ def check_extensions(label, executor, executors, log_store, storage, exporters):
                 repr(uri),
                 " and ".join([name + ":" + _EXPORTER_ADDRESSES.get(name, "") for name in _EXPORTER_OF_SCHEME]),
             ))
+
+    if bes_results_url and not [uri for uri in exporters if uri.startswith("bes:")]:
+        fail("{} has bes_results_url without an exporter bes:grpc://HOST:PORT".format(label))
+    if bes_results_url and not bes_results_url.startswith("http://") and not bes_results_url.startswith("https://"):
+        fail("bes_results_url of {} is {}; it must begin with http:// or https://".format(label, repr(bes_results_url)))
 
 def _check_names(label, attribute, names, known):
     for name in names:

@@ -15,6 +15,9 @@ visibility(["//rules/..."])
 _DOC = "Job catalog and launcher of a graph."
 
 _ATTRS = {
+    "bes_results_url": attr.string(
+        doc = "URL of the pages of a Build Event Service.",
+    ),
     "cli": attr.label(
         cfg = "target",
         default = "//databuild/cli:main",
@@ -125,7 +128,7 @@ def _databuild_graph_impl(ctx):
     if ctx.attr.max_running_jobs < 0:
         fail("max_running_jobs of {} is {}, but must not be negative".format(label, ctx.attr.max_running_jobs))
 
-    check_extensions(label, ctx.attr.executor, ctx.attr.executors, ctx.attr.log_store, ctx.attr.storage, ctx.attr.exporters)
+    check_extensions(label, ctx.attr.executor, ctx.attr.executors, ctx.attr.log_store, ctx.attr.storage, ctx.attr.exporters, ctx.attr.bes_results_url)
     check_notifications(label, ctx.attr.notify, ctx.attr.notify_on)
     extensions = extension_info(ctx.attr.extensions)
     lookup = program_info(ctx, "lookup") if ctx.attr.lookup else None
@@ -143,6 +146,7 @@ def _databuild_graph_impl(ctx):
         notify = ctx.attr.notify,
         notify_on = ctx.attr.notify_on,
         exporters = ctx.attr.exporters,
+        bes_results_url = ctx.attr.bes_results_url,
         extensions = extensions.import_paths,
         exec_properties = ctx.attr.exec_properties,
     )

@@ -248,7 +248,29 @@ async def test_refusals_are_returned() -> None:
 
     delivery = world.send(log.reader())
 
-    assert delivery == Delivery(len(list(log.reader().all_events())), ["status 400 (Bad Request)"])
+    assert delivery == Delivery(len(list(log.reader().all_events())), ("status 400 (Bad Request)",))
+    await log.close()
+
+
+async def test_a_refusal_before_a_fault_is_returned_with_the_rest() -> None:
+    log = await log_with_build()
+    reader = log.reader()
+    positions = [position for position, _ in reader.all_events()]
+    counts = [0]
+    for limit in range(1, len(positions) + 1):
+        world = World()
+        world.send(reader, limit=limit)
+        counts.append(len(world.sender.events))
+    # The event after the end of a job run with checks, from which several run events follow.
+    several = next(index for index in range(len(positions)) if counts[index + 1] - counts[index] > 2)
+    world = World()
+    world.send(reader, limit=several)
+    world.sender.faults, world.sender.refusals = [1], ["status 400"]
+    with pytest.raises(ReceiverError):
+        world.send(reader, after=positions[several - 1])
+    delivery = world.send(reader, after=positions[several - 1])
+
+    assert delivery.refusals == ("status 400",)
     await log.close()
 
 

@@ -36,6 +36,14 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path)
 
 
+def test_the_place_of_a_log_is_its_only_piece_if_the_job_run_was_short(world: World) -> None:
+    short = ENDED._replace(duration_seconds=0.5)
+    assert world.reader.place(short, "stdout") == f"{RUN}/stdout.000000000000-000000000010"
+    for run in (RUNNING, ENDED, short._replace(duration_seconds=60.0), short._replace(stdout_bytes=10**9)):
+        assert world.reader.place(run, "stdout") == f"{RUN}/stdout"
+    assert world.reader.place(short, "stderr") == f"{RUN}/stderr"
+
+
 def test_a_short_log_is_read_without_a_listing(world: World) -> None:
     world.store((0, b"0123456789"))
 

@@ -165,4 +165,9 @@ def test_a_workflow_calls_scripts_that_exist_and_asks_for_few_permissions(path: 
 def test_the_hooks_run_linters_of_the_environment() -> None:
     [repo] = yaml.safe_load(Path(".pre-commit-config.yaml").read_text())["repos"]
     assert repo["repo"] == "local"
-    assert all(hook["entry"].startswith(".venv/bin/python -m ") for hook in repo["hooks"])
+    *of_python, buildifier = repo["hooks"]
+    assert all(hook["entry"].startswith(".venv/bin/python -m ") for hook in of_python)
+    [version] = re.findall(r'_VERSION = "(.*)"', Path("tools/lint/buildifier.bzl").read_text())
+    assert buildifier["additional_dependencies"] == [f"@bazel/buildifier@{version}"]
+    files = ["BUILD.bazel", "a/BUILD", "MODULE.bazel", "rules/defs.bzl", "a/build.py", "REPO.bazel.md"]
+    assert [name for name in files if re.search(buildifier["files"], name)] == files[:4]

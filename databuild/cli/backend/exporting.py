@@ -144,11 +144,20 @@ def _pattern_of(catalog: JobCatalog, ref: str) -> RefPattern | None:
 
 
 def print_results_url(call: Invocation, build_request_id: str) -> None:
-    """Prints the address of the page of a build if a flag says where pages are."""
-    if base := call.flags["bes_results_url"]:
+    """Prints the address of the page of a build if a flag or the graph says where pages are."""
+    if base := call.flags["bes_results_url"] or _results_url_of_graph(call):
         from databuild.model.bes_invocation import results_url
 
         call.err.line(f"databuild: results: {results_url(base, build_request_id)}")
+
+
+def _results_url_of_graph(call: Invocation) -> str:
+    """Returns the URL of pages that the graph names; empty if the build is not sent to a service with such pages."""
+    if call.server:  # the exporters are those of the service
+        return ""
+    catalog = call.catalog()
+    uris = call.flags["exporter"] or catalog.exporters
+    return catalog.bes_results_url if any(uri.startswith(_BES) for uri in uris) else ""
 
 
 class _LogEnds:

@@ -160,7 +160,8 @@ FLAGS = (
     Flag("bes_header", STRINGS, (), "A header for all requests to a Build Event Service. May be repeated.", _EXPORTING,
          value_name="NAME=VALUE"),
     Flag("bes_results_url", STRING, None, "The beginning of the addresses of builds in the user interface of the Build "
-         "Event Service. The address of the build is printed first and last.", _BUILDING, value_name="URL"),
+         "Event Service. The address of the build is printed first and last. Default: that of the graph.", _BUILDING,
+         value_name="URL"),
     Flag("exporter_seconds", FLOAT, 10.0, "The time after a build, or at the end of a service, to send what is left of "
          "events and notifications. The next build or service sends the rest.", _EXECUTING, value_name="SECONDS"),
     Flag("exporter_seconds", FLOAT, 10.0, "The time without progress after which it gives up.", ("export",),

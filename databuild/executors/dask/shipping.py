@@ -18,6 +18,7 @@ _SUPERVISOR: Final = (
     "databuild",
     "databuild.errors",
     "databuild.remedies",
+    "databuild.tuples",
     "databuild.executors",
     "databuild.executors.capacity",
     "databuild.executors.cgroups",

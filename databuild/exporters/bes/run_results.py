@@ -57,12 +57,14 @@ class RunLogs:
     def _files(self, job_run: JobRunRecord, stream: str) -> Iterator[bep.File]:
         place = self._place(job_run, stream)
         size = job_run.stdout_bytes if stream == "stdout" else job_run.stderr_bytes
-        if "://" not in place:
+        if job_run.log_store:
+            if size != 0:
+                uri = place if "://" in place else Path(place).as_uri()
+                yield bep.File(name=stream, uri=uri, length=size or 0)
+        else:
             with contextlib.suppress(OSError):  # job runs without output have no file
                 length = os.stat(place).st_size  # noqa: PTH116 (pathlib takes longer than the call)
                 yield bep.File(name=stream, uri=Path(place).absolute().as_uri(), length=length)
-        elif size != 0:
-            yield bep.File(name=stream, uri=place, length=size or 0)
 
 
 def run_of(event: ev.BuildEvent, log_store: str) -> JobRunRecord:
@@ -76,6 +78,7 @@ def run_of(event: ev.BuildEvent, log_store: str) -> JobRunRecord:
         job_label=job.job_label,
         attempt=job.attempt,
         status=JOB.name(job.status),
+        duration_seconds=job.duration_seconds,
         log_store=log_store,
         stdout_bytes=job.stdout_bytes if job.HasField("stdout_bytes") else None,
         stderr_bytes=job.stderr_bytes if job.HasField("stderr_bytes") else None,

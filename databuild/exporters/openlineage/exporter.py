@@ -29,10 +29,12 @@ class _Prepared(NamedTuple):
     Attributes:
         first: The id of the first event that has not been handled.
         run_events: The run events of each event, from that one on.
+        refusals: The reasons for run events of the first event that were refused.
     """
 
-    first: str
-    run_events: Sequence[Sequence[RunEvent]]
+    first: str = ""
+    run_events: Sequence[Sequence[RunEvent]] = ()
+    refusals: Sequence[str] = ()
 
 
 class OpenLineageExporter:
@@ -49,29 +51,31 @@ class OpenLineageExporter:
         self.name = name
         self._datasets = datasets
         self._sender = sender
-        self._prepared = _Prepared("", ())
+        self._prepared = _Prepared()
         self._builds: dict[str, BuildLineage] = {}
         self._environments: dict[str, str] = {}
-        self._following: Iterable[ev.BuildEvent] = ()
+        self._page: Sequence[ev.BuildEvent] = ()
+        self._index = 0
 
     def send(self, batch: Batch, reads: ExportReads) -> Delivery:
         events = [event for _, event in batch.events]
-        prepared = self._prepared.run_events
+        _, prepared, refused = self._prepared
         # After a fault, the same events come again. Run events that were answered are done.
         if self._prepared.first != events[0].event_id:
-            prepared = [self._advance(events, index, reads) for index in range(len(events))]
-        self._prepared = _Prepared("", ())
+            prepared, refused = [self._advance(events, index, reads) for index in range(len(events))], ()
+        self._prepared = _Prepared()
         answers = self._sender.send([run_event for part in prepared for run_event in part], _SEND_SECONDS)
+        refusals = (*refused, *answers.refusals)
         handled, answered = 0, answers.answered
         while handled < len(prepared) and len(prepared[handled]) <= answered:
             answered -= len(prepared[handled])
             handled += 1
         if handled < len(prepared):
             left = [prepared[handled][answered:], *prepared[handled + 1 :]]
-            self._prepared = _Prepared(events[handled].event_id, left)
+            self._prepared = _Prepared(events[handled].event_id, left, () if handled else refusals)
             if not handled:
                 raise ReceiverError(answers.fault)
-        return Delivery(handled, answers.refusals)
+        return Delivery(handled, refusals)
 
     def close(self) -> None:
         self._sender.close()
@@ -82,7 +86,7 @@ class OpenLineageExporter:
         build = self._builds.get(build_id)
         if build is None or build.last_sequence != event.sequence - 1:
             build = self._builds[build_id] = self._replay(event, reads)
-        self._following = events[index + 1 :]
+        self._page, self._index = events, index
         run_events = build.advance(event)
         ended = event.HasField("build_request") and event.build_request.status in BUILD_ENDS
         if ended or not build.is_build:  # an operation such as a taint is no build
@@ -102,15 +106,16 @@ class OpenLineageExporter:
             page = reads.events(build_id, after_sequence=build.last_sequence, limit=limit)
             if not page:  # pruned meanwhile
                 break
-            for number, earlier in enumerate(page, 1):
-                self._following = page[number:]
+            for index, earlier in enumerate(page):
+                self._page, self._index = page, index
                 build.advance(earlier)
         return build
 
     def _outputs_of(self, build_id: str, job_run_id: str, sequence: int, reads: ExportReads) -> Sequence[str]:
         """Returns the outputs of a job run, from the events that were written together with that of its start."""
         outputs: list[str] = []
-        page: Iterable[ev.BuildEvent] = (event for event in self._following if event.build_request_id == build_id)
+        following = (self._page[index] for index in range(self._index + 1, len(self._page)))
+        page: Iterable[ev.BuildEvent] = (event for event in following if event.build_request_id == build_id)
         while True:
             for event in page:
                 if not _is_building(event, job_run_id):

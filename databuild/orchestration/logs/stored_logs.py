@@ -26,6 +26,9 @@ from databuild.storage.storages import Storages
 MAX_PIECE_BYTES: Final = 4 * 1024 * 1024
 """The size above which a piece is split."""
 
+MAX_ONE_PIECE_SECONDS: Final = 1.0
+"""The duration up to which a job run ends before a piece of its log is stored (`log_uploads.FIRST_SECONDS`)."""
+
 LISTING_SECONDS: Final = 1.0
 """The time for which a listing is used again. A listing of an object store costs more than a file."""
 
@@ -58,8 +61,15 @@ class LogReader:
         self._listings: dict[str, tuple[float, Sequence[StoredFile]]] = {}
 
     def place(self, job_run: JobRunRecord, stream: str) -> str:
-        """Returns the path of a log, or the URI with which the names of its pieces begin."""
+        """Returns the path of a log or, in a store, its URI.
+
+        The log of a short job run that has ended is one piece, whose URI this is. The names of the pieces of other logs
+        begin with it.
+        """
         if job_run.log_store:
+            size = known_size(job_run, stream)
+            if size and size <= MAX_PIECE_BYTES and 0 < job_run.duration_seconds < MAX_ONE_PIECE_SECONDS:
+                return piece_of(job_run.log_store, job_run.job_run_id, stream, 0, size).uri
             return f"{run_uri(job_run.log_store, job_run.job_run_id)}/{stream}"
         return self._path(job_run, stream)
 

@@ -282,6 +282,27 @@ def test_the_command_line_a_service_and_the_client_send_the_same(graph: ScriptGr
     assert sent[1:] == sent[:1] * 3
 
 
+def test_the_graph_may_name_the_pages_of_builds(graph: ScriptGraph, server: BesServer) -> None:
+    pages = {
+        "extensions": {"bes": {}, "otlp": {}},
+        "exporters": [server.uri],
+        "bes_results_url": "https://builds.example/",
+    }
+    graph.write_catalog(**pages)
+
+    def addresses(*flags: str) -> list[str]:
+        _, _, err = graph.run("build", *flags)
+        return [line.rpartition(" ")[2] for line in err.splitlines() if "databuild: results: " in line]
+
+    identifier = invocation_of("b").invocation_id
+    assert addresses("--build_request_id=b") == [f"https://builds.example/{identifier}"] * 2
+    other = invocation_of("c").invocation_id
+    assert addresses("--build_request_id=c", "--bes_results_url=https://other/") == [f"https://other/{other}"] * 2
+    assert addresses("--exporter=otlp:", "--exporter_seconds=0") == []
+    served = graph.serve()
+    assert addresses(f"--server={served.addresses['grpc']}") == []
+
+
 def test_builds_at_the_same_time_have_streams_of_their_own(graph: ScriptGraph, server: BesServer) -> None:
     served = graph.serve("--jobs=3", f"--exporter={server.uri}")
     builds = [served.build(ref) for ref in ("number/wait-a", "number/wait-b")]

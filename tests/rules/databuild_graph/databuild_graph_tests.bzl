@@ -274,6 +274,8 @@ def databuild_graph_tests(name):
     _must_fail("occasions_without_address_test", ["notify_on without notify"], jobs = [":report"], notify_on = ["end"])
     _must_fail("an_unknown_exporter_test", ["exporters", "\"zipkin:\"", "there is bes:grpc://HOST:PORT and openlineage: and otlp:"], jobs = [":report"], exporters = ["zipkin:"])
     _must_fail("an_exporter_without_its_address_test", ["exporters", "\"bes:\"", "bes:grpc://HOST:PORT"], jobs = [":report"], exporters = ["bes:"])
+    _must_fail("results_without_their_service_test", ["bes_results_url without an exporter bes:"], bes_results_url = "https://a/", exporters = ["otlp:"], jobs = [":report"])
+    _must_fail("results_at_another_scheme_test", ["bes_results_url", "\"ftp://a\"", "http:// or https://"], bes_results_url = "ftp://a", exporters = ["bes:grpc://a:1"], jobs = [":report"])
     _must_fail("a_log_store_without_bucket_test", ["log_store", "\"s3://\""], jobs = [":report"], log_store = "s3://")
     _must_fail("a_negative_limit_on_running_jobs_test", ["max_running_jobs", "-1"], jobs = [":report"], max_running_jobs = -1)
     _must_fail("a_negative_limit_on_partitions_test", ["max_partitions", "-1"], jobs = [":report"], max_partitions = -1)
