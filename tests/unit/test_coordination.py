@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypedDict, Unpack, cast
+from typing import TypedDict, Unpack
 
 import pytest
 
@@ -14,7 +14,6 @@ from databuild.errors import CoordinationError
 from databuild.event_log.coordination import ClaimRequest, LeaseOwner, Need
 from databuild.event_log.log import EventLog
 from databuild.event_log.open import open_event_log
-from databuild.event_log.reads import Reader
 from databuild.executors.executor import ProcessResult, ProcessSpec
 from databuild.graph.catalog import Job, JobCatalog
 from databuild.model.build_options import BuildKeywords, BuildOptions
@@ -22,7 +21,6 @@ from databuild.model.results import BuildResult, Cancelled, FailFast, Success
 from databuild.orchestration.build.build_context import BuildContext
 from databuild.orchestration.build.run_build import run_build
 from databuild.orchestration.build.settings import BuildRequest, Settings
-from databuild.orchestration.coordination.dead_builds import find_dead_builds
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
@@ -370,21 +368,6 @@ async def dead_build(world: World, holder: str) -> BuildOrchestrator:
     one.emit_job_running("dead.1.1", 1, RAW)
     await one.emit_partition_building("raw/1", 1, "dead.1.1")
     return one
-
-
-async def test_a_look_for_dead_builds_reads_nothing_of_builds_that_live(world: World) -> None:
-    class Holders:
-        """Has no reads but those of holders, and of builds without a lease."""
-
-        def __init__(self, reader: Reader) -> None:
-            self.unleased_builds = reader.unleased_builds
-            self.holders = reader.holders
-
-    alive = BuildOrchestrator(world.log, "alive", ["raw/1"])
-    world.log.renew_lease("alive", "elsewhere/1/1", 30)
-    await alive.start_build()
-
-    assert find_dead_builds(cast("Reader", Holders(world.reader))) == {}
 
 
 async def test_a_build_whose_process_is_gone_is_ended_at_once_and_gone_on_from(world: World) -> None:

@@ -11,7 +11,7 @@ from databuild.event_log import liveness as processes
 from databuild.tuples import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from typing import Protocol
 
     from databuild.event_log.coordination import Lease
@@ -81,10 +81,19 @@ def _find(reader: OpenBuildReads, liveness: Liveness) -> tuple[dict[str, Death],
     holders = reader.holders()
     gone = {holder for holder in holders if liveness.is_gone(holder)}
     suspects = [holder for holder, lapsed in holders.items() if lapsed or holder in gone]
-    for lease, expired in reader.leases(suspects) if suspects else ():
-        if not (expired or lease.holder in gone):
-            continue
-        if lease.owner and _may_be_taken_over(reader.build(lease.build_request_id)):
+    if not suspects:
+        return dead, orphaned
+
+    def lapsed_leases() -> Iterator[Lease]:
+        return (lease for lease, expired in reader.leases(suspects) if expired or lease.holder in gone)
+
+    # Builds are read before the leases that count. Another process that takes a build over changes its lease before its
+    # status, so that a build which is not RECEIVED any more, and has a lapsed lease after that, is dead.
+    builds = {lease.build_request_id: reader.build(lease.build_request_id) for lease in lapsed_leases() if lease.owner}
+    for lease in lapsed_leases():
+        if lease.owner and lease.build_request_id not in builds:
+            continue  # it has been received since
+        if lease.owner and _may_be_taken_over(builds[lease.build_request_id]):
             orphaned[lease.build_request_id] = lease
             continue
         fault = (
