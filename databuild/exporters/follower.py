@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import logging
 import threading
 import time
 import uuid
@@ -42,6 +43,8 @@ _HELD_SECONDS: Final = 0.1
 
 _MAX_LAST_PAUSE: Final = 1.0
 """The maximum pause between two attempts while a process waits for the end."""
+
+_log = logging.getLogger("databuild.exporters")
 
 
 class FollowedLog(Protocol):
@@ -111,6 +114,7 @@ class Follower:
         self._reader = log.reader()
         self._stopping = threading.Event()
         self._abandoned = False
+        self._broken = False
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -137,7 +141,7 @@ class Follower:
             return True
         self._stopping.set()
         self._thread.join(seconds)
-        return not self._thread.is_alive()
+        return not self._thread.is_alive() and not self._broken
 
     def abandon(self) -> None:
         """Ends soon, although something may be left for another follower. Does not wait."""
@@ -187,6 +191,13 @@ class Follower:
                 if stopping and (step is Step.CAUGHT_UP or (step is Step.HELD and self._sent_by_another())):
                     break
                 self._rest(step, stopping=stopping)
+        except Exception as error:  # a bug: without this, the end of the thread would look like success
+            self._broken = True
+            self.fault = f"{type(error).__name__}: {error}"
+            self._warn(
+                f"{self.name} stopped after an internal error: {self.fault}; the next process sends what is left"
+            )
+            _log.exception("%s stopped", self.name)
         finally:
             self._close()
 
