@@ -15,6 +15,9 @@ from benchmarks.service_process import Service
 ENVIRONMENT: Final = "pr"
 """The environment that is compared with the base."""
 
+PREVIEWED: Final = "A text that a page shows."
+"""The data that the preview shows."""
+
 PAGES: Final[Mapping[str, str]] = {
     "page: home": "/",
     "page: partitions": "/partitions",
@@ -29,6 +32,10 @@ PAGES: Final[Mapping[str, str]] = {
 }
 """The path of each page, by the name of its row. A person waits for the comparison of an environment as for
 a page."""
+
+
+_CONTENTS: Final[Mapping[str, str]] = {"page: partition, preview": PREVIEWED, "environment diff": '"leaf/0"'}
+"""A text that the page must contain, by the name of its row."""
 
 
 class ServedLog:
@@ -63,8 +70,10 @@ class Page:
             started = time.perf_counter()
             connection.request("GET", PAGES[self.name])
             answer = connection.getresponse()
-            answer.read()
+            body = answer.read().decode()
             seconds = time.perf_counter() - started
         if answer.status != http.client.OK:
             raise BrokenRunError(f"{self.name} was answered with status {answer.status}")
+        if _CONTENTS.get(self.name, "") not in body:
+            raise BrokenRunError(f"{self.name} does not have {_CONTENTS[self.name]!r}:\n{body[:500]}")
         return Run(seconds=seconds, peak_memory_bytes=service.peak_memory_bytes())

@@ -36,7 +36,7 @@ def _objects(prefix: str, count: int) -> Iterator[PartitionRecord]:
     for number in range(count):
         content = str(number).encode()
         version = hashlib.md5(content, usedforsecurity=False).hexdigest()
-        yield _record(f"leaf/{number}", Location(f"{prefix}{number:05}", len(content), version))
+        yield _record(f"leaf/{number:05}", Location(f"{prefix}{number:05}", len(content), version))
 
 
 def _record(ref: str, location: Location) -> PartitionRecord:

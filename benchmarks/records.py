@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.databuild_runs import main_file, python_environment
-from benchmarks.pages import ENVIRONMENT, PAGES, Page, ServedLog
+from benchmarks.pages import ENVIRONMENT, PAGES, PREVIEWED, Page, ServedLog
 from benchmarks.processes import Run, run_process
 from benchmarks.rows import Row
 from benchmarks.service_process import FLAGS
@@ -132,7 +132,7 @@ def _create(session: Session, folder: Path, records: int) -> None:
             connection.executemany(insert, [tuple(_renamed(value, number) for value in row) for row in rows])
     connection.executemany("UPDATE job_runs SET inputs = ? WHERE job_run_id = ?", _manifests(connection))
     preview = folder / "day.txt"
-    preview.write_text("A text that a page shows.\n")
+    preview.write_text(f"{PREVIEWED}\n")
     location = json.dumps((preview.as_uri(), preview.stat().st_size, ""), separators=(",", ":"))
     connection.executemany(_NEW_DAY, _days(connection, location))
     connection.execute(_NEW_METRICS)

@@ -144,7 +144,7 @@ def check_objects(session: Session, _start_up: Mapping[str, Measurement]) -> Ite
     with S3Server() as server:
         session.log(f"{OBJECTS}: creating {count:,} objects")
         server.fill("data/", count)
-        _write_catalog(folder, [{"outputs": ["leaf/{n:int}"]}], extensions={"s3": {}})
+        _write_catalog(folder, [{"outputs": ["leaf/{n:/[0-9]+/}"]}], extensions={"s3": {}})
         _fill(session, folder, "state", "objects", "s3://bucket/data/", str(count))
         everything = f"looked at {count} partitions: all as recorded"
         listing = child.command("-c", _PLAIN_LISTING, "bucket/data")

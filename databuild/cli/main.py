@@ -8,7 +8,6 @@ standard error and an exit code.
 from __future__ import annotations
 
 import atexit
-import gc
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -171,9 +170,6 @@ def main() -> None:
         from databuild.cli.init_process import work_in_a_child
 
         work_in_a_child()
-    # A plan consists of many objects that live as long as the process. With the default thresholds, garbage collection
-    # would take a fifth of the time of a large plan.
-    gc.set_threshold(100_000, 50, 100)
     _open_standard_streams()
     kept: list[object] = []
     _exit(run(sys.argv[1:], out=Output(sys.stdout), err=Output(sys.stderr), kept=kept))

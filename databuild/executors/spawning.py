@@ -11,6 +11,7 @@ import ctypes
 import errno
 import os
 import signal
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -23,8 +24,12 @@ _DEFAULT_SIGNALS: Final = (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal
 FIRST_INHERITED: Final = 3
 """The number that the first inherited descriptor has in the process."""
 
+_MAX_PREPARED: Final = 256
+"""The number of file actions that are kept. Few differ, since the kernel gives out the lowest free descriptors."""
+
 _SHELL: Final = "/bin/sh"
 _NO_INPUT: Final = os.fsencode(os.devnull)
+_ENCODING: Final = (sys.getfilesystemencoding(), sys.getfilesystemencodeerrors())  # as `os.fsencode` encodes
 
 # Functions that only fill in structures keep the interpreter lock (PyDLL): to reacquire it would take longer than the
 # call. posix_spawn itself releases it (CDLL).
@@ -54,6 +59,7 @@ class Spawner:
             base_env: The base environment; the variables of each process override it.
         """
         self.base_env: Final = dict(base_env)
+        self._prepared: dict[tuple[str, int, int, tuple[int, ...]], Any] = {}
         # Encoded once: a large environment would otherwise dominate the cost of a start.
         self._base_env = {name: _variable(name, value) for name, value in base_env.items()}
         self._attributes = _structure()
@@ -96,32 +102,42 @@ class Spawner:
             _check_program(argv[0])
             # posix_spawn cannot set limits, and setting them after the start would race with the program.
             argv = (_SHELL, "-c", f'ulimit -S -n {open_files} && exec "$@"', _SHELL, *argv)
-        arguments = [os.fsencode(argument) for argument in argv]
+        arguments = [argument.encode(*_ENCODING) for argument in argv]
         variables = self._base_env | {name: _variable(name, value) for name, value in env.items()}
-        actions = _structure()
-        _quick.posix_spawn_file_actions_init(actions)
-        try:
-            _quick.posix_spawn_file_actions_addchdir_np(actions, os.fsencode(cwd))
-            _quick.posix_spawn_file_actions_addopen(actions, 0, _NO_INPUT, os.O_RDONLY, 0)
-            _quick.posix_spawn_file_actions_adddup2(actions, stdout, 1)
-            _quick.posix_spawn_file_actions_adddup2(actions, stderr, 2)
-            for number, descriptor in enumerate(inherited, start=FIRST_INHERITED):
-                _quick.posix_spawn_file_actions_adddup2(actions, descriptor, number)
-            pid = ctypes.c_int()
-            error = _posix_spawn(
-                ctypes.byref(pid),
-                arguments[0],
-                actions,
-                self._attributes,
-                _strings(arguments),
-                _strings(tuple(variables.values())),
-            )
-        finally:
-            _quick.posix_spawn_file_actions_destroy(actions)
+        pid = ctypes.c_int()
+        error = _posix_spawn(
+            ctypes.byref(pid),
+            arguments[0],
+            self._file_actions(cwd, stdout, stderr, tuple(inherited)),
+            self._attributes,
+            _strings(arguments),
+            _strings(tuple(variables.values())),
+        )
         if error:
             path = cwd if error == errno.ENOENT and not os.path.isdir(cwd) else argv[0]  # noqa: PTH112
             raise OSError(error, os.strerror(error), path)
         return pid.value
+
+    def _file_actions(self, cwd: str, stdout: int, stderr: int, inherited: tuple[int, ...]) -> Any:
+        """Returns the file actions of a process, which are filled in once for each combination."""
+        key = (cwd, stdout, stderr, inherited)
+        actions = self._prepared.get(key)
+        if actions is not None:
+            return actions
+        if len(self._prepared) == _MAX_PREPARED:
+            for unused in self._prepared.values():
+                _quick.posix_spawn_file_actions_destroy(unused)
+            self._prepared.clear()
+        actions = _structure()
+        _quick.posix_spawn_file_actions_init(actions)
+        _quick.posix_spawn_file_actions_addchdir_np(actions, os.fsencode(cwd))
+        _quick.posix_spawn_file_actions_addopen(actions, 0, _NO_INPUT, os.O_RDONLY, 0)
+        _quick.posix_spawn_file_actions_adddup2(actions, stdout, 1)
+        _quick.posix_spawn_file_actions_adddup2(actions, stderr, 2)
+        for number, descriptor in enumerate(inherited, start=FIRST_INHERITED):
+            _quick.posix_spawn_file_actions_adddup2(actions, descriptor, number)
+        self._prepared[key] = actions
+        return actions
 
 
 def _check_program(path: str) -> None:
@@ -143,7 +159,7 @@ def _check_program(path: str) -> None:
 
 
 def _variable(name: str, value: str) -> bytes:
-    return os.fsencode(f"{name}={value}")
+    return f"{name}={value}".encode(*_ENCODING)
 
 
 def _strings(items: Sequence[bytes]) -> Any:

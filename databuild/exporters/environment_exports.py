@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from databuild.event_log.open import EnvironmentLogs
 
 _TURN_SECONDS: Final = 10.0
-"""The time after which the next environment begins to catch up, although one has not."""
+"""The time that an environment has to catch up, before it is the turn of the next one."""
+
+_ROUND_SECONDS: Final = 60.0
+"""The pause before the environments that have not caught up get another turn."""
 
 _POLL_SECONDS: Final = 0.05
 
@@ -37,6 +40,8 @@ class EnvironmentExports:
         seconds: float,
         warn: Callable[[str], None],
         liveness: Liveness,
+        turn_seconds: float = _TURN_SECONDS,
+        round_seconds: float = _ROUND_SECONDS,
     ) -> None:
         """Starts nothing yet.
 
@@ -46,6 +51,8 @@ class EnvironmentExports:
             seconds: The maximum time to send what is left before an environment is removed.
             warn: Called with a sentence when a receiver fails or refuses events, from another thread.
             liveness: Names this process, and tells which processes have died.
+            turn_seconds: The time that an environment has to catch up, before it is the turn of the next one.
+            round_seconds: The pause before those that have not caught up get another turn.
         """
         self._logs = logs
         self._open_exporters = open_exporters
@@ -55,7 +62,10 @@ class EnvironmentExports:
         self._lock = threading.Lock()
         self._in_use: dict[str, ExportSet] = {}
         self._ending: list[tuple[str, ExportSet]] = []
+        self._turn_seconds = turn_seconds
+        self._round_seconds = round_seconds
         self._stopping = threading.Event()
+        self._said: set[str] = set()
 
     def begin(self, environment: str, log: FollowedLog) -> None:
         """Sends the events of an environment from now on.
@@ -64,7 +74,7 @@ class EnvironmentExports:
             InvalidRequestError: An exporter cannot be used.
             EventLogError: The event log failed.
         """
-        exports = self._start(environment, log)
+        exports = self._start(environment, log, self._warn)
         with self._lock:
             self._in_use[environment] = exports
 
@@ -85,7 +95,7 @@ class EnvironmentExports:
             exports.stop(self._seconds)
 
     def catch_up(self) -> None:
-        """Sends what is left of all environments, in a thread of its own, which begins now."""
+        """Sends what is left of all environments, one after the other, in a thread of its own, which begins now."""
         # A daemon, so that a receiver that never answers cannot keep the process.
         threading.Thread(target=self._catch_up, name="exports of environments", daemon=True).start()
 
@@ -95,11 +105,11 @@ class EnvironmentExports:
         with self._lock:
             return [*self._in_use.values(), *(exports for _, exports in self._ending)]
 
-    def _start(self, environment: str, log: FollowedLog) -> ExportSet:
+    def _start(self, environment: str, log: FollowedLog, warn: Callable[[str], None]) -> ExportSet:
         exports = ExportSet(
             log,
             self._open_exporters(environment),
-            warn=lambda text: self._warn(f"environment {environment}: {text}"),
+            warn=lambda text: warn(f"environment {environment}: {text}"),
             liveness=self._liveness,
         )
         try:
@@ -116,25 +126,43 @@ class EnvironmentExports:
             self._ending.append((environment, exports))
 
     def _catch_up(self) -> None:
-        for name in self._logs.names():
-            with self._lock:
-                in_use = name in self._in_use
-            if in_use or self._stopping.is_set():
-                continue
-            try:
-                exports = self._of_unused(name)
-            except DataBuildError as error:
-                self._warn(f"environment {name}: its events cannot be sent: {error}")
-                continue
-            self._finish(name, exports)
-            deadline = time.monotonic() + _TURN_SECONDS
-            while not exports.finished and time.monotonic() < deadline and not self._stopping.wait(_POLL_SECONDS):
-                pass
+        left = self._logs.names()
+        while left:
+            left = [name for name in left if not self._stopping.is_set() and not self._has_caught_up(name)]
+            if left and self._stopping.wait(self._round_seconds):
+                break
+
+    def _has_caught_up(self, environment: str) -> bool:
+        """Gives an environment its turn; returns True if it needs no other one."""
+        with self._lock:
+            if environment in self._in_use:
+                return True
+        try:
+            exports = self._of_unused(environment)
+        except DataBuildError as error:
+            self._warn(f"environment {environment}: its events cannot be sent: {error}")
+            return True
+        self._finish(environment, exports)
+        deadline = time.monotonic() + self._turn_seconds
+        while not exports.finished:
+            if self._stopping.wait(_POLL_SECONDS):
+                return True  # the end of the process waits for it
+            if time.monotonic() > deadline:
+                # A receiver that is away must not take more and more connections to the event logs.
+                exports.abandon()
+                return False
+        return True
 
     def _of_unused(self, environment: str) -> ExportSet:
         self._logs.check(environment)  # it may have been removed meanwhile, and must not be made again
         log = self._logs.open(environment)
         try:
-            return self._start(environment, log)
+            return self._start(environment, log, self._warn_once)
         finally:
             asyncio.run(log.close())
+
+    def _warn_once(self, text: str) -> None:
+        """Warns, unless an earlier turn has said the same."""
+        if text not in self._said:
+            self._said.add(text)
+            self._warn(text)

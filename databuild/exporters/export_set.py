@@ -73,6 +73,11 @@ class ExportSet:
         for follower in self._followers:
             follower.stop(0.0)
 
+    def abandon(self) -> None:
+        """Ends soon, although something may be left for another set. Returns immediately."""
+        for follower in self._followers:
+            follower.abandon()
+
     def stop(self, seconds: float, beside: Sequence[ExportSet] = ()) -> bool:
         """Sends what is left in the log, and ends. Warns about exporters that could not.
 

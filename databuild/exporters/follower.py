@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import logging
 import threading
 import time
 import uuid
@@ -37,8 +38,13 @@ Every read costs two transactions and most exporters a request, beside the work 
 
 _MIN_PAUSE: Final = 0.5
 _MAX_PAUSE: Final = 30.0
+_HELD_SECONDS: Final = 0.1
+"""The interval at which a process that is about to end looks whether another one has sent everything."""
+
 _MAX_LAST_PAUSE: Final = 1.0
 """The maximum pause between two attempts while a process waits for the end."""
+
+_log = logging.getLogger("databuild.exporters")
 
 
 class FollowedLog(Protocol):
@@ -107,6 +113,8 @@ class Follower:
         self._cursors = log.cursors()
         self._reader = log.reader()
         self._stopping = threading.Event()
+        self._abandoned = False
+        self._broken = False
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -133,7 +141,12 @@ class Follower:
             return True
         self._stopping.set()
         self._thread.join(seconds)
-        return not self._thread.is_alive()
+        return not self._thread.is_alive() and not self._broken
+
+    def abandon(self) -> None:
+        """Ends soon, although something may be left for another follower. Does not wait."""
+        self._abandoned = True
+        self._stopping.set()
 
     def give_up(self) -> None:
         """Lets the next process take the cursor at once, although the thread may be in the middle of a request."""
@@ -171,13 +184,20 @@ class Follower:
 
     def _run(self) -> None:
         try:
-            while True:
+            while not self._abandoned:
                 # Events that were written before the stop are found by the step after it.
                 stopping = self._stopping.is_set()
                 step = self.step()
                 if stopping and (step is Step.CAUGHT_UP or (step is Step.HELD and self._sent_by_another())):
                     break
                 self._rest(step, stopping=stopping)
+        except Exception as error:  # a bug: without this, the end of the thread would look like success
+            self._broken = True
+            self.fault = f"{type(error).__name__}: {error}"
+            self._warn(
+                f"{self.name} stopped after an internal error: {self.fault}; the next process sends what is left"
+            )
+            _log.exception("%s stopped", self.name)
         finally:
             self._close()
 
@@ -189,7 +209,7 @@ class Follower:
         if not stopping:
             self._stopping.wait(pause)
         elif step is not Step.SENT:
-            time.sleep(min(pause, _MAX_LAST_PAUSE))
+            time.sleep(min(pause, _MAX_LAST_PAUSE) if step is Step.FAILED else _HELD_SECONDS)
 
     def _send_due(self) -> None:
         """Sends what has become due since the last time at which any process with the exporter did so.

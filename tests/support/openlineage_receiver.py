@@ -35,7 +35,6 @@ class OpenLineageReceiver:
         requests: The path and the headers of each request.
         statuses: The status with which each of the next requests is refused.
         seconds: The time that each request takes.
-        gate: No request is answered while it is not set.
         faults: The faults of invalid events.
         closed: True if connections that are still open get no answers.
     """
@@ -45,8 +44,6 @@ class OpenLineageReceiver:
         self.requests: list[tuple[str, Mapping[str, str]]] = []
         self.statuses: list[int] = []
         self.seconds = 0.0
-        self.gate = threading.Event()
-        self.gate.set()
         self.closed = False
         self.faults: list[str] = []
         self._lock = threading.Lock()
@@ -57,14 +54,12 @@ class OpenLineageReceiver:
     def close(self) -> None:
         """Ends the server, and checks that all events were valid."""
         self.closed = True
-        self.gate.set()
         self._server.shutdown()
         self._server.server_close()
         assert not self.faults, self.faults[0]
 
     def take(self, path: str, headers: Mapping[str, str], body: bytes) -> int:
         """Keeps or refuses an event; returns the status of the answer."""
-        self.gate.wait()
         time.sleep(self.seconds)
         with self._lock:
             self.requests.append((path, headers))
@@ -78,10 +73,6 @@ class OpenLineageReceiver:
     def of_job(self, name: str) -> list[Event]:
         """Returns the events of a job, in the order in which they were taken."""
         return [event for event in self.events if event["job"]["name"] == name]
-
-    def of_kind(self, kind: str) -> list[Event]:
-        """Returns the events of jobs of a kind: `BUILD`, `JOB` or `CHECK`."""
-        return [event for event in self.events if event["job"]["facets"]["jobType"]["jobType"] == kind]
 
     def states(self, name: str) -> list[str]:
         return [event["eventType"] for event in self.of_job(name)]

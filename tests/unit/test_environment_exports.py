@@ -33,7 +33,13 @@ class World:
         self.said: list[str] = []
         self.fault = ""
         self.exports = EnvironmentExports(
-            self.logs, self.open_exporters, seconds=0.01, warn=self.said.append, liveness=FakeLiveness()
+            self.logs,
+            self.open_exporters,
+            seconds=0.01,
+            warn=self.said.append,
+            liveness=FakeLiveness(),
+            turn_seconds=0.0,
+            round_seconds=0.01,
         )
 
     def open_exporters(self, environment: str) -> list[Exporter]:
@@ -115,6 +121,19 @@ async def test_a_receiver_that_is_away_gets_what_is_left_of_an_ended_environment
     assert world.said == [
         "environment pr-1: events could not be sent to fake:: it does not answer; they will be sent later"
     ]
+
+
+async def test_environments_whose_receiver_is_away_have_turns_until_it_is_back(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    left = {name: await world.write(name, "b1", first_use=True) for name in ("pr-1", "pr-2", "pr-3")}
+    world.fault = "it does not answer"
+    world.exports.catch_up()
+    wait_until(lambda: len(world.exporters.get("pr-3", ())) >= 3)
+    world.fault = ""
+    wait_until(lambda: {name: world.sent(name) for name in left} == left)
+    # The exporters of earlier turns have ended, and each fault is told once.
+    wait_until(lambda: all(one.closed for exporters in world.exporters.values() for one in exporters))
+    assert len(world.said) == len(set(world.said))
 
 
 async def test_the_removal_of_an_environment_waits_for_a_receiver_by_the_limit_only(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import threading
 from collections.abc import AsyncIterator
@@ -13,6 +14,7 @@ from databuild.errors import EventLogError
 from databuild.event_log.log import EventLog
 from databuild.event_log.open import open_event_log
 from databuild.exporters.export_set import ExportSet
+from databuild.exporters.exporter import Batch, Delivery
 from databuild.exporters.follower import Follower, Step
 from databuild.v1 import events_pb2 as ev
 from tests.support.fake_exporter import FakeExporter, FakeLiveness
@@ -21,6 +23,7 @@ from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from databuild.event_log.cursors import Checkpoint
+    from databuild.event_log.reads import ExportReads
 
 
 LIVENESS = FakeLiveness()
@@ -90,6 +93,23 @@ async def test_a_receiver_that_fails_gets_the_events_later_and_is_reported_once(
     await received(log, "b2")
     assert follower.step() is Step.FAILED
     assert (follower.pause, len(said)) == (0.5, 2)
+
+
+async def test_an_exporter_with_a_bug_has_not_sent_everything(log: EventLog) -> None:
+    class Faulty(FakeExporter):
+        def send(self, batch: Batch, reads: ExportReads) -> Delivery:
+            raise KeyError("build")
+
+    said: list[str] = []
+    exporter = Faulty()
+    follower = Follower(log, exporter, warn=said.append, liveness=LIVENESS)
+    follower.start()
+    await received(log, "b1")
+    assert not await asyncio.to_thread(follower.stop, 30)
+    assert said == ["fake: stopped after an internal error: KeyError: 'build'; the next process sends what is left"]
+    assert (follower.fault, exporter.closed) == ("KeyError: 'build'", True)
+    follower = Follower(log, FakeExporter(), warn=pytest.fail, liveness=LIVENESS)
+    assert follower.step() is Step.SENT
 
 
 async def test_refused_events_are_left_out_and_counted(log: EventLog) -> None:
@@ -209,10 +229,11 @@ async def test_a_receiver_that_is_away_at_the_end_is_named_with_its_fault(log: E
 
 
 async def test_a_process_waits_for_the_one_that_sends_for_it(log: EventLog) -> None:
+    said: list[str] = []
     one, two = FakeExporter(), FakeExporter()
     first, second = (
-        ExportSet(log, [one], warn=pytest.fail, liveness=LIVENESS),
-        ExportSet(log, [two], warn=pytest.fail, liveness=LIVENESS),
+        ExportSet(log, [one], warn=said.append, liveness=LIVENESS),
+        ExportSet(log, [two], warn=said.append, liveness=LIVENESS),
     )
     first.start()
     second.start()
@@ -220,6 +241,7 @@ async def test_a_process_waits_for_the_one_that_sends_for_it(log: EventLog) -> N
     assert second.stop(30)
     assert one.sent + two.sent == ids
     assert first.stop(30)
+    assert not any("not all events" in text for text in said)
 
 
 async def test_the_cursor_of_a_dead_process_is_taken_at_once(log: EventLog) -> None:
