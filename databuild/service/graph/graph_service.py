@@ -250,11 +250,16 @@ class GraphService:
                 _log.warning("cannot look for dead builds: %s", error)
 
     async def _take_over(self) -> Sequence[str]:
+        # Before abandoned builds are resumed, since these end dead builds, too.
+        ended = await self._end_dead_builds()
         abandoned = await self._readers.read(
             lambda reader: find_abandoned_builds(reader, self.catalog.graph_label, self._liveness)
         )
         if resumed := sum(self.running.resume(*build) for build in abandoned):
             _log.warning("queued builds of a dead service that were resumed: %d", resumed)
+        return ended
+
+    async def _end_dead_builds(self) -> Sequence[str]:
         if not await self._readers.read(lambda reader: find_dead_builds(reader, self._liveness)):
             return ()
         # Coordination reads and appends in turns, so it has a reader of its own instead of one query of the pool.
