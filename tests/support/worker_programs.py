@@ -15,8 +15,14 @@ _PROGRAM = r"""
 import os, signal, subprocess, sys, threading, time
 from databuild.job import Config, main, writing
 
-def later(seconds, text):
-    threading.Timer(seconds, lambda: os.write(1, text.encode())).start()
+def later(path, text):
+    def write():
+        while not os.path.exists(path):
+            time.sleep(0.005)
+        os.write(1, text.encode())
+        open(path + ".written", "w").close()
+
+    threading.Thread(target=write).start()
 
 def config(refs):
     print("configuring")
