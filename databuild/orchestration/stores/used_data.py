@@ -6,6 +6,7 @@ After a plan, all of it is looked for at once. A task that starts much later has
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
@@ -65,6 +66,7 @@ class UsedData:
         self._clock = clock
         self._seen: set[str] = set()
         self._unreadable: dict[str, StoreFinding] = {}
+        self._changed: dict[str, StoreFinding] = {}
         self._faults: dict[str, None] = {}
         # The inputs of tasks with a known place, and the time of the last look at each.
         self._inputs: dict[str, StoredData] = {}
@@ -89,15 +91,15 @@ class UsedData:
         return plan
 
     def warnings(self) -> list[str]:
-        """Returns the warnings so far: the reasons for which jobs could not answer, and one about unreadable data."""
-        if not self._unreadable:
-            return list(self._faults)
-        findings = list(self._unreadable.values())
-        named = "; ".join(_named(found) for found in findings[:_MAX_NAMED])
-        more = f"; and {len(findings) - _MAX_NAMED:,} more" if len(findings) > _MAX_NAMED else ""
-        noun = "1 partition" if len(findings) == 1 else f"{len(findings):,} partitions"
-        unreadable = f"the data of {noun} cannot be looked at in its store, and is used unchecked: {named}{more}"
-        return [*self._faults, unreadable]
+        """Returns the warnings so far: the reasons why jobs could not answer, and one about each kind of finding."""
+        warnings = list(self._faults)
+        if self._unreadable:
+            fault = "cannot be looked at in its store, and is used unchecked"
+            warnings.append(f"{_data_of(self._unreadable)} {fault}: {_list(self._unreadable)}")
+        if self._changed:
+            fault = "has changed in its store, and is used as it is until `partitions verify` records the change"
+            warnings.append(f"{_data_of(self._changed)} {fault}: {_list(self._changed)}")
+        return warnings
 
     async def _record_losses_of(self, plan: Plan) -> bool:
         """Looks for the data that a plan would use as it is, and records what is missing.
@@ -190,6 +192,7 @@ class UsedData:
         if fault and fails:
             raise StorageError("the data of other builds", fault).with_remedy("CONFIRM_LOSSES")
         self._unreadable.update((found.ref, found) for found in unreadable)
+        self._changed.update((found.ref, found) for found in findings if found.kind == "changed")
         lost = {found.ref for found in findings if found.kind == "missing"}
         return {one.ref: one.version for one in data if one.ref in lost}
 
@@ -222,6 +225,15 @@ class UsedData:
                 or (partition.requested and self._policy == "requested")
             ):
                 yield partition.ref
+
+
+def _data_of(findings: Mapping[str, StoreFinding]) -> str:
+    return "the data of 1 partition" if len(findings) == 1 else f"the data of {len(findings):,} partitions"
+
+
+def _list(findings: Mapping[str, StoreFinding]) -> str:
+    more = f"; and {len(findings) - _MAX_NAMED:,} more" if len(findings) > _MAX_NAMED else ""
+    return "; ".join(_named(found) for found in itertools.islice(findings.values(), _MAX_NAMED)) + more
 
 
 def _named(found: StoreFinding) -> str:

@@ -105,3 +105,18 @@ async def test_data_that_cannot_be_read_is_one_warning_of_plans_and_builds(world
     assert warning.endswith("; and 2 more")
     await world.build("b2", *(ref.replace("raw", "clean") for ref in refs), keep_going=True)
     assert warnings_of(world, "b2") == [[], [], [warning], [], [warning]]
+
+
+async def test_changed_data_is_one_warning_of_plans_and_builds(world: World, files: Files) -> None:
+    await world.build("b1", "raw/1", "raw/2")
+    files.path("raw/1").write_text("something else")
+
+    (warning,) = (await planned(world, "clean/1", "clean/2", verify="inputs")).warnings
+
+    assert warning.startswith(
+        "the data of 1 partition has changed in its store, and is used as it is until `partitions verify` records the "
+        "change: 'raw/1' at file:///"
+    )
+    assert await world.build("b2", "clean/1", "clean/2") == Success(jobs_completed=2)
+    assert warnings_of(world, "b2") == [[], [], [warning], [], [warning]]
+    assert (await planned(world, "clean/1", "clean/2", verify="none")).warnings == ()
