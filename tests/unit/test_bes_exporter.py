@@ -30,7 +30,8 @@ def send(events: Sequence[ev.BuildEvent], state: str = "") -> Delivery:
         exit_code_of_error=lambda _error: 3,
     )
     assert exporter.name == URI
-    reader = open_event_log("memory:").reader()
+    log = open_event_log("memory:")  # the database exists as long as this object
+    reader = log.reader()
     try:
         return exporter.send(Batch(list(enumerate(events, 1)), state), reader)
     finally:

@@ -150,4 +150,5 @@ def _time(value: Any) -> str:
 
 @functools.lru_cache(64)
 def _second(seconds: int) -> str:
-    return Timestamp(seconds=seconds).ToJsonString().removesuffix("Z")
+    text: str = Timestamp(seconds=seconds).ToJsonString()
+    return text.removesuffix("Z")
