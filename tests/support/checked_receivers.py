@@ -202,9 +202,15 @@ class CheckedBes:
         return sum(stream.repeated for stream in self._server.streams.values())
 
     def ended(self) -> Mapping[str, str]:
-        streams = [stream for stream in self._server.streams.values() if stream.finished]
+        streams = [stream for name, stream in self._server.streams.items() if stream.finished and self._is_over(name)]
         facts = [stream.rules.of("build_metadata")[0].build_metadata.metadata for stream in streams]
         return {one["DATABUILD_BUILD_REQUEST_ID"]: one.get("DATABUILD_ENVIRONMENT", "") for one in facts}
+
+    def _is_over(self, invocation: str) -> bool:
+        """Returns True after the last lifecycle event of a build, which follows the end of its stream."""
+        lifecycle = self._server.lifecycle
+        builds = {build for build, one in tuple(lifecycle) if one == invocation}
+        return any(kind == "build_finished" for build in builds for _, kind in lifecycle.get((build, ""), ()))
 
     def totals(self) -> Mapping[str, Mapping[str, int]]:
         return {}
