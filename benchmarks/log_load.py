@@ -60,6 +60,9 @@ class _InstantExecutor:
     def guarded(self, _build_request_id: str) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext()
 
+    def queue_room(self, _slots: int, _waiting: int) -> int | None:
+        return None
+
     async def kill_orphans(self, _build_request_id: str, _process: str) -> None:
         pass
 

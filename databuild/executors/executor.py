@@ -114,6 +114,28 @@ class WorkerFault(NamedTuple):
     users_fault: bool = True
 
 
+class RunQueue(NamedTuple):
+    """A queue in which a run may wait for the ends of others, instead of starting at once.
+
+    Attributes:
+        name: The name of the queue.
+        slots: The number of its runs that run at once.
+        on_start: Called with the monotonic time of the start, and True if the run has ended already, as a short one
+            has. Called before anything else is reported of the run, and possibly again.
+    """
+
+    name: str
+    slots: int
+    on_start: Callable[[float, bool], None]
+
+
+class NotStartedError(Exception):
+    """A run that waited in a queue was not started, since another run of the queue failed or has reports.
+
+    The caller looks at that one first, and then decides whether it runs this one.
+    """
+
+
 class ProcessSpec(NamedTuple):
     """One process to run.
 
@@ -136,6 +158,8 @@ class ProcessSpec(NamedTuple):
             process to resume. Only engines can do that.
         worker: The same run as a request to a worker; None for a process of its own. Executors without workers run the
             process.
+        queue: The queue in which it may wait; None to start it at once. Only executors that answer `queue_room` have
+            queues.
     """
 
     argv: Sequence[str]
@@ -152,6 +176,7 @@ class ProcessSpec(NamedTuple):
     resources: Mapping[str, int] = EMPTY
     goes_on: Callable[[], bool] = bool  # which returns False
     worker: WorkerSpec | None = None
+    queue: RunQueue | None = None
 
 
 class ProcessResult(NamedTuple):
@@ -240,6 +265,7 @@ class Executor(Protocol):
 
         Raises:
             asyncio.CancelledError: The awaiting task was cancelled; the process group has ended.
+            NotStartedError: The process waited in a queue, and was not started.
         """
         ...
 
@@ -249,6 +275,15 @@ class ProcessExecutor(Executor, Protocol):
 
     def guarded(self, build_request_id: str) -> AbstractContextManager[None]:
         """Returns a context in which no process of a build outlives this process, even if this process is killed."""
+        ...
+
+    def queue_room(self, slots: int, waiting: int) -> int | None:
+        """Returns the number of runs that may wait in a queue; None if runs start at once.
+
+        Args:
+            slots: The number of runs of the queue that run at once.
+            waiting: The number of runs that the caller could pass now.
+        """
         ...
 
     async def kill_orphans(self, build_request_id: str, process: str) -> None:

@@ -20,7 +20,7 @@ from databuild.errors import ProcessesLeftError
 from databuild.executors.capacity import capacity_of
 from databuild.executors.command_size import CommandSize
 from databuild.executors.descriptor_limit import DescriptorLimit
-from databuild.executors.executor import Capabilities, Capacity, ProcessResult, ProcessSpec
+from databuild.executors.executor import Capabilities, Capacity, ProcessResult, ProcessSpec, RunQueue
 from databuild.executors.out_of_memory import OomKills
 from databuild.executors.output import LogFile, TailBuffer
 from databuild.executors.process_end import ProcessEnd, end_group, reap
@@ -33,7 +33,11 @@ from databuild.executors.uncancellable import uncancellable
 from databuild.executors.watchdog import watchdog
 
 if TYPE_CHECKING:
+    from databuild.executors.spawn_server import SpawnServer
     from databuild.executors.workers.worker_runs import WorkerRuns
+
+RUN_VARIABLE: Final = "DATABUILD_JOB_RUN_ID"
+"""The environment variable that names the job run."""
 
 BUILD_VARIABLE: Final = "DATABUILD_BUILD_REQUEST_ID"
 """The environment variable that names the build. Every process of a build inherits it, so that orphans can be found."""
@@ -51,6 +55,19 @@ START_SECONDS: Final = 60.0
 """The time for which a start waits for descriptors, processes or memory while none of our processes holds any."""
 
 _READ_DELAY_SECONDS = 0.01
+
+PLAIN_SECONDS: Final = 0.02
+"""The maximum run time of a plain run. For longer ones, the cost of a start does not matter."""
+
+MIN_PLAIN_RUNS: Final = 8
+"""The number of plain runs in a row after which others wait in the queues of a spawn server."""
+
+MAX_QUEUED_PER_SLOT: Final = 11
+"""The maximum number of runs that wait in a queue, for each that runs."""
+
+MAX_QUEUE_SLOTS: Final = 32
+"""The maximum number of runs of a queue that run at once: the server does not raise its limit on open files."""
+
 # 128 + 9 is the exit code of a shell whose command was killed.
 _KILLED: Final = frozenset({-signal.SIGKILL, 128 + signal.SIGKILL})
 
@@ -106,11 +123,28 @@ class LocalExecutor:
         self._max_processes = max_processes or len(os.sched_getaffinity(0))
         self._worker_idle_seconds = worker_idle_seconds
         self._workers: WorkerRuns | None = None
+        self._server: SpawnServer | None = None
+        self._plain_runs = 0
 
     def command_fault(self, argv: Sequence[str], env: Mapping[str, str]) -> str:
         return self._command_size.fault(argv, env)
 
+    def queue_room(self, slots: int, waiting: int) -> int | None:
+        if self._server is None:
+            if self._plain_runs < MIN_PLAIN_RUNS or waiting < slots or not self._may_queue(slots):
+                return None
+            from databuild.executors.spawn_server import SpawnServer
+
+            with contextlib.suppress(OSError):  # tried again
+                self._server = SpawnServer(self._starter, self._starter.spawner.base_env)
+            return None
+        if not waiting or not self._server.usable or not self._may_queue(slots):
+            return None
+        return MAX_QUEUED_PER_SLOT * slots if self._plain_runs >= MIN_PLAIN_RUNS else 0
+
     async def run(self, spec: ProcessSpec, on_report: Callable[[bytes], None] | None = None) -> ProcessResult:
+        if spec.queue is not None and on_report is not None:
+            on_report = _after_start(spec.queue, on_report)
         async with self._slots:
             with self._reports.reading(spec.report, on_report):
                 if spec.worker is not None:
@@ -120,7 +154,35 @@ class LocalExecutor:
                         self._oom_kills.sample(time.monotonic())
                         output = self._sink(spec.stdout), self._sink(spec.stderr)
                         return await self._worker_runs().run(spec, request, *output, self._oom_kills.since)
+                if spec.queue is not None and self._server is not None and self._server.usable:
+                    from databuild.executors.spawn_server import ServerFaultError
+
+                    with contextlib.suppress(ServerFaultError):  # the start below explains it, or waits
+                        return await self._run_queued(spec, spec.queue, self._server)
                 return await self._run_process(spec)
+
+    async def _run_queued(self, spec: ProcessSpec, queue: RunQueue, server: SpawnServer) -> ProcessResult:
+        from databuild.executors.spawn_server import ServerLostError
+
+        stdout, stderr = self._sink(spec.stdout), self._sink(spec.stderr)
+        self._oom_kills.sample(time.monotonic())
+        self._starter.running += 1
+        try:
+            end, timed_out, started, ended, reported = await server.run(
+                spec, queue, (stdout, stderr), lambda: self.grace_seconds
+            )
+        except ServerLostError:
+            # It may have run, or may still run: its environment identifies it.
+            queue.on_start(time.monotonic(), False)
+            unended = await kill_groups_with(f"{RUN_VARIABLE}={spec.env[RUN_VARIABLE]}".encode())
+            lost = "the process that starts short job runs has ended unexpectedly"
+            return ProcessResult(exit_code=-1, lost=lost, unended=tuple(unended))
+        finally:
+            self._starter.running -= 1
+            stdout.close()
+            stderr.close()
+        self._count(end.exit_code, ended - started, reported=reported)
+        return self._result(end, stdout, stderr, started, ended, timed_out=timed_out)
 
     async def _run_process(self, spec: ProcessSpec) -> ProcessResult:
         starter = self._starter
@@ -139,6 +201,8 @@ class LocalExecutor:
             return ProcessResult(exit_code=-1, start_fault=fault)
         self._read_later(running)
         started = time.monotonic()  # after the start, whose waits for resources are not part of the run
+        if spec.queue is not None:
+            spec.queue.on_start(started, False)
         self._oom_kills.sample(started)
         starter.running += 1
         try:
@@ -148,6 +212,20 @@ class LocalExecutor:
             self._unread.discard(running)
             running.finish()
         ended = time.monotonic()
+        reported = bool(spec.report) and os.access(spec.report, os.F_OK)
+        self._count(end.exit_code, ended - started, reported=reported)
+        return self._result(end, stdout, stderr, started, ended, timed_out=timed_out)
+
+    def _result(
+        self,
+        end: ProcessEnd,
+        stdout: LogFile | TailBuffer,
+        stderr: LogFile | TailBuffer,
+        started: float,
+        ended: float,
+        *,
+        timed_out: bool,
+    ) -> ProcessResult:
         return ProcessResult(
             exit_code=end.exit_code,
             timed_out=timed_out,
@@ -159,6 +237,13 @@ class LocalExecutor:
             stdout=stdout.content() if isinstance(stdout, TailBuffer) else b"",
             stderr=stderr.content() if isinstance(stderr, TailBuffer) else b"",
         )
+
+    def _count(self, exit_code: int, seconds: float, *, reported: bool) -> None:
+        """Counts plain runs in a row. Others are looked at before further runs start, so that these cannot wait."""
+        self._plain_runs = 0 if exit_code or reported or seconds > PLAIN_SECONDS else self._plain_runs + 1
+
+    def _may_queue(self, slots: int) -> bool:
+        return slots <= MAX_QUEUE_SLOTS and slots * (MAX_QUEUED_PER_SLOT + 1) <= self.capacity.processes
 
     def guarded(self, build_request_id: str) -> AbstractContextManager[None]:
         return watchdog(f"{BUILD_VARIABLE}={build_request_id}")
@@ -173,6 +258,9 @@ class LocalExecutor:
             raise ProcessesLeftError(build_request_id, sorted(groups))
 
     async def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
         if self._workers is not None:
             await self._workers.close()
 
@@ -230,3 +318,13 @@ class LocalExecutor:
         for running in self._unread:
             running.start_reading()
         self._unread.clear()
+
+
+def _after_start(queue: RunQueue, on_report: Callable[[bytes], None]) -> Callable[[bytes], None]:
+    """Returns a callback for reports that reports the start of the run before."""
+
+    def call(line: bytes) -> None:
+        queue.on_start(time.monotonic(), False)
+        on_report(line)
+
+    return call

@@ -28,7 +28,8 @@ class ProcessEnd(NamedTuple):
     unended: Sequence[int] = ()
 
 
-_UNENDED: Final = ProcessEnd(-signal.SIGKILL, 0.0, 0)
+UNENDED: Final = ProcessEnd(-signal.SIGKILL, 0.0, 0)
+"""The end of a process that could not be ended."""
 
 
 def reap(pid: int) -> ProcessEnd:
@@ -49,6 +50,6 @@ async def end_group(pid: int, ended: asyncio.Future[None], grace_seconds: Callab
     """
     group = GroupTermination(pid, grace_seconds=grace_seconds)
     if not await group.end_leader(ended):
-        return _UNENDED._replace(unended=(pid,))
+        return UNENDED._replace(unended=(pid,))
     end = reap(pid)
     return end._replace(unended=tuple(await group.end_members()))

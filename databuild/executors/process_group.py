@@ -12,7 +12,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Collection, Iterator
-from typing import Final
+from typing import Any, Final
 
 from databuild.executors.executor import ENGINE_VARIABLE
 from databuild.tuples import NamedTuple
@@ -73,7 +73,7 @@ class GroupTermination:
         self._living = living
         self._started = time.monotonic()
 
-    async def end_leader(self, ended: asyncio.Future[None]) -> bool:
+    async def end_leader(self, ended: asyncio.Future[Any]) -> bool:
         """Terminates the leader, and returns True if it has ended.
 
         Args:

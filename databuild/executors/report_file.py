@@ -26,6 +26,8 @@ class ReportFile:
 
     def read(self) -> None:
         """Passes on the new lines that are complete."""
+        if not os.access(self._path, os.F_OK):  # of most runs; an exception would take longer
+            return
         try:
             # A job may put anything at this path. Without O_NONBLOCK, opening a FIFO would block.
             descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)

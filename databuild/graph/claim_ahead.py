@@ -6,8 +6,8 @@ Claims are made through the observer. Other modules decide about readiness, retr
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Generator, Sequence
+from typing import Any, Final
 
 from databuild.graph.ports import Attempt, ExecutionObserver, PendingVerdicts, Verdict
 from databuild.tuples import NamedTuple
@@ -33,6 +33,20 @@ class Claimed(NamedTuple):
 
     async def verdict(self) -> Verdict:
         return (await self.verdicts)[self.position]
+
+
+class _Granted:
+    """The verdict on an attempt that was granted before."""
+
+    def done(self) -> bool:
+        return True
+
+    def result(self) -> Sequence[Verdict]:
+        return (Verdict.START,)
+
+    def __await__(self) -> Generator[Any, Any, Sequence[Verdict]]:
+        yield from ()
+        return self.result()
 
 
 class ClaimAhead:
@@ -81,6 +95,17 @@ class ClaimAhead:
             self._claimed.extend(Claimed(attempt, verdicts, index) for index, attempt in enumerate(batch))
             self._wake(len(batch) - 1)  # the caller takes one
         return self._claimed.popleft() if self._claimed else None
+
+    def __len__(self) -> int:
+        return len(self._claimed)
+
+    def put_back(self, claimed: Claimed) -> None:
+        """Makes an attempt the next one again."""
+        self._claimed.appendleft(claimed)
+
+    def put_back_granted(self, attempt: Attempt) -> None:
+        """Makes an attempt, whose claim was granted, the next one again."""
+        self._claimed.appendleft(Claimed(attempt, _Granted(), 0))
 
     def drain(self) -> list[Claimed]:
         """Removes and returns all attempts of the queue."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from databuild.errors import InvalidRequestError
 from databuild.graph.attempts import Attempts
@@ -21,10 +22,12 @@ from databuild.graph.ports import (
     ExecutionObserver,
     ExecutionProgress,
     InputCheck,
+    QueueingRunner,
     Recover,
     Recovery,
     Runner,
     RunNotEndedError,
+    RunNotStartedError,
     RunOutcome,
     UnrecoverableError,
     Verdict,
@@ -35,6 +38,8 @@ from databuild.model.job_graph import Task
 from databuild.tuples import EMPTY, NamedTuple
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
+
+_STOPPED: Final = "stopped: the build was cancelled"
 
 
 class ExecutionOptions(NamedTuple):
@@ -90,6 +95,7 @@ async def execute(
     recover: Recover = _cannot_recover,
     inputs: InputCheck | None = None,
     progress: ExecutionProgress | None = None,
+    queueing: QueueingRunner | None = None,
 ) -> ExecutionResult:
     """Runs a job graph to its end.
 
@@ -103,12 +109,13 @@ async def execute(
         inputs: Looks for the inputs of tasks that are about to start; None to leave that to the tasks.
         progress: The state of an execution that another process began; None for a new one. The runner is asked to run
             its running attempts, whose starts are recorded already.
+        queueing: The runner, if its runs may wait in a queue; None if all runs start at once.
 
     Raises:
         InvalidRequestError: A job needs more of a resource than there is.
         asyncio.CancelledError: The awaiting task was cancelled; the observer has the ends of all attempts.
     """
-    execution = _Execution(tasks, runner, observer, options, needed, recover, inputs)
+    execution = _Execution(tasks, runner, observer, options, needed, recover, inputs, queueing)
     if progress is not None:
         execution.restore(progress)
     return await execution.run()
@@ -124,6 +131,7 @@ class _Execution:
         needed: Callable[[Task], bool],
         recover: Recover,
         inputs: InputCheck | None,
+        queueing: QueueingRunner | None,
     ) -> None:
         self._queue = ReadyQueue(tasks, limits=options.limits, needs=options.needs, consecutive=options.consecutive)
         self._runner = runner
@@ -141,6 +149,10 @@ class _Execution:
         self._claims = ClaimAhead(
             observer, self._take_ready, self._idle.wake, slots=self._slots, short_seconds=options.short_seconds
         )
+        self._queueing = queueing
+        self._queued = 0
+        self._unqueued = 0
+        self._extra_slots = 0
         self._result = ExecutionResult()
         self._resumed: Sequence[Attempt] = ()
 
@@ -169,25 +181,47 @@ class _Execution:
             await self._give_up_rest(self._result.stopped_by)
         return self._result
 
-    async def _run_slot(self, resumed: Attempt | None = None) -> None:
+    async def _run_slot(self, resumed: Attempt | None = None, *, extra: bool = False) -> None:
         # Take a ready task, claim its outputs and start it, once no other build produces them.
         # Run it.
         # Record its end, in one append with the start of the next task.
         ended = self._settle(resumed, await self._run(resumed)) if resumed is not None else None
-        while (attempt := await self._start_next(ended)) is not None:
-            outcome = await self._run(attempt)
-            ended = self._settle(attempt, outcome)
+        while (started := await self._start_next(ended, extra=extra)) is not None:
+            attempt, queued = started
+            if queued:
+                ended = await self._run_queued(attempt)
+            else:
+                ended = self._settle(attempt, await self._run(attempt))
+                self._unqueued -= 1
+        if extra:
+            self._extra_slots -= 1
+            self._idle.wake(1)  # a task that became ready for this slot may be left
 
-    async def _start_next(self, ended: Ended | None) -> Attempt | None:
-        """Records the end of the last attempt, if any, and the start of the next; returns None if all is done."""
+    async def _start_next(self, ended: Ended | None, *, extra: bool) -> tuple[Attempt, bool] | None:
+        """Records the end of the last attempt, if any, and the start of the next.
+
+        Args:
+            ended: The end of the last attempt.
+            extra: True for a slot whose attempts wait in the queue of the runner. It ends if nothing can wait.
+
+        Returns:
+            The attempt, and True if it waits in the queue; None if all is done.
+        """
         while True:
-            claimed = self._claims.pop() if self._result.stopped_by is None else None
+            may_take = self._result.stopped_by is None and (not extra or bool(self._queue_room()))
+            claimed = self._claims.pop() if may_take else None
             if claimed is not None and claimed.may_start():
                 return self._start(claimed.attempt, ended)
             # An end is recorded without delay; only a start that needs no waiting shares its append.
             if ended is not None:
                 self._observer.record(ended)
                 ended = None
+            if extra:
+                if claimed is not None:
+                    self._claims.put_back(claimed)
+                if self._over():
+                    self._idle.wake_all()
+                return None
             if claimed is None:
                 if self._over():
                     self._idle.wake_all()
@@ -198,10 +232,66 @@ class _Execution:
             elif self._result.stopped_by is None:
                 return self._start(claimed.attempt, None)
 
-    def _start(self, attempt: Attempt, ended: Ended | None) -> Attempt:
-        self._attempts.started(attempt)
-        self._observer.record(ended, attempt)
-        return attempt
+    def _start(self, attempt: Attempt, ended: Ended | None) -> tuple[Attempt, bool]:
+        room = self._queue_room()
+        # While attempts are in the queue, others follow them there, so that no more than `jobs` run.
+        if room is None and not self._queued:
+            self._unqueued += 1
+            self._attempts.started(attempt)
+            self._observer.record(ended, attempt)
+            return attempt, False
+        self._queued += 1
+        if ended is not None:
+            self._observer.record(ended)
+        self._observer.prepare(attempt)
+        if room and not self._unqueued:
+            for _ in range(min(room - self._extra_slots, len(self._claims))):
+                self._extra_slots += 1
+                self._group.create_task(self._run_slot(extra=True), name=f"extra slot {self._extra_slots}")
+        return attempt, True
+
+    def _queue_room(self) -> int | None:
+        return self._queueing.queue_room(len(self._claims)) if self._queueing is not None else None
+
+    async def _run_queued(self, attempt: Attempt) -> Ended | None:
+        """Runs an attempt that waits in the queue of the runner; returns None if it was not started."""
+        assert self._queueing is not None
+        loop = asyncio.get_running_loop()
+        started_time: float | None = None
+        recorded = False
+
+        def on_start(time: float, ended: bool) -> None:
+            nonlocal started_time, recorded
+            if started_time is None:
+                started_time = time
+                self._attempts.started(attempt)
+            if not ended and not recorded:
+                recorded = True
+                self._observer.record_start(attempt, loop.time() - started_time)
+
+        try:
+            outcome = await self._queueing.run_queued(attempt.task, attempt.number, on_start)
+        except RunNotStartedError:
+            self._observer.withdraw(attempt)
+            self._claims.put_back_granted(attempt)
+            self._idle.wake(1)
+            return None
+        except asyncio.CancelledError:
+            if started_time is None:
+                self._observer.withdraw(attempt)
+            else:
+                on_start(started_time, False)
+                self._observer.record(_cancelled(attempt, _STOPPED))
+            raise
+        finally:
+            self._queued -= 1
+        if started_time is None or outcome.status != ev.JOB_STATUS_COMPLETED:
+            on_start(started_time or loop.time(), False)
+        assert started_time is not None
+        seconds = loop.time() - started_time
+        self._claims.observe_duration(seconds)
+        ended = self._settle(attempt, outcome)
+        return ended if recorded else ended._replace(started_ago=seconds)
 
     async def _run(self, attempt: Attempt) -> RunOutcome:
         loop = asyncio.get_running_loop()
@@ -209,13 +299,8 @@ class _Execution:
         try:
             return await self._runner.run(attempt.task, attempt.number)
         except asyncio.CancelledError as cancelled:
-            stopped = "stopped: the build was cancelled"
-            outcome = RunOutcome(
-                status=ev.JOB_STATUS_CANCELLED,
-                category=pt.FAILURE_CATEGORY_CANCELLED,
-                message=cancelled.message if isinstance(cancelled, RunNotEndedError) else stopped,
-            )
-            self._observer.record(Ended(attempt, outcome))
+            message = cancelled.message if isinstance(cancelled, RunNotEndedError) else _STOPPED
+            self._observer.record(_cancelled(attempt, message))
             raise
         finally:
             self._claims.observe_duration(loop.time() - started)
@@ -351,6 +436,11 @@ class _IdleSlots:
 
     def wake_all(self) -> None:
         self.wake(len(self._sleeping))
+
+
+def _cancelled(attempt: Attempt, message: str) -> Ended:
+    outcome = RunOutcome(status=ev.JOB_STATUS_CANCELLED, category=pt.FAILURE_CATEGORY_CANCELLED, message=message)
+    return Ended(attempt, outcome)
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import Awaitable, Collection, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Generator, Mapping, Sequence
 from typing import Any, Protocol
 
 from databuild.graph.catalog import Job
@@ -110,6 +110,36 @@ class Runner(Protocol):
     async def run(self, task: Task, attempt: int) -> RunOutcome: ...
 
 
+class RunNotStartedError(Exception):
+    """A run that waited in the queue of the runner was not started: the end of another has to be looked at first."""
+
+
+class QueueingRunner(Runner, Protocol):
+    """A runner whose runs may wait in a queue, so that a short task starts while the end of another is recorded."""
+
+    def queue_room(self, waiting: int) -> int | None:
+        """Returns the number of runs that may wait beyond those that run; None if all runs start at once.
+
+        Args:
+            waiting: The number of attempts that could be passed now.
+        """
+        ...
+
+    async def run_queued(self, task: Task, attempt: int, on_start: Callable[[float, bool], None]) -> RunOutcome:
+        """Runs one task once, when its turn comes.
+
+        Args:
+            task: The task.
+            attempt: The number of the attempt.
+            on_start: Called with the monotonic time of the start, and True if the run has ended already, as a short one
+                has. Called before any report of the run, and possibly again.
+
+        Raises:
+            RunNotStartedError: It was not started.
+        """
+        ...
+
+
 class Attempt(NamedTuple):
     """One attempt at a task; `number` counts from 1."""
 
@@ -146,6 +176,8 @@ class Ended(NamedTuple):
         retry_in_seconds: The delay before the next attempt; None if there is no retry.
         recovering: True if the task runs again when its missing inputs have been made.
         given_up: The tasks downstream that cannot run because of this failure.
+        started_ago: The seconds since the start of the attempt, if that is recorded together with its end; None if it
+            is recorded already.
     """
 
     attempt: Attempt
@@ -153,6 +185,7 @@ class Ended(NamedTuple):
     retry_in_seconds: float | None = None
     recovering: bool = False
     given_up: Sequence[Task] = ()
+    started_ago: float | None = None
 
 
 class Verdict(enum.Enum):
@@ -237,6 +270,18 @@ class ExecutionObserver(Protocol):
 
     def record(self, ended: Ended | None = None, started: Attempt | None = None) -> Awaitable[None]:
         """Records the end of an attempt, the start of another, or both together. Need not be awaited."""
+        ...
+
+    def prepare(self, attempt: Attempt) -> None:
+        """Prepares an attempt that waits in a queue, and may start before `record_start` is called."""
+        ...
+
+    def record_start(self, attempt: Attempt, seconds_ago: float) -> None:
+        """Records that a prepared attempt has started."""
+        ...
+
+    def withdraw(self, attempt: Attempt) -> None:
+        """Undoes `prepare` for an attempt that has not started."""
         ...
 
     def record_reused(self, task: Task) -> None:

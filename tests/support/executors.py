@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import uuid
@@ -13,14 +14,17 @@ from databuild.executors.executor import (
     Capacity,
     Code,
     Executor,
+    NotStartedError,
     ProcessResult,
     ProcessSpec,
     RemoteExecutor,
+    RunQueue,
     WorkerSpec,
 )
-from databuild.executors.local import LocalExecutor
+from databuild.executors.local import MIN_PLAIN_RUNS, RUN_VARIABLE, LocalExecutor
 from databuild.executors.registry import ExecutorOptions
 from tests.support.process_worker import write_worker
+from tests.support.waiting import until
 
 BASE_ENV = {"PATH": "/usr/bin:/bin", "BASE": "of local processes alone"}
 
@@ -97,6 +101,53 @@ class _ByWorkers(LocalExecutor):
     async def run(self, spec: ProcessSpec, on_report: Callable[[bytes], None] | None = None) -> ProcessResult:
         worker = WorkerSpec(env={}, code_digest="1", arguments=spec.argv)
         return await super().run(spec._replace(argv=(self._program, *spec.argv), worker=worker), on_report)
+
+
+class QueuedCase:
+    """Processes on this machine that a spawn server starts."""
+
+    def __init__(self) -> None:
+        self._opened: list[QueueingExecutor] = []
+
+    async def open(self, options: ExecutorOptions) -> Executor:
+        executor = QueueingExecutor(options)
+        self._opened.append(executor)
+        await executor.start()
+        return executor
+
+    async def close(self) -> None:
+        """Ends the spawn servers."""
+        for executor in self._opened:
+            await executor.close()
+
+
+class QueueingExecutor(LocalExecutor):
+    """Lets each process wait in a queue of a spawn server, and again if it comes back."""
+
+    def __init__(self, options: ExecutorOptions) -> None:
+        super().__init__(
+            base_env=BASE_ENV,
+            grace_seconds=options.grace_seconds,
+            log_limit_bytes=options.log_limit_bytes,
+            capacity=Capacity(1000, "the test"),
+        )
+
+    async def start(self) -> None:
+        """Starts the spawn server, after plain runs as in a build."""
+        for _ in range(MIN_PLAIN_RUNS):
+            await super().run(ProcessSpec(argv=("/bin/true",), env={}, cwd="/"))
+        await until(lambda: self.queue_room(SLOTS, SLOTS) is not None)
+
+    async def run(self, spec: ProcessSpec, on_report: Callable[[bytes], None] | None = None) -> ProcessResult:
+        starts: list[float] = []
+        queue = RunQueue("a test", SLOTS, lambda time, _ended: starts.append(time))
+        env = {RUN_VARIABLE: uuid.uuid4().hex, **spec.env}
+        while True:
+            with contextlib.suppress(NotStartedError):
+                result = await super().run(spec._replace(env=env, queue=queue), on_report)
+                assert bool(starts) == (result.start_fault is None)
+                return result
+            assert not starts
 
 
 class OpenedByScheme:

@@ -23,6 +23,9 @@ class NoProcesses:
     def guarded(self, _build_request_id: str) -> AbstractContextManager[None]:
         return contextlib.nullcontext()
 
+    def queue_room(self, _slots: int, _waiting: int) -> int | None:
+        return None
+
     async def kill_orphans(self, build_request_id: str, process: str) -> None:
         pass
 

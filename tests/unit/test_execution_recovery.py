@@ -57,6 +57,15 @@ class Observer:
         recorded.set_result(None)
         return recorded
 
+    def prepare(self, attempt: Attempt) -> None:
+        raise AssertionError(attempt)
+
+    def record_start(self, attempt: Attempt, seconds_ago: float) -> None:
+        raise AssertionError(attempt, seconds_ago)
+
+    def withdraw(self, attempt: Attempt) -> None:
+        raise AssertionError(attempt)
+
     def record_reused(self, task: Task) -> None:
         raise AssertionError(task)
 

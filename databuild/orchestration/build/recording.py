@@ -7,7 +7,7 @@ that follow from its verdicts.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
 from databuild.event_log.coordination import Claim, ClaimRequest, Need
 from databuild.graph.ports import Attempt, Ended, PendingVerdicts, Verdict
@@ -43,7 +43,7 @@ class BuildRecorder:
 
     Attributes:
         completed: The number of tasks that have completed.
-        tokens: The fencing tokens of job runs that are about to start, by job run.
+        tokens: The fencing tokens of job runs that are about to start, or have not ended, by job run.
         running: The task and the manifest of each job run that is running, by job run.
     """
 
@@ -80,6 +80,7 @@ class BuildRecorder:
         self._short_of_resources: set[int] = set()
         self._undeclared: dict[int, dict[str, None]] = {}
         self._stopped = False
+        self._prepared: dict[str, list[Payload]] = {}
 
     def resume(self, completed: int, running: Mapping[str, tuple[Task, pt.Manifest]]) -> None:
         """Continues a build of another process.
@@ -116,10 +117,31 @@ class BuildRecorder:
     def record(self, ended: Ended | None = None, started: Attempt | None = None) -> Awaitable[None]:
         payloads: list[Payload] = []
         if ended is not None:
+            if ended.started_ago is not None:
+                return self._record_run(ended, ended.started_ago)
             self._end(ended, payloads)
         if started is not None:
             self._start(started, payloads)
         return self._orchestrator.emit(*payloads)
+
+    def _record_run(self, ended: Ended, started_ago: float) -> Awaitable[None]:
+        """Records the start and the end of an attempt that has completed without reports."""
+        payloads = self._prepared.pop(self._job_run_id(ended.attempt.task, ended.attempt.number))
+        earlier = len(payloads)
+        self._end(ended, payloads, {event.ref for kind, event in payloads if kind == "partition"})
+        return self._orchestrator.emit(*payloads, earlier=earlier, seconds_ago=started_ago)
+
+    def prepare(self, attempt: Attempt) -> None:
+        payloads = self._prepared[self._job_run_id(attempt.task, attempt.number)] = []
+        self._start(attempt, payloads)
+
+    def record_start(self, attempt: Attempt, seconds_ago: float) -> None:
+        payloads = self._prepared.pop(self._job_run_id(attempt.task, attempt.number))
+        self._orchestrator.emit(*payloads, earlier=len(payloads), seconds_ago=seconds_ago)
+
+    def withdraw(self, attempt: Attempt) -> None:
+        job_run_id = self._job_run_id(attempt.task, attempt.number)
+        del self._prepared[job_run_id], self.running[job_run_id]
 
     def record_report(self, task: Task, job_run_id: str, report: job_pb2.JobReport) -> None:
         """Writes a report of a running job that matters to other builds: a finished partition or a check."""
@@ -291,11 +313,19 @@ class BuildRecorder:
             if self._orchestrator.state.partitions[ref] != pt.PARTITION_STATUS_AVAILABLE
         ]
 
-    def _end(self, ended: Ended, payloads: list[Payload]) -> None:
+    def _end(self, ended: Ended, payloads: list[Payload], building: Collection[str] = ()) -> None:
+        """Adds the end of an attempt.
+
+        Args:
+            ended: The end.
+            payloads: The payloads so far.
+            building: The outputs that become BUILDING by these payloads.
+        """
         task, outcome = ended.attempt.task, ended.outcome
         event = self._job_event(ended.attempt, outcome.status)
         job_run_id = event.job_run_id
         self.running.pop(job_run_id, None)
+        self.tokens.pop(job_run_id, None)
         if isinstance(details := outcome.details, JobRunDetails):
             process = details.process
             event.exit_code = process.exit_code
@@ -313,7 +343,7 @@ class BuildRecorder:
         payloads.append(("job", event))
         if outcome.status == ev.JOB_STATUS_COMPLETED:
             self.completed += 1
-            payloads += self._available(task, job_run_id)
+            payloads += self._available(task, job_run_id, building=building)
             return
         failure = event.failure
         failure.category = outcome.category
@@ -341,11 +371,13 @@ class BuildRecorder:
             payloads.append(self._job_without_run(Attempt(given_up, 0), ev.JOB_STATUS_SKIPPED, missing_input))
             self._fail_open(given_up, missing_input, "", payloads)
 
-    def _available(self, task: Task, job_run_id: str, refs: frozenset[str] | None = None) -> list[Payload]:
+    def _available(
+        self, task: Task, job_run_id: str, refs: frozenset[str] | None = None, *, building: Collection[str] = ()
+    ) -> list[Payload]:
         """Returns the events that complete the outputs of a task (or `refs` of them) that are not complete yet."""
         statuses = self._orchestrator.state.partitions
         outputs = task.config.outputs if refs is None else [ref for ref in task.config.outputs if ref in refs]
-        completed = [ref for ref in outputs if statuses[ref] == _BUILDING]
+        completed = [ref for ref in outputs if statuses[ref] == _BUILDING or ref in building]
         self._versions.now.update(dict.fromkeys(completed, job_run_id))
         return [partition_available(ref, task.task_id, job_run_id) for ref in completed]
 

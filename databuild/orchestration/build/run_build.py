@@ -361,6 +361,13 @@ class _Build:
         from databuild.orchestration.build.recovery import InputRecovery
         from databuild.orchestration.jobs.job_runner import JobRunner
 
+        local_jobs = self._context.executor.capacity.processes
+        if self._engine is None:
+            jobs = min(self._request.options.jobs, local_jobs)
+        else:
+            local_jobs = min(local_jobs, len(os.sched_getaffinity(0)))
+            # More than the engine runs at once wait in its queue, so that no machine waits for the event log.
+            jobs = self._request.options.jobs or self._engine.capacity.processes
         recorder = self._recorder
         runner = JobRunner(
             self._context.executor,
@@ -372,20 +379,15 @@ class _Build:
             working_directory=self._context.settings.working_directory,
             environment=self._context.settings.environment,
             on_report=recorder.record_report,
-            token=recorder.tokens.pop,
+            token=recorder.tokens.__getitem__,
             tasks=tasks,
             running=recorder.running,
             goes_on=lambda: self._coordination.lost or self._orchestrator.failed,
             orchestrator=self._orchestrator,
             trace=self._trace,
+            jobs=jobs,
+            queue_room=self._context.executor.queue_room,
         )
-        local_jobs = self._context.executor.capacity.processes
-        if self._engine is None:
-            jobs = min(self._request.options.jobs, local_jobs)
-        else:
-            local_jobs = min(local_jobs, len(os.sched_getaffinity(0)))
-            # More than the engine runs at once wait in its queue, so that no machine waits for the event log.
-            jobs = self._request.options.jobs or self._engine.capacity.processes
         result = await execute(
             plan.tasks,
             runner,
@@ -412,6 +414,8 @@ class _Build:
                 versions=self._versions,
             ),
             progress=self._begun.progress if self._begun is not None else None,
+            # Engines have queues of their own, and requests to workers need no start.
+            queueing=runner if self._engine is None and not self._jobs_with_workers() else None,
         )
         if result.stopped_by is not None:
             return FailFast(

@@ -304,8 +304,13 @@ class BuildOrchestrator:
     def claim(self, requests: Sequence[ClaimRequest]) -> Awaitable[Sequence[Claim]]:
         return self._event_log.claim(requests)
 
-    def emit(self, *payloads: Payload) -> Awaitable[None]:
+    def emit(self, *payloads: Payload, earlier: int = 0, seconds_ago: float = 0.0) -> Awaitable[None]:
         """Appends several events in one transaction.
+
+        Args:
+            payloads: The events.
+            earlier: The number of the first events that became true earlier.
+            seconds_ago: The time since then.
 
         Raises:
             InvalidStateTransitionError: The lifecycle does not allow one of them; none is written.
@@ -315,15 +320,17 @@ class BuildOrchestrator:
             raise self._failure
         if self._placements:
             placements, self._placements = self._placements, []
-            return self.emit(*placements, *payloads)
+            earlier = earlier and earlier + len(placements)
+            return self.emit(*placements, *payloads, earlier=earlier, seconds_ago=seconds_ago)
         sequence = self._state.last_sequence
         now = self._clock()
-        seconds = int(now)
-        # One message for all events, since this method runs several times for each task.
-        stamp = Timestamp(seconds=seconds, nanos=int((now - seconds) * 1e9))
+        # One message for all events of one time, since this method runs several times for each task.
+        stamp = _timestamp(now - seconds_ago if earlier else now)
         build = self.build_request_id
         events = []
-        for kind, message in payloads:
+        for number, (kind, message) in enumerate(payloads):
+            if number == earlier and earlier:
+                stamp = _timestamp(now)
             sequence += 1
             events.append(
                 ev.BuildEvent(
@@ -366,3 +373,8 @@ class BuildOrchestrator:
     def _cancelled_job(job_run_id: str, failure: pt.Failure) -> Payload:
         _, task_id, attempt = parse_job_run_id(job_run_id)
         return ("job", job_event(job_run_id, task_id, "", ev.JOB_STATUS_CANCELLED, attempt, failure))
+
+
+def _timestamp(time: float) -> Timestamp:
+    seconds = int(time)
+    return Timestamp(seconds=seconds, nanos=int((time - seconds) * 1e9))

@@ -10,14 +10,16 @@ from databuild.executors.executor import (
     ENGINE_VARIABLE,
     Code,
     Executor,
+    NotStartedError,
     Placement,
     ProcessResult,
     ProcessSpec,
     RemoteExecutor,
+    RunQueue,
     UnconfirmedCancellationError,
 )
 from databuild.graph.catalog import Job, JobCatalog
-from databuild.graph.ports import RunNotEndedError, RunOutcome
+from databuild.graph.ports import RunNotEndedError, RunNotStartedError, RunOutcome
 from databuild.model.executor_uri import properties_for
 from databuild.model.job_graph import Task
 from databuild.model.job_run_id import format_job_run_id, parse_job_run_id
@@ -88,6 +90,8 @@ class JobRunner:
         running: Mapping[str, tuple[Task, pt.Manifest]],
         goes_on: Callable[[], bool],
         trace: TraceContext,
+        jobs: int,
+        queue_room: Callable[[int, int], int | None],
     ) -> None:
         """Runs nothing yet.
 
@@ -107,6 +111,8 @@ class JobRunner:
             running: The task and the manifest of each job run that is running, by its id.
             goes_on: Returns True if job runs on the engine are left to another process when they are cancelled here.
             trace: The trace of the build.
+            jobs: The number of job runs that run at once.
+            queue_room: Returns the number of runs that the executor lets wait; see `ProcessExecutor.queue_room`.
         """
         self._executor = executor
         self._catalog = catalog
@@ -124,28 +130,47 @@ class JobRunner:
         self._running = running
         self._goes_on = goes_on
         self._trace = trace
+        self._jobs = jobs
+        self._queue_room = queue_room
+
+    def queue_room(self, waiting: int) -> int | None:
+        return self._queue_room(self._jobs, waiting)
+
+    async def run_queued(self, task: Task, attempt: int, on_start: Callable[[float, bool], None]) -> RunOutcome:
+        def started(time: float, ended: bool) -> None:
+            # As for reports: the next event of the build raises the error.
+            with contextlib.suppress(OrchestrationError):
+                on_start(time, ended)
+
+        try:
+            return await self._run_logged(task, attempt, RunQueue(self._build_request_id, self._jobs, started))
+        except NotStartedError:
+            raise RunNotStartedError from None
 
     async def run(self, task: Task, attempt: int) -> RunOutcome:
+        return await self._run_logged(task, attempt, None)
+
+    async def _run_logged(self, task: Task, attempt: int, queue: RunQueue | None) -> RunOutcome:
         job_run_id = format_job_run_id(self._build_request_id, task.task_id, attempt)
         self._logs.begin(job_run_id, resumed=job_run_id in self._handles)
         try:
-            outcome = await self._run_anywhere(task, job_run_id)
+            outcome = await self._run_anywhere(task, job_run_id, queue)
         finally:
             sizes = self._logs.end(job_run_id)
         if sizes is not None and isinstance(outcome.details, JobRunDetails):
             outcome = outcome._replace(details=outcome.details._replace(log_sizes=sizes))
         return outcome
 
-    async def _run_anywhere(self, task: Task, job_run_id: str) -> RunOutcome:
+    async def _run_anywhere(self, task: Task, job_run_id: str, queue: RunQueue | None) -> RunOutcome:
         if self._engine is not None and not self._catalog.jobs[task.job_label].always_local:
             return await self._run_on(self._engine, task, job_run_id)
         if self._tasks.socket:
-            return await self._run(task, job_run_id, self._tasks.socket)
+            return await self._run(task, job_run_id, self._tasks.socket, queue)
         async with self._tasks.file(job_run_id) as path:
-            return await self._run(task, job_run_id, path)
+            return await self._run(task, job_run_id, path, queue)
 
-    async def _run(self, task: Task, job_run_id: str, address: str) -> RunOutcome:
-        spec = self._spec(task, job_run_id, address)
+    async def _run(self, task: Task, job_run_id: str, address: str, queue: RunQueue | None) -> RunOutcome:
+        spec = self._spec(task, job_run_id, address, queue)
         reported = _Reports(frozenset(task.config.outputs), self._inputs(task, job_run_id), is_local=True)
         result = await self._executor.run(spec, lambda line: self._reported(task, job_run_id, line, reported))
         return _outcome(self._catalog.jobs[task.job_label], result, reported)
@@ -193,7 +218,7 @@ class JobRunner:
             orchestrator.emit_start(job_run_id, machine=result.machine, queued_seconds=result.queued_seconds)
         return _outcome(job, result, reported)
 
-    def _spec(self, task: Task, job_run_id: str, address: str) -> ProcessSpec:
+    def _spec(self, task: Task, job_run_id: str, address: str, queue: RunQueue | None = None) -> ProcessSpec:
         job = self._catalog.jobs[task.job_label]
         base = f"{self._folder}/{job_run_id}"
         log = f"{self._logs.folder}/{job_run_id}"
@@ -219,6 +244,7 @@ class JobRunner:
             report=base + ".report",
             timeout_seconds=job.timeout_seconds,
             worker=worker_spec(job, task.config.args),
+            queue=queue,
         )
 
     def _code(self, job: Job) -> Code | None:

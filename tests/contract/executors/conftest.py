@@ -12,7 +12,7 @@ from databuild.executors.dask import extension as dask
 from databuild.executors.reapi import extension as reapi
 from tests.engines.casd import Casd
 from tests.engines.cluster import Cluster
-from tests.support.executors import ExecutorCase, LocalCase, OpenedByScheme, RemoteCase, Runs, WorkerCase
+from tests.support.executors import ExecutorCase, LocalCase, OpenedByScheme, QueuedCase, RemoteCase, Runs, WorkerCase
 
 REMOTE = ["dask", "reapi"]
 
@@ -30,11 +30,16 @@ def cluster() -> Iterator[Cluster]:
         yield engine
 
 
-@pytest_asyncio.fixture(loop_scope="module", params=["local", "worker", *REMOTE])
+@pytest_asyncio.fixture(loop_scope="module", params=["local", "queued", "worker", *REMOTE])
 async def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ExecutorCase]:
     """Returns each executor."""
     if request.param == "local":
         yield LocalCase()
+        return
+    if request.param == "queued":
+        queued = QueuedCase()
+        yield queued
+        await queued.close()
         return
     if request.param == "worker":
         workers = WorkerCase(tmp_path_factory.mktemp("worker"))
