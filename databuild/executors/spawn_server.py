@@ -25,6 +25,8 @@ from databuild.executors.spawn_server_main import (
     ENDED,
     ENVIRONMENT,
     FAULT,
+    FINISH,
+    FINISHED,
     LENGTH_BYTES,
     OUTPUT,
     READY,
@@ -75,7 +77,17 @@ class ServedEnd(NamedTuple):
 class _Served:
     """A run that the server has."""
 
-    __slots__ = ("_timeout_seconds", "_timer", "answered", "ended", "on_start", "pid", "sinks", "started_time")
+    __slots__ = (
+        "_late_end",
+        "_timeout_seconds",
+        "_timer",
+        "answered",
+        "ended",
+        "on_start",
+        "pid",
+        "sinks",
+        "started_time",
+    )
 
     def __init__(
         self, sinks: Sequence[OutputSink], on_start: Callable[[float, bool], None], timeout_seconds: float | None
@@ -88,6 +100,7 @@ class _Served:
         self.answered: asyncio.Future[None] | None = None
         self._timeout_seconds = timeout_seconds
         self._timer: asyncio.TimerHandle | None = None
+        self._late_end: ServedEnd | Exception | None = None
 
     def start(self, pid: int, started_time: float) -> None:
         """Called with the process of a run that has not ended soon."""
@@ -97,6 +110,9 @@ class _Served:
         self.pid = pid
         self.started_time = started_time
         self.on_start(started_time, False)
+        self.answer()
+
+    def answer(self) -> None:
         if self.answered is not None and not self.answered.done():
             self.answered.set_result(None)
 
@@ -104,15 +120,19 @@ class _Served:
         if self._timer is not None:
             self._timer.cancel()
         self.renew()
-        if isinstance(end, ServedEnd):
+        if self.ended.done():  # by the timeout, which its task has not seen yet
+            self._late_end = end
+        elif isinstance(end, ServedEnd):
             self.ended.set_result(end)
         else:
             self.ended.set_exception(end)
 
-    def renew(self) -> None:
-        """Replaces the future of the end if it was cancelled with the task that awaited it."""
-        if self.ended.cancelled():
+    def renew(self, *, timed_out: bool = False) -> None:
+        """Replaces the future of the end if it was cancelled with the task that awaited it, or was used by a timeout."""
+        if self.ended.cancelled() or timed_out:
             self.ended = asyncio.get_running_loop().create_future()
+            if self._late_end is not None:
+                self.end(self._late_end)
 
     def _time_out(self) -> None:
         if not self.ended.done():
@@ -181,7 +201,7 @@ class SpawnServer:
             # Callers resume in the order of the replies, because nothing is between this future and their tasks.
             return await served.ended
         except _TimeoutError:
-            served.ended = self._loop.create_future()
+            served.renew(timed_out=True)
             ended = await uncancellable(self._end(number, served, grace_seconds))
             return ended._replace(timed_out=True)
         except asyncio.CancelledError:
@@ -227,18 +247,25 @@ class SpawnServer:
     async def _end(self, number: int, served: _Served, grace_seconds: Callable[[], float]) -> ServedEnd:
         """Takes a run out of its queue, or ends its process group."""
         if not served.ended.done():
-            self._send((WITHDRAW, number))
             # The server answers with the process, unless the run has ended or goes back.
-            served.answered = self._loop.create_future()
-            await asyncio.wait((served.ended, served.answered), return_when=asyncio.FIRST_COMPLETED)
+            await self._ask(served, (WITHDRAW, number))
         if served.ended.done():
             return served.ended.result()
         group = GroupTermination(served.pid, grace_seconds=grace_seconds)
-        if not await group.end_leader(served.ended):
-            end = UNENDED._replace(unended=(served.pid,))
-            return ServedEnd(end, False, served.started_time, asyncio.get_running_loop().time(), False)
-        ended = served.ended.result()
-        return ended._replace(end=ended.end._replace(unended=tuple(await group.end_members())))
+        if await group.end_leader(served.ended):
+            ended = served.ended.result()
+            ended = ended._replace(end=ended.end._replace(unended=tuple(await group.end_members())))
+            await self._ask(served, (FINISH, number))  # reads the rest of the output
+            return ended
+        end = UNENDED._replace(unended=(served.pid,))
+        return ServedEnd(end, False, served.started_time, self._loop.time(), False)
+
+    async def _ask(self, served: _Served, request: tuple[Any, ...]) -> None:
+        """Sends a request about a run, and waits for the reply, or for the end of the run if it has not ended."""
+        served.answered = self._loop.create_future()
+        self._send(request)
+        ended = () if served.ended.done() else (served.ended,)
+        await asyncio.wait((served.answered, *ended), return_when=asyncio.FIRST_COMPLETED)
 
     def _send(self, request: tuple[Any, ...]) -> None:
         data = marshal.dumps(request)
@@ -296,6 +323,8 @@ class SpawnServer:
             served.sinks[stream].write(data)
         elif kind == STARTED:
             served.start(*rest)
+        elif kind == FINISHED:
+            served.answer()
         elif kind == ENDED:
             _, exit_code, started, ended, cpu_seconds, peak_memory_bytes, reported = rest
             served.on_start(started, True)
@@ -318,6 +347,7 @@ class SpawnServer:
         os.waitpid(pid, 0)
         for served in tuple(self._runs.values()):
             served.end(ServerLostError())
+            served.answer()
 
 
 def _encoded(variables: Mapping[str, str]) -> dict[bytes, bytes]:

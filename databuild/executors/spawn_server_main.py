@@ -20,10 +20,10 @@ import signal
 import sys
 import time
 
-START, WITHDRAW, ENVIRONMENT = 0, 1, 2
+START, WITHDRAW, FINISH, ENVIRONMENT = 0, 1, 2, 3
 """Kinds of requests."""
 
-READY, ENDED, STARTED, OUTPUT, RETURNED, FAULT = 0, 1, 2, 3, 4, 5
+READY, ENDED, STARTED, OUTPUT, RETURNED, FAULT, FINISHED = 0, 1, 2, 3, 4, 5, 6
 """Kinds of replies."""
 
 LENGTH_BYTES = 4
@@ -66,6 +66,8 @@ class _Server:
     def __init__(self, requests: int, responses: int) -> None:
         self._requests = requests
         self._responses = responses
+        for descriptor in (requests, responses):
+            os.set_inheritable(descriptor, False)  # the processes must not keep the pipes open
         self._received = bytearray()
         self._epoll = select.epoll()
         self._epoll.register(requests, select.EPOLLIN)
@@ -73,6 +75,7 @@ class _Server:
         self._cwd = b""
         self._queues: dict[str, _Queue] = {}
         self._runs: dict[int, _Run] = {}
+        self._ending: dict[int, _Run] = {}
         self._by_pidfd: dict[int, _Run] = {}
         self._by_pipe: dict[int, _Run] = {}
         self._unread: collections.deque[_Run] = collections.deque()
@@ -133,6 +136,10 @@ class _Server:
                     self._urgent = True
             elif request[0] == WITHDRAW:
                 self._withdraw(request[1])
+            elif request[0] == FINISH:
+                self._finish(self._ending.pop(request[1]))
+                self._replies.append((FINISHED, request[1]))
+                self._urgent = True
             else:
                 self._base_env = request[1]
         return bool(data)
@@ -212,6 +219,23 @@ class _Server:
         del self._by_pidfd[run.pidfd], self._runs[run.number]
         self._epoll.unregister(run.pidfd)
         os.close(run.pidfd)
+        if run.group_stays:
+            # The rest of the group may write until the client has ended it.
+            self._poll_pipes(run)
+            self._ending[run.number] = run
+        else:
+            self._finish(run)
+        exit_code = os.waitstatus_to_exitcode(status)
+        reported = bool(run.report) and os.access(run.report, os.F_OK)
+        epoch = self._epoch + (exit_code != 0 or reported)
+        cpu_seconds = usage.ru_utime + usage.ru_stime
+        peak = usage.ru_maxrss * 1024  # in KiB on Linux
+        self._replies.append((ENDED, run.number, epoch, exit_code, run.started, ended, cpu_seconds, peak, reported))
+        if epoch > self._epoch:
+            self._return_waiting(run.queue)
+
+    def _finish(self, run: _Run) -> None:
+        """Reads the rest of the output of a run, and makes room for the next."""
         for pipe in tuple(run.pipes):
             for _ in range(_MAX_READS):
                 if not self._read(run, pipe):
@@ -221,14 +245,6 @@ class _Server:
         if not run.polled:
             self._unread.remove(run)
         run.queue.running -= 1
-        exit_code = os.waitstatus_to_exitcode(status)
-        reported = bool(run.report) and os.access(run.report, os.F_OK)
-        epoch = self._epoch + (exit_code != 0 or reported)
-        cpu_seconds = usage.ru_utime + usage.ru_stime
-        peak = usage.ru_maxrss * 1024  # in KiB on Linux
-        self._replies.append((ENDED, run.number, epoch, exit_code, run.started, ended, cpu_seconds, peak, reported))
-        if epoch > self._epoch:
-            self._return_waiting(run.queue)
 
     def _return_waiting(self, queue: _Queue) -> None:
         """Sends the waiting runs of a queue back, after the reply about the run that is the reason."""
@@ -242,11 +258,16 @@ class _Server:
         """Reads the pipes of runs that take long, and tells the client that they have started."""
         due = time.monotonic() - _READ_DELAY_SECONDS if self._unread else 0.0
         while self._unread and self._unread[0].started <= due:
-            run = self._unread.popleft()
+            run = self._unread[0]
+            self._poll_pipes(run)
+            self._announce(run)
+
+    def _poll_pipes(self, run: _Run) -> None:
+        if not run.polled:
             run.polled = True
+            self._unread.remove(run)
             for pipe in run.pipes:
                 self._epoll.register(pipe, select.EPOLLIN)
-            self._announce(run)
 
     def _announce(self, run: _Run) -> None:
         self._replies.append((STARTED, run.number, run.pid, run.started))

@@ -1,0 +1,163 @@
+"""The spawn server with real processes: queues, lost servers and lost clients."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from databuild.executors.executor import NotStartedError, ProcessResult, ProcessSpec, RunQueue
+from databuild.executors.local import RUN_VARIABLE, LocalExecutor
+from databuild.executors.registry import ExecutorOptions
+from tests.support.executors import SLOTS, QueueingExecutor, Runs, long_sleep, sleeping
+from tests.support.waiting import until
+from tools.python import child
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+CLIENT = """
+import asyncio, sys
+from pathlib import Path
+from databuild.executors.executor import ProcessSpec
+from databuild.executors.registry import ExecutorOptions
+from tests.support.executors import QueueingExecutor
+
+async def main():
+    executor = QueueingExecutor(ExecutorOptions())
+    await executor.start()
+    await executor.run(ProcessSpec(argv=("/bin/sh", "-c", sys.argv[1]), env={}, cwd="/"))
+
+asyncio.run(main())
+"""
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def executor() -> AsyncIterator[QueueingExecutor]:
+    executor = QueueingExecutor(ExecutorOptions(grace_seconds=5))
+    await executor.start()
+    yield executor
+    await executor.close()
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Runs:
+    return Runs(tmp_path)
+
+
+def servers_of(parent: int) -> list[int]:
+    """Returns the spawn servers that a process has started and that have not ended."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/status"):
+        try:
+            fields = dict(line.split(":\t", 1) for line in status.read_text().splitlines() if ":\t" in line)
+            command = status.with_name("cmdline").read_bytes()
+        except OSError:
+            continue
+        if fields["PPid"] == str(parent) and b"spawn_server_main.py" in command and fields["State"][0] not in "ZX":
+            found.append(int(status.parent.name))
+    return found
+
+
+async def passed(executor: QueueingExecutor, spec: ProcessSpec) -> ProcessResult:
+    """Passes a run to a queue with one slot; it may come back."""
+    queue = RunQueue("one at a time", 1, lambda _time, _ended: None)
+    return await LocalExecutor.run(executor, spec._replace(env={RUN_VARIABLE: "x", **spec.env}, queue=queue))
+
+
+async def test_only_as_many_runs_as_slots_run_at_once(executor: QueueingExecutor, runs: Runs) -> None:
+    log = runs.folder / "log"
+    script = f"echo + >> {log}; sleep 0.02; echo - >> {log}"
+
+    results = await asyncio.gather(*(executor.run(runs.shell(script)) for _ in range(20)))
+
+    assert all(result.exit_code == 0 for result in results)
+    depth = depths = 0
+    for line in log.read_text().split():
+        depth += 1 if line == "+" else -1
+        depths = max(depths, depth)
+    assert depths == SLOTS
+
+
+@pytest.mark.parametrize("ending", ["exit 3", 'echo line >> "$DATABUILD_REPORT"', "kill -9 $$"])
+async def test_a_run_that_is_not_plain_sends_those_behind_it_back(
+    executor: QueueingExecutor, runs: Runs, ending: str
+) -> None:
+    go, ran = runs.folder / "go", runs.folder / "ran"
+    first = asyncio.create_task(passed(executor, runs.reporting(f"until [ -e {go} ]; do sleep 0.01; done; {ending}")))
+    others = [asyncio.create_task(passed(executor, runs.shell(f"touch {ran}"))) for _ in range(3)]
+    await asyncio.sleep(0)  # all are passed
+
+    go.touch()
+    ends = await asyncio.gather(first, *others, return_exceptions=True)
+
+    assert isinstance(ends[0], ProcessResult)
+    assert all(isinstance(end, NotStartedError) for end in ends[1:])
+    assert not ran.exists()
+
+
+async def test_plain_runs_let_those_behind_them_start(executor: QueueingExecutor, runs: Runs) -> None:
+    log = runs.folder / "log"
+
+    await asyncio.gather(*(passed(executor, runs.shell(f"echo {number} >> {log}")) for number in range(20)))
+
+    assert log.read_text().split() == [str(number) for number in range(20)]
+
+
+async def test_a_group_over_its_timeout_gets_term_and_the_grace_period(executor: QueueingExecutor, runs: Runs) -> None:
+    script = "(trap 'echo bye; exit' TERM; while :; do sleep 0.05; done) & exec sleep 100"
+
+    result = await executor.run(runs.shell(script, timeout_seconds=0.5))
+
+    assert result.timed_out
+    assert runs.stdout.read_text() == "bye\n"
+
+
+async def test_a_process_that_is_left_behind_is_killed(executor: QueueingExecutor, runs: Runs) -> None:
+    seconds = long_sleep()
+
+    result = await executor.run(runs.shell(f"sleep {seconds} & exit 0"))
+
+    assert result.exit_code == 0
+    await until(lambda: not sleeping(seconds))
+
+
+async def test_the_runs_of_a_killed_server_are_lost_and_end(executor: QueueingExecutor, runs: Runs) -> None:
+    seconds = long_sleep()
+    running = asyncio.create_task(executor.run(runs.shell(f"sleep {seconds}; true")))
+    await until(lambda: sleeping(seconds))
+
+    for server in servers_of(os.getpid()):
+        os.kill(server, signal.SIGKILL)
+    result = await running
+
+    assert result.lost == "the process that starts short job runs has ended unexpectedly"
+    assert not sleeping(seconds)
+    assert executor.queue_room(SLOTS, SLOTS) is None
+    assert (await executor.run(runs.shell("exit 4"))).exit_code == 4
+
+
+async def test_a_closed_executor_has_no_server(executor: QueueingExecutor) -> None:
+    assert servers_of(os.getpid())
+
+    await executor.close()
+
+    assert not servers_of(os.getpid())
+
+
+async def test_a_killed_client_leaves_no_process() -> None:
+    seconds = long_sleep()
+    client = await asyncio.create_subprocess_exec(*child.command("-c", CLIENT, f"sleep {seconds}; true"))
+    await until(lambda: sleeping(seconds))
+    servers = servers_of(client.pid)
+
+    client.kill()
+    await client.wait()
+
+    assert len(servers) == 1
+    await until(lambda: not sleeping(seconds))
+    await until(lambda: not Path(f"/proc/{servers[0]}").exists())
