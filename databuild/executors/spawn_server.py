@@ -83,6 +83,7 @@ class _Served:
         "_timer",
         "answered",
         "ended",
+        "epoch",
         "on_start",
         "pid",
         "sinks",
@@ -95,6 +96,7 @@ class _Served:
         self.sinks = sinks
         self.on_start = on_start
         self.pid = 0
+        self.epoch = 0
         self.started_time = 0.0
         self.ended: asyncio.Future[ServedEnd] = asyncio.get_running_loop().create_future()
         self.answered: asyncio.Future[None] | None = None
@@ -128,7 +130,7 @@ class _Served:
             self.ended.set_exception(end)
 
     def renew(self, *, timed_out: bool = False) -> None:
-        """Replaces the future of the end if it was cancelled with the task that awaited it, or was used by a timeout."""
+        """Replaces the future of the end if it was cancelled with its task, or used by the timeout."""
         if self.ended.cancelled() or timed_out:
             self.ended = asyncio.get_running_loop().create_future()
             if self._late_end is not None:
@@ -211,6 +213,8 @@ class SpawnServer:
             raise
         finally:
             del self._runs[number]
+            # Not before the caller handles this end: until then, no other run may start.
+            self._epoch = max(self._epoch, served.epoch)
 
     def close(self) -> None:
         """Ends the server. No run may be going on."""
@@ -314,10 +318,12 @@ class SpawnServer:
             return
         number, *rest = values
         served = self._runs.get(number)
-        if kind in {ENDED, FAULT}:
-            self._epoch = rest[0]
-        if served is None:  # its caller has given it up
+        if served is None:  # a process that could not be ended, and was given up, has ended after all
+            if kind == ENDED:
+                self._epoch = max(self._epoch, rest[0])
             return
+        if kind in {ENDED, FAULT}:
+            served.epoch = rest[0]
         if kind == OUTPUT:
             stream, data = rest
             served.sinks[stream].write(data)
