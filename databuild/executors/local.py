@@ -1,7 +1,8 @@
 """Runs processes on this machine, and requests to workers.
 
 Processes are started by `posix_spawn` with pipes for their output, and a pidfd for each in one epoll set reports its
-end: the cheapest way that we know from Python. This module does not know the purpose of the processes.
+end. While many short ones follow each other, a spawn server starts them (`spawn_server.py`). This module does not know
+the purpose of the processes.
 """
 
 from __future__ import annotations

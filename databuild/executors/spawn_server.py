@@ -249,7 +249,7 @@ class SpawnServer:
         return pid
 
     async def _end(self, number: int, served: _Served, grace_seconds: Callable[[], float]) -> ServedEnd:
-        """Takes a run out of its queue, or ends its process group."""
+        """Ends the process group of a run, or removes the run from its queue."""
         if not served.ended.done():
             # The server answers with the process, unless the run has ended or goes back.
             await self._ask(served, (WITHDRAW, number))

@@ -145,7 +145,7 @@ class _Server:
         return bool(data)
 
     def _withdraw(self, number: int) -> None:
-        """Takes a run out of its queue, or tells its process, whose group the client ends from now on."""
+        """Removes a run from its queue, or tells its process, whose group the client ends from now on."""
         run = self._runs.get(number)
         if run is not None:
             run.group_stays = True
