@@ -33,7 +33,8 @@ def write_json(message: Message) -> str:
 
     These fields come first, in the order of their definition. The other fields follow if they are set.
     """
-    return _class_writer(type(message))(message)
+    kind: Any = type(message)
+    return _class_writer(kind)(message)
 
 
 @functools.cache
@@ -74,8 +75,16 @@ def _text(field: FieldDescriptor) -> str:
 
 def _member_writer(field: FieldDescriptor) -> _Write:
     """Returns a function of a message that writes the name and the value of a field."""
-    name, start, write = field.name, f', "{field.name}": ', _field_writer(field)
-    return lambda message: start + write(getattr(message, name))
+    name, start = field.name, f', "{field.name}": '
+    write: _Write | None = None
+
+    def write_member(message: Any) -> str:
+        nonlocal write
+        if write is None:  # not before it is needed: an event has one of many types, and compiling takes time
+            write = _field_writer(field)
+        return start + write(getattr(message, name))
+
+    return write_member
 
 
 def _oneof_writer(oneof: OneofDescriptor) -> _Write:
