@@ -13,9 +13,7 @@ from databuild.cli.display.build_display import BuildDisplay
 from databuild.cli.display.error_text import error_text
 from databuild.cli.display.output import Output
 from databuild.client import AsyncDatabuildClient, BuildResult, Failed
-from databuild.client.results import result_of
 from databuild.errors import DataBuildError
-from databuild.model.lifecycle import BUILD_ENDS
 from databuild.model.views import BuildView
 
 Submit: TypeAlias = Callable[[AsyncDatabuildClient], Coroutine[Any, Any, BuildView]]
@@ -60,11 +58,12 @@ async def _watched(
             view = await submit(client)
             submitted.set()
             display.announce(view.build.build_request_id, view.build.retry_of_build_request_id)
+            build = client.create_orchestrator(build_request_id=build_request_id)
             async for event in client.watch_known(build_request_id):
                 progress.on_event(event)
-                if event.HasField("build_request") and event.build_request.status in BUILD_ENDS:
-                    return result_of(event.build_request)
-            return await client.wait(build_request_id)
+                if event.HasField("build_request"):  # only these have the result; the display counts all others
+                    build.add(event)
+            return build.result or await client.wait(build_request_id)
 
         async def cancel(author: str) -> None:
             await submitted.wait()  # the service knows the build only then
