@@ -62,7 +62,7 @@ class PlainProgress:
     def on_event(self, event: ev.BuildEvent) -> None:
         if self.counts.add(event) and (line := notice(event)):
             self._print(line)
-        if event.HasField("build_request"):  # reading a field that is not set would create its message
+        if event.HasField("build_request"):
             for warning in event.build_request.warnings:
                 self.warned(warning)
 
