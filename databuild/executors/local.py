@@ -63,7 +63,7 @@ PLAIN_SECONDS: Final = 0.02
 MIN_PLAIN_RUNS: Final = 8
 """The number of plain runs in a row after which others wait in the queues of a spawn server."""
 
-MAX_QUEUED_PER_SLOT: Final = 11
+MAX_QUEUED_PER_SLOT: Final = 15
 """The maximum number of runs that wait in a queue, for each that runs."""
 
 MAX_QUEUE_SLOTS: Final = 32

@@ -15,6 +15,10 @@ from databuild.tuples import NamedTuple
 CLAIMS_PER_SLOT: Final = 16
 """Number of short tasks claimed ahead for each slot. The log answers before half of them have run."""
 
+CLAIMS_PER_QUEUED: Final = 3
+"""Number of short tasks claimed ahead in addition for each that may wait in a queue of the runner, which takes many in
+one go."""
+
 SHORT_SECONDS: Final = 0.02
 """Tasks that run for less than this are short. Behind longer tasks, claims would be held for too long before they are
 used, and the time of a claim does not matter."""
@@ -73,6 +77,7 @@ class ClaimAhead:
         self._observer = observer
         self._take = take
         self._wake = wake
+        self._slots = slots
         self._max_claims = slots * CLAIMS_PER_SLOT
         self._short_seconds = short_seconds
         self._short = False
@@ -80,6 +85,10 @@ class ClaimAhead:
 
     def observe_duration(self, seconds: float) -> None:
         self._short = seconds < self._short_seconds
+
+    def make_room(self, queued: int) -> None:
+        """Changes the number of attempts that may wait in a queue of the runner."""
+        self._max_claims = self._slots * CLAIMS_PER_SLOT + queued * CLAIMS_PER_QUEUED
 
     def pop(self) -> Claimed | None:
         """Removes and returns the next attempt, after claiming more if necessary; None if no task is ready."""

@@ -244,6 +244,7 @@ class _Execution:
         if ended is not None:
             self._observer.record(ended)
         self._observer.prepare(attempt)
+        self._claims.make_room(room or 0)
         if room and not self._unqueued:
             for _ in range(min(room - self._extra_slots, len(self._claims))):
                 self._extra_slots += 1

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from databuild.graph.claim_ahead import CLAIMS_PER_QUEUED, CLAIMS_PER_SLOT
 from databuild.graph.execution import ExecutionOptions, ExecutionResult, execute
 from databuild.graph.ports import Attempt, Ended, RunNotStartedError, RunOutcome, Verdict
 from databuild.model.job_graph import JobConfig, Task
@@ -80,7 +81,7 @@ class FakeQueue:
         self._begin(task)
         try:
             if kind == SLOW:
-                on_start(0.0, False)
+                on_start(asyncio.get_running_loop().time(), False)
                 await asyncio.sleep(0)
             if self.hold:
                 self.held += 1
@@ -89,7 +90,7 @@ class FakeQueue:
         finally:
             self._end(send_back=kind in {REPORTED, FAILING})
         if kind != UNSTARTABLE:
-            on_start(0.0, kind != REPORTED)
+            on_start(asyncio.get_running_loop().time(), kind != REPORTED)
         return FAILED if kind in {FAILING, UNSTARTABLE} else COMPLETED
 
     def _end(self, *, send_back: bool) -> None:
@@ -124,6 +125,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.states: dict[int, str] = {}
+        self.max_claimed = 0
 
     def _move(self, task: Task, after: set[str], state: str) -> None:
         assert self.states.get(task.task_id, "none") in after, (task.task_id, self.states.get(task.task_id), state)
@@ -133,6 +135,7 @@ class Recorder:
         answer: asyncio.Future[Sequence[Verdict]] = asyncio.get_running_loop().create_future()
         for attempt in attempts:
             self._move(attempt.task, {"none"}, "claimed")
+        self.max_claimed = max(self.max_claimed, list(self.states.values()).count("claimed"))
         answer.set_result([Verdict.START] * len(attempts))
         return answer
 
@@ -187,6 +190,7 @@ async def test_more_runs_than_slots_are_passed_and_only_as_many_run() -> None:
     assert sorted(queue.ran) == list(range(1, 101))
     assert queue.max_running == 2
     assert queue.max_passed == 2 + 6
+    assert 2 * CLAIMS_PER_SLOT + 1 < recorder.max_claimed <= 2 * CLAIMS_PER_SLOT + 6 * CLAIMS_PER_QUEUED + 1
 
 
 async def test_no_more_than_the_slots_are_passed_without_room() -> None:
