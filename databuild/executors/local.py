@@ -178,6 +178,10 @@ class LocalExecutor:
             unended = await kill_groups_with(f"{RUN_VARIABLE}={spec.env[RUN_VARIABLE]}".encode())
             lost = "the process that starts short job runs has ended unexpectedly"
             return ProcessResult(exit_code=-1, lost=lost, unended=tuple(unended))
+        except asyncio.CancelledError:
+            if not server.usable:
+                await uncancellable(kill_groups_with(f"{RUN_VARIABLE}={spec.env[RUN_VARIABLE]}".encode()))
+            raise
         finally:
             self._starter.running -= 1
             stdout.close()

@@ -41,6 +41,8 @@ from databuild.tuples import NamedTuple
 
 _READ_BYTES: Final = 1 << 20
 _MIN_CHILD_DESCRIPTOR: Final = 10
+# Imported, since Python would compile a main file at every start.
+_PROGRAM: Final = "import sys; sys.path.append(sys.argv[1]); import spawn_server_main; spawn_server_main.main()"
 _ENCODING: Final = (sys.getfilesystemencoding(), sys.getfilesystemencodeerrors())
 
 
@@ -233,10 +235,9 @@ class SpawnServer:
                 for descriptor in (requests, responses)
             )
             opened += inherited
-            program = os.path.join(os.path.dirname(__file__), "spawn_server_main.py")  # noqa: PTH118, PTH120
-            pid = starter.spawner.spawn(
-                (sys.executable, "-I", "-S", program, "3", "4"), {}, "/", null, null, inherited=inherited
-            )
+            folder = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120
+            argv = (sys.executable, "-I", "-S", "-c", _PROGRAM, folder)
+            pid = starter.spawner.spawn(argv, {}, "/", null, null, inherited=inherited)
         except OSError:
             for descriptor in opened:
                 os.close(descriptor)
@@ -261,6 +262,7 @@ class SpawnServer:
             ended = ended._replace(end=ended.end._replace(unended=tuple(await group.end_members())))
             await self._ask(served, (FINISH, number))  # reads the rest of the output
             return ended
+        self._send((FINISH, number))
         end = UNENDED._replace(unended=(served.pid,))
         return ServedEnd(end, False, served.started_time, self._loop.time(), False)
 

@@ -17,7 +17,6 @@ import marshal
 import os
 import select
 import signal
-import sys
 import time
 
 START, WITHDRAW, FINISH, ENVIRONMENT = 0, 1, 2, 3
@@ -25,6 +24,9 @@ START, WITHDRAW, FINISH, ENVIRONMENT = 0, 1, 2, 3
 
 READY, ENDED, STARTED, OUTPUT, RETURNED, FAULT, FINISHED = 0, 1, 2, 3, 4, 5, 6
 """Kinds of replies."""
+
+REQUESTS, RESPONSES = 3, 4
+"""The descriptors of the server."""
 
 LENGTH_BYTES = 4
 """The size of the length before each message."""
@@ -39,7 +41,7 @@ _DEFAULT_SIGNALS = (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 
 
 class _Run:
-    __slots__ = ("group_stays", "number", "pid", "pidfd", "pipes", "polled", "queue", "report", "started")
+    __slots__ = ("finished", "group_stays", "number", "pid", "pidfd", "pipes", "polled", "queue", "report", "started")
 
     def __init__(self, number: int, queue: _Queue, report: bytes) -> None:
         self.number = number
@@ -51,6 +53,7 @@ class _Run:
         self.started = 0.0
         self.polled = False
         self.group_stays = False
+        self.finished = False
 
 
 class _Queue:
@@ -137,7 +140,9 @@ class _Server:
             elif request[0] == WITHDRAW:
                 self._withdraw(request[1])
             elif request[0] == FINISH:
-                self._finish(self._ending.pop(request[1]))
+                # Of a process that could not be ended, the client gives up the rest.
+                number = request[1]
+                self._finish(self._ending.pop(number) if number in self._ending else self._runs[number])
                 self._replies.append((FINISHED, request[1]))
                 self._urgent = True
             else:
@@ -221,8 +226,9 @@ class _Server:
         os.close(run.pidfd)
         if run.group_stays:
             # The rest of the group may write until the client has ended it.
-            self._poll_pipes(run)
-            self._ending[run.number] = run
+            if not run.finished:
+                self._poll_pipes(run)
+                self._ending[run.number] = run
         else:
             self._finish(run)
         exit_code = os.waitstatus_to_exitcode(status)
@@ -245,6 +251,7 @@ class _Server:
         if not run.polled:
             self._unread.remove(run)
         run.queue.running -= 1
+        run.finished = True
 
     def _return_waiting(self, queue: _Queue) -> None:
         """Sends the waiting runs of a queue back, after the reply about the run that is the reason."""
@@ -306,5 +313,6 @@ def _kill_group(leader: int) -> None:
         os.killpg(leader, signal.SIGKILL)
 
 
-if __name__ == "__main__":
-    _Server(int(sys.argv[1]), int(sys.argv[2])).serve()
+def main() -> None:
+    """Serves the client at its end of the pipes."""
+    _Server(REQUESTS, RESPONSES).serve()

@@ -58,7 +58,7 @@ def servers_of(parent: int) -> list[int]:
             command = status.with_name("cmdline").read_bytes()
         except OSError:
             continue
-        if fields["PPid"] == str(parent) and b"spawn_server_main.py" in command and fields["State"][0] not in "ZX":
+        if fields["PPid"] == str(parent) and b"spawn_server_main" in command and fields["State"][0] not in "ZX":
             found.append(int(status.parent.name))
     return found
 
@@ -139,6 +139,32 @@ async def test_the_runs_of_a_killed_server_are_lost_and_end(executor: QueueingEx
     assert not sleeping(seconds)
     assert executor.queue_room(SLOTS, SLOTS) is None
     assert (await executor.run(runs.shell("exit 4"))).exit_code == 4
+
+
+async def test_a_run_that_is_cancelled_after_its_server_was_killed_ends(executor: QueueingExecutor, runs: Runs) -> None:
+    seconds = long_sleep()
+    script = f"trap '' TERM; sleep {seconds}; true"
+    running = asyncio.create_task(executor.run(runs.shell(script)))
+    await until(lambda: sleeping(seconds))
+
+    for server in servers_of(os.getpid()):
+        os.kill(server, signal.SIGKILL)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+    assert not sleeping(seconds)
+
+
+async def test_a_process_inherits_no_other_descriptors_than_without_a_server(
+    executor: QueueingExecutor, runs: Runs
+) -> None:
+    spec = runs.shell("ls /proc/self/fd", stdout="")
+
+    served = await executor.run(spec)
+    direct = await LocalExecutor.run(executor, spec)
+
+    assert served.stdout == direct.stdout != b""
 
 
 async def test_a_closed_executor_has_no_server(executor: QueueingExecutor) -> None:
