@@ -319,3 +319,27 @@ def test_invalid_names_are_refused(graph: Workspace, name: str) -> None:
     assert "is not a valid name of an environment" in err
     if name:
         assert graph("build", f"--environment={name}")[0] == 2
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "builds",
+        "status",
+        "events",
+        "events verify",
+        "partitions",
+        "partitions verify",
+        "explain number/1",
+        "cancel latest",
+    ],
+)
+def test_an_environment_that_does_not_exist_is_not_read(graph: Workspace, command: str) -> None:
+    graph("build")
+    graph("build", "--environment=pr-1", "--build_request_id=first", "number/3")
+
+    code, out, err = graph(*command.split(), "--environment=pr-2")
+
+    assert (code, out) == (2, "")
+    assert err.startswith("databuild: there is no environment 'pr-2'; there are pr-1")
+    assert [one["name"] for one in graph.json("environments")[1]["environments"]] == ["pr-1"]
