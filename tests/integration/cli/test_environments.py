@@ -213,6 +213,16 @@ def test_a_difference_shows_what_readers_of_the_data_would_see(graph: Workspace)
     assert text.endswith("3 partitions of pr-1: 3 changed, 0 new, 0 the same\n")
 
 
+def test_metrics_and_checks_of_pruned_builds_are_not_compared(graph: Workspace) -> None:
+    built_in_both(graph)
+    assert graph("prune", "--keep=0")[0] == 0
+
+    _, result = graph.json("environments", "diff", "pr-1", "number/1")
+
+    subjects = [one["subject"] for one in result["partitions"][0]["differences"]]
+    assert subjects == ["code", "content", "metadata value"]
+
+
 def test_promoted_partitions_are_up_to_date_in_the_base_and_survive_the_removal(graph: Workspace) -> None:
     built_in_both(graph)
 
