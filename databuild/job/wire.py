@@ -186,8 +186,17 @@ def _varint(value: int) -> bytes:
 
 def _fields(data: bytes) -> Iterator[tuple[int, int, bytes | int]]:
     """Yields number, wire type and value of each field."""
-    position = 0
-    while position < len(data):
+    position, end = 0, len(data)
+    while position < end:
+        tag = data[position]
+        # Most fields are short texts and messages with low numbers: their tag and their length are one byte each.
+        if tag & 7 == _LENGTH and 1 << 3 <= tag < _CONTINUATION_BIT and position + 1 < end:
+            size = data[position + 1]
+            start = position + 2
+            if size < _CONTINUATION_BIT and start + size <= end:
+                position = start + size
+                yield tag >> 3, _LENGTH, data[start:position]
+                continue
         number, wire_type, value, position = _field(data, position)
         if wire_type == _END_GROUP:
             raise WireError(f"a group of field {number} ends, but has not begun")
@@ -257,17 +266,23 @@ def _repeated(data: bytes | int, number: int) -> Iterator[bytes]:
 
 
 def _ref(data: bytes) -> str:
-    return _last_text(data, 1)
+    ref = ""
+    for number, wire_type, value in _fields(data):
+        if number == 1 and wire_type == _LENGTH and isinstance(value, bytes):
+            ref = _text(value)
+    return ref
 
 
 def _entry(data: bytes) -> tuple[str, str]:
-    return _last_text(data, 1), _last_text(data, 2)
-
-
-def _last_text(data: bytes, number: int) -> str:
-    """Returns the text of a field: the last if it occurs several times, empty if it is absent."""
-    texts = [_text(value) for value in _repeated(data, number)]
-    return texts[-1] if texts else ""
+    """Returns the key and the value of an entry: of each the last if it occurs several times, empty if it is absent."""
+    key = text = ""
+    for number, wire_type, value in _fields(data):
+        if wire_type == _LENGTH and isinstance(value, bytes):
+            if number == 1:
+                key = _text(value)
+            elif number == 2:
+                text = _text(value)
+    return key, text
 
 
 def _text(data: bytes) -> str:

@@ -6,6 +6,7 @@ import io
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from google.protobuf import json_format
 
 from databuild.job import Config, ConfigError, Run, content_digest, main, writing
 from databuild.job.answers import ask, to_json
+from databuild.job.process_state import ProcessState
 from databuild.job.wire import parse_request, read_framed, write_framed
 from databuild.job.worker import respond
 from databuild.v1 import job_pb2, partition_pb2
@@ -155,7 +157,9 @@ def answer_of(
     request: job_pb2.JobRequest, config: ConfigFunction = config, run: RunFunction = run
 ) -> job_pb2.JobResponse:
     """Returns the response of a worker to a JobRequest."""
-    return job_pb2.JobResponse.FromString(respond(parse_request(request.SerializeToString()), config, run))
+    with closing(ProcessState()) as state:
+        response = respond(parse_request(request.SerializeToString()), config, run, state)
+    return job_pb2.JobResponse.FromString(response)
 
 
 def test_a_worker_answers_as_config_does() -> None:
