@@ -199,7 +199,13 @@ class Worker:
         self._hello_timer = asyncio.get_running_loop().call_later(self._hello_seconds, self._on_silence)
 
     async def serve(
-        self, request: job_pb2.JobRequest, stdout: OutputSink, stderr: OutputSink, timeout_seconds: float | None
+        self,
+        request: job_pb2.JobRequest,
+        stdout: OutputSink,
+        stderr: OutputSink,
+        timeout_seconds: float | None,
+        *,
+        measured: bool = True,
     ) -> Answer:
         """Serves a request. Afterwards, no process that it started is running, and its output is complete.
 
@@ -208,6 +214,7 @@ class Worker:
             stdout: The destination of standard output, which is closed at the end.
             stderr: The same for standard error.
             timeout_seconds: The maximum duration; None for no limit.
+            measured: False for a request whose usage nobody needs.
 
         Raises:
             asyncio.CancelledError: The awaiting task was cancelled; the worker has ended.
@@ -221,10 +228,11 @@ class Worker:
             for output, sink in zip(self._outputs, (stdout, stderr), strict=True):
                 output.switch(sink)
             self._leftovers.mark()
-            self._measurement.start()
+            if measured:
+                self._measurement.start()
             self._channel.send(request.SerializeToString())
         try:
-            return await self._answer(self._turn, timeout_seconds)
+            return await self._answer(self._turn, timeout_seconds, measured=measured)
         except asyncio.CancelledError:
             await uncancellable(self._stop())
             raise
@@ -245,7 +253,7 @@ class Worker:
         await asyncio.wait((self._ended,), timeout=self._hang_up_seconds)
         await self._stop()
 
-    async def _answer(self, turn: asyncio.Future[None], timeout_seconds: float | None) -> Answer:
+    async def _answer(self, turn: asyncio.Future[None], timeout_seconds: float | None, *, measured: bool) -> Answer:
         """Waits for the end of the request: a response, a fault, the end of the worker, or of the time."""
         if timeout_seconds is None:
             await turn
@@ -263,6 +271,8 @@ class Worker:
             if not self._ended.done():
                 self._fail("closed its responses (descriptor 4)")
         if response is not None and self._fault is None:
+            if not measured:
+                return _answer_of(response)
             usage = self._measurement.end()
             self.memory_bytes = usage.memory_bytes
             return _answer_of(response)._replace(usage=usage)
