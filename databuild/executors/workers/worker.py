@@ -46,6 +46,7 @@ HANG_UP_SECONDS: Final = 2.0
 """The time that an idle worker may take to end."""
 
 _CLOSE_SECONDS: Final = 1.0
+_NO_OUTPUT: Final = TailBuffer(0)
 _MAX_SHOWN: Final = 200
 _HINT: Final = (
     "The program of a job with worker = True has to serve requests (docs/workers.md); fix it, or remove worker"
@@ -81,7 +82,7 @@ class SwitchedOutput:
     def switch(self, sink: OutputSink | None) -> None:
         """Closes the destination, and passes later output to another one; None to drop it."""
         self._sink.close()
-        self._sink = sink or TailBuffer(0)
+        self._sink = sink or _NO_OUTPUT
 
     def write(self, data: bytes) -> None:
         self._sink.write(data)
@@ -324,24 +325,25 @@ class Worker:
             self._fail(f"sent {data[:_MAX_SHOWN]!r}, which is not a JobResponse")
             return
         kind = response.WhichOneof("response")
-        shown = " ".join(str(response).split())[:_MAX_SHOWN] or "an empty JobResponse"
         if self._fault is not None:
             return
         if not self._greeted:
-            self._greet(response, shown)
+            self._greet(response)
         elif self._request is None or self._response is not None:
-            self._fail(f"answered twice, or without a request: {shown}")
+            self._fail(f"answered twice, or without a request: {_shown(response)}")
         elif response.request_id != self.served:
-            self._fail(f"answered request {response.request_id}, but was asked request {self.served}: {shown}")
+            self._fail(
+                f"answered request {response.request_id}, but was asked request {self.served}: {_shown(response)}"
+            )
         elif kind not in {self._request.WhichOneof("request"), "failure"}:
-            self._fail(f"answered a request to {self._request.WhichOneof('request')} with {shown}")
+            self._fail(f"answered a request to {self._request.WhichOneof('request')} with {_shown(response)}")
         else:
             self._response = response
             self._wake()
 
-    def _greet(self, response: job_pb2.JobResponse, shown: str) -> None:
+    def _greet(self, response: job_pb2.JobResponse) -> None:
         if not response.HasField("hello"):
-            self._fail(f"sent {shown} before its hello")
+            self._fail(f"sent {_shown(response)} before its hello")
         elif response.hello.protocol_version != PROTOCOL_VERSION:
             self._fail(
                 f"speaks version {response.hello.protocol_version} of the worker protocol; this DataBuild speaks "
@@ -385,6 +387,10 @@ class Worker:
         if self._hello_timer is not None:
             self._hello_timer.cancel()
             self._hello_timer = None
+
+
+def _shown(response: job_pb2.JobResponse) -> str:
+    return " ".join(str(response).split())[:_MAX_SHOWN] or "an empty JobResponse"
 
 
 def _answer_of(response: job_pb2.JobResponse) -> Answer:
