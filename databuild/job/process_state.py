@@ -29,7 +29,7 @@ class ProcessState:
     """
 
     def __init__(self) -> None:
-        """Remembers the state, and keeps a descriptor of the working directory open."""
+        """Remembers the state, and keeps a descriptor of the working directory open until the process ends."""
         self._folder = os.open(".", os.O_RDONLY | os.O_DIRECTORY)
         self.variables = dict(os.environ)
         self._environ = _environ()
@@ -54,10 +54,6 @@ class ProcessState:
         os.fchdir(self._folder)
         self._restore_environ()
         remove_unfinished()
-
-    def close(self) -> None:
-        """Closes the descriptor of the working directory."""
-        os.close(self._folder)
 
     def _restore_environ(self) -> None:
         current, before = _environ(), self._environ

@@ -6,11 +6,13 @@ https://protobuf.dev/programming-guides/encoding/. Unknown fields are skipped, a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import BinaryIO
+# `dataclasses` and `typing` take longer to import than a worker otherwise takes to start.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import BinaryIO
 
-from databuild.job.answers import Config
+    from databuild.job.answers import Config
 
 _VARINT, _FIXED64, _LENGTH, _GROUP, _END_GROUP, _FIXED32 = range(6)
 _CONTINUATION_BIT = 0x80
@@ -27,7 +29,6 @@ class WireError(ValueError):
     """The bytes are not a valid message."""
 
 
-@dataclass(kw_only=True)
 class Request:
     """A JobRequest.
 
@@ -39,11 +40,14 @@ class Request:
         env: The environment variables of the request.
     """
 
-    request_id: int = 0
-    kind: str = ""
-    refs: list[str] = field(default_factory=list)
-    args: list[str] = field(default_factory=list)
-    env: dict[str, str] = field(default_factory=dict)
+    __slots__ = ("args", "env", "kind", "refs", "request_id")
+
+    def __init__(self) -> None:
+        self.request_id = 0
+        self.kind = ""
+        self.refs: list[str] = []
+        self.args: list[str] = []
+        self.env: dict[str, str] = {}
 
 
 def read_framed(stream: BinaryIO) -> bytes | None:

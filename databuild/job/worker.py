@@ -9,16 +9,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing
 
-from databuild.job.answers import Config, ConfigError, ask
-from databuild.job.failures import print_failure
+from databuild.job.answers import ConfigError, ask
 from databuild.job.process_state import ProcessState
 from databuild.job.program import execute
 from databuild.job.run import Run
 from databuild.job.wire import (
-    Request,
     WireError,
     configured,
     executed,
@@ -28,6 +24,16 @@ from databuild.job.wire import (
     read_framed,
     write_framed,
 )
+
+# `typing` and `contextlib` would take a large part of the start.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from databuild.job.answers import Config
+    from databuild.job.wire import Request
+
+    ConfigFunction = Callable[[Sequence[str]], Iterable[Config]]
 
 try:
     from ctypes import PyDLL
@@ -40,17 +46,12 @@ _NAME = "worker"
 _FAILED = 1
 _REQUESTS, _RESPONSES = 3, 4
 
-ConfigFunction = Callable[[Sequence[str]], Iterable[Config]]
-
 
 def serve(config: ConfigFunction | None, run: Callable[[Run], None]) -> int:
     """Serves requests until they end, and returns the exit code."""
     process = os.getpid()
-    with (
-        closing(ProcessState()) as state,
-        os.fdopen(_REQUESTS, "rb") as requests,
-        os.fdopen(_RESPONSES, "wb") as responses,
-    ):
+    state = ProcessState()
+    with os.fdopen(_REQUESTS, "rb") as requests, os.fdopen(_RESPONSES, "wb") as responses:
         # Programs that the job starts get neither of them.
         os.set_inheritable(_REQUESTS, False)
         os.set_inheritable(_RESPONSES, False)
@@ -90,6 +91,8 @@ def _respond(
         except (Exception, SystemExit) as error:
             heading = f"config failed: {type(error).__name__}: {error}"
             if not isinstance(error, ConfigError | SystemExit):
+                from databuild.job.failures import print_failure
+
                 print_failure(f"{_NAME}: config failed", error)
             return failed(request.request_id, heading)
     if request.kind == "execute":

@@ -6,7 +6,6 @@ import io
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -149,6 +148,14 @@ def test_configuring_imports_nothing_slow() -> None:
     assert not slow & set(done.stdout.split())
 
 
+def test_a_worker_starts_without_slow_imports() -> None:
+    program = "import sys, databuild.job.worker; print(*sys.modules)"
+    done = subprocess.run(child.command("-c", program, flags=("-S",)), capture_output=True, text=True, check=True)
+
+    slow = {"typing", "re", "json", "dataclasses", "contextlib", "traceback", "pathlib", "google", "socket", "datetime"}
+    assert not slow & set(done.stdout.split())
+
+
 def config_that_fails(_refs: Sequence[str]) -> list[Config]:
     raise ZeroDivisionError("division by zero")
 
@@ -157,8 +164,7 @@ def answer_of(
     request: job_pb2.JobRequest, config: ConfigFunction = config, run: RunFunction = run
 ) -> job_pb2.JobResponse:
     """Returns the response of a worker to a JobRequest."""
-    with closing(ProcessState()) as state:
-        response = respond(parse_request(request.SerializeToString()), config, run, state)
+    response = respond(parse_request(request.SerializeToString()), config, run, ProcessState())
     return job_pb2.JobResponse.FromString(response)
 
 

@@ -6,8 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,11 +14,10 @@ from databuild.job.process_state import ProcessState
 
 
 @pytest.fixture
-def state(monkeypatch: pytest.MonkeyPatch) -> Iterator[ProcessState]:
+def state(monkeypatch: pytest.MonkeyPatch) -> ProcessState:
     monkeypatch.setenv("KEPT", "before")
     monkeypatch.setenv("REMOVED", "\udcff")  # not UTF-8
-    with closing(ProcessState()) as state:
-        yield state
+    return ProcessState()
 
 
 def test_the_environment_is_that_of_the_start(state: ProcessState) -> None:
