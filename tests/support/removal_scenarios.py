@@ -1,4 +1,4 @@
-"""Scenarios of data that is forgotten, deleted, cleaned up and verified, and everything that they leave."""
+"""Scenarios of data that is forgotten, deleted, cleaned up, verified and changed, and everything that they leave."""
 
 from __future__ import annotations
 
@@ -75,7 +75,17 @@ def verify(way: Way) -> Iterator[int | Answer]:
     yield way.verify("report")
 
 
-REMOVAL_SCENARIOS: tuple[RemovalScenario, ...] = (forget, delete, clean, verify)
+def change(way: Way) -> Iterator[int | Answer]:
+    yield _start(way)
+    data = way.graph.folder / "data"
+    (data / "number-two").write_text("12345\n")
+    yield _build(way, "changed", "sum/two_four")
+    yield _build(way, "repeated", "sum/two_four")
+    (data / "number-two").unlink()
+    yield _build(way, "again", "sum/two_four")
+
+
+REMOVAL_SCENARIOS: tuple[RemovalScenario, ...] = (forget, delete, clean, verify, change)
 
 
 class LeftOfRemovals(Left):
