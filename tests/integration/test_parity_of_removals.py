@@ -7,6 +7,8 @@ from typing import TypeAlias
 
 import pytest
 
+from tests.support.answers import Answer
+from tests.support.command_line_ways import CommandLine, Server
 from tests.support.played_scenarios import STORES, Stage
 from tests.support.removal_scenarios import (
     REMOVAL_SCENARIOS,
@@ -17,7 +19,7 @@ from tests.support.removal_scenarios import (
     forget,
     verify,
 )
-from tests.support.ways import Answer, Client, CommandLine, Grpc, Http, Server, Way
+from tests.support.ways import Client, Grpc, Http, Way
 
 WAYS: tuple[type[Way], ...] = (CommandLine, Server, Grpc, Http, Client)
 
