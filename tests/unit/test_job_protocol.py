@@ -7,7 +7,7 @@ import json
 
 import pytest
 from google.protobuf import json_format
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from databuild.errors import JobConfigurationError
@@ -148,6 +148,7 @@ def responses(draw: st.DrawFn) -> job_pb2.JobConfigureResponse:
 
 
 @given(responses(), st.booleans())
+@settings(deadline=None)
 def test_answers_are_read_as_protobuf_reads_them(response: job_pb2.JobConfigureResponse, preserving: bool) -> None:
     printed = json_format.MessageToJson(response, preserving_proto_field_name=preserving)
 

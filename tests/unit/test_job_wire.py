@@ -7,7 +7,7 @@ import io
 
 import pytest
 from google.protobuf.message import DecodeError
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from databuild.job import Config
@@ -48,6 +48,7 @@ def configs(draw: st.DrawFn) -> Config:
 
 
 @given(INT64, st.lists(configs(), max_size=3))
+@settings(deadline=None)
 def test_a_configure_response_has_the_bytes_of_protobuf(request_id: int, answer: list[Config]) -> None:
     expected = job_pb2.JobResponse(request_id=request_id)
     expected.configure.SetInParent()
@@ -61,6 +62,7 @@ def test_a_configure_response_has_the_bytes_of_protobuf(request_id: int, answer:
 
 
 @given(INT64, st.integers(-(2**31), 2**31 - 1))
+@settings(deadline=None)
 def test_an_execute_response_has_the_bytes_of_protobuf(request_id: int, exit_code: int) -> None:
     expected = job_pb2.JobResponse(request_id=request_id)
     expected.execute.SetInParent()
@@ -70,6 +72,7 @@ def test_an_execute_response_has_the_bytes_of_protobuf(request_id: int, exit_cod
 
 
 @given(INT64, TEXTS)
+@settings(deadline=None)
 def test_a_failure_has_the_bytes_of_protobuf(request_id: int, message: str) -> None:
     expected = job_pb2.JobResponse(request_id=request_id)
     expected.failure.category = partition_pb2.FAILURE_CATEGORY_USER
@@ -109,6 +112,7 @@ def values_of(message: job_pb2.JobRequest) -> Values:
 
 
 @given(INT64, st.lists(TEXTS))
+@settings(deadline=None)
 def test_a_configure_request_is_read(request_id: int, refs: list[str]) -> None:
     message = job_pb2.JobRequest(request_id=request_id)
     message.configure.SetInParent()
@@ -118,6 +122,7 @@ def test_a_configure_request_is_read(request_id: int, refs: list[str]) -> None:
 
 
 @given(INT64, st.lists(TEXTS), MAPS)
+@settings(deadline=None)
 def test_an_execute_request_is_read(request_id: int, args: list[str], env: dict[str, str]) -> None:
     message = job_pb2.JobRequest(request_id=request_id)
     message.execute.SetInParent()
@@ -161,6 +166,7 @@ PIECES = st.sampled_from((*WHOLE, *MAPPED, *BROKEN, *LONG))
 @example(CONFIGURE_A + EXECUTE_X)
 @example(EXECUTE_X + CONFIGURE_A + CONFIGURE_B)
 @example(CONFIGURE_A + EXECUTE_X + CONFIGURE_B)
+@settings(deadline=None)
 def test_bytes_are_what_they_are_for_protobuf(data: bytes) -> None:
     try:
         expected = values_of(job_pb2.JobRequest.FromString(data))
@@ -172,6 +178,7 @@ def test_bytes_are_what_they_are_for_protobuf(data: bytes) -> None:
 
 
 @given(st.lists(st.binary(max_size=300), max_size=4))
+@settings(deadline=None)
 def test_messages_keep_their_length(messages: list[bytes]) -> None:
     stream = io.BytesIO()
     for message in messages:
