@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import os
+import select
 import signal
 from collections.abc import Callable
 from typing import Final
@@ -31,7 +32,7 @@ class RunningProcess:
         highest_descriptor: The highest descriptor that the start opened.
     """
 
-    __slots__ = ("_ended", "_pidfd", "_pipes", "_poller", "highest_descriptor", "pid")
+    __slots__ = ("_ended", "_pidfd", "_pipes", "_poller", "_readable", "highest_descriptor", "pid")
 
     def __init__(
         self, start: Callable[[int, int], int], stdout: OutputSink, stderr: OutputSink, poller: FdPoller
@@ -50,6 +51,7 @@ class RunningProcess:
         self._poller = poller
         self._ended: asyncio.Future[None] | None = None
         self._pipes: dict[int, OutputSink] = {}
+        self._readable: select.poll | None = None
         write_ends: list[int] = []
         try:
             for sink in (stdout, stderr):
@@ -84,17 +86,26 @@ class RunningProcess:
 
     def drain(self) -> None:
         """Reads the output that is in the pipes now."""
-        for read_end in tuple(self._pipes):
-            for _ in range(_MAX_READS):
-                if not self._read(read_end):
-                    break
+        if self._readable is None:
+            self._readable = select.poll()
+            for read_end in self._pipes:
+                self._readable.register(read_end, select.POLLIN)
+        # Mostly there is none, and two reads that fail would take longer.
+        for read_end, _ in self._readable.poll(0):
+            self._read_all(read_end)
 
     def finish(self) -> None:
         """Reads the rest of the output, and closes all descriptors."""
         self._poller.close(self._pidfd)
-        self.drain()
         for read_end in tuple(self._pipes):
-            self._close(read_end)
+            self._read_all(read_end)
+            if read_end in self._pipes:
+                self._close(read_end)
+
+    def _read_all(self, read_end: int) -> None:
+        for _ in range(_MAX_READS):
+            if not self._read(read_end):
+                break
 
     def _open_pidfd(self) -> int:
         """Opens the pidfd and adds it to the poller; kills the process if that fails."""
@@ -129,5 +140,7 @@ class RunningProcess:
         return bool(data)
 
     def _close(self, read_end: int) -> None:
+        if self._readable is not None:
+            self._readable.unregister(read_end)
         self._poller.close(read_end)
         self._pipes.pop(read_end).close()
