@@ -209,6 +209,12 @@ def response_of(printed: str) -> job_pb2.JobConfigureResponse:
     "printed",
     [
         '{"configs": [{"outputs": [{"str": "a/1"}]}]}',
+        '{"configs": [{"outputs": [{"str": "a/ä"}], "args": ["ä", "\\n"]}]}',
+        (
+            '{"configs": [{"outputs": [{"str": "a/1"}, {"str": "a/2"}, {"str": "a/1"}], "args": ["x", ""], "inputs": '
+            '[{"dep_type_code": 1, "partition_ref": {"str": "r/1"}}, '
+            '{"dep_type_code": 1, "partition_ref": {"str": "r/1"}}]}, {"outputs": [{"str": "a/3"}]}]}'
+        ),
         (
             '{"configs": [{"outputs": [{"str": "a/1"}, {"str": "a/1"}], "args": ["x", ""], '
             '"env": {"B": "2", "A": "1"}, '
