@@ -33,18 +33,13 @@ def write_json(message: Message) -> str:
 
     These fields come first, in the order of their definition. The other fields follow if they are set.
     """
-    kind: Any = type(message)
-    return _class_writer(kind)(message)
+    return json_writer(message.DESCRIPTOR)(message)
 
 
 @functools.cache
-def _class_writer(kind: Any) -> _Write:
-    return _message_writer(kind.DESCRIPTOR)
-
-
-@functools.cache
-def _message_writer(descriptor: Descriptor) -> _Write:
-    """Returns a function whose body is one f-string, which is twice as fast as a loop over the fields."""
+def json_writer(descriptor: Descriptor) -> Callable[[Any], str]:
+    """Returns the function that writes the messages of a type as `write_json` does."""
+    # Its body is one f-string, which is twice as fast as a loop over the fields.
     first = ", ".join([f'"{field.name}": {_text(field)}' for field in descriptor.fields if not field.has_presence])
     # Each `optional` field is a oneof of its own.
     alone = [field for field in descriptor.fields if field.has_presence and field.containing_oneof is None]
@@ -125,7 +120,7 @@ def _writer_of_messages(descriptor: Descriptor) -> _Write:
         return _time
     if descriptor.full_name.startswith("google.protobuf."):
         return _write_with_library
-    return _message_writer(descriptor)
+    return json_writer(descriptor)
 
 
 def _map_entry(field: FieldDescriptor) -> Descriptor | None:

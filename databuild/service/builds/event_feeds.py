@@ -200,7 +200,7 @@ class EventFeeds:
             return
         feed.add(events)
         # Many watchers wait only for the end, so it is not delayed.
-        if events[-1].build_request.status in BUILD_ENDS:
+        if _is_end(events[-1]):
             feed.wake()
         else:
             feed.wake_soon(len(events))
@@ -233,7 +233,7 @@ class EventFeeds:
                 for batch in batches:
                     yield batch
                     after = batch[-1].sequence
-                    if batch[-1].build_request.status in BUILD_ENDS:
+                    if _is_end(batch[-1]):
                         return
                     # Sending may never wait, if the client is fast. Let other tasks run.
                     await asyncio.sleep(0)
@@ -287,6 +287,10 @@ class EventFeeds:
             else:
                 feed.add(events)
             feed.wake()
+
+
+def _is_end(event: BuildEvent) -> bool:
+    return event.HasField("build_request") and event.build_request.status in BUILD_ENDS
 
 
 def _batches(events: Sequence[tuple[BuildEvent, int]]) -> Sequence[Sequence[BuildEvent]]:

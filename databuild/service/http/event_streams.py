@@ -11,6 +11,7 @@ from sse_starlette import ServerSentEvent
 from databuild.errors import DataBuildError
 from databuild.service.api.errors import worded_detail_of
 from databuild.service.api.json_codec import to_json, to_json_async
+from databuild.service.api.json_writer import json_writer
 from databuild.service.builds.event_feeds import EventFeeds
 from databuild.v1 import service_pb2 as sv
 from databuild.v1.events_pb2 import BuildEvent
@@ -18,7 +19,8 @@ from databuild.v1.events_pb2 import BuildEvent
 
 def encode_events(events: Sequence[BuildEvent]) -> bytes:
     """Returns events as server-sent events. The `id` of each is its sequence number."""
-    return "".join([f"id: {event.sequence}\ndata: {to_json(event)}\n\n" for event in events]).encode()
+    write = json_writer(BuildEvent.DESCRIPTOR)
+    return "".join([f"id: {event.sequence}\ndata: {write(event)}\n\n" for event in events]).encode()
 
 
 async def event_stream(
