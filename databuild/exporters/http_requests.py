@@ -1,7 +1,7 @@
 """Requests of exporters over HTTP/1.1 (RFC 9112): POST only, with few imports and little work for each.
 
-`http.client` takes 150 us of processor time for a request and 15 ms to import, this module a tenth. Redirections are not
-followed, so that requests go only to the address that was configured.
+`http.client` takes 100 us of processor time for a request and 15 ms to import, this module a tenth. Redirections are
+not followed, so that requests go only to the address that was configured.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -74,7 +74,7 @@ class World:
     def kinds(self) -> list[tuple[str, str]]:
         return [(event["job"]["name"], event["eventType"]) for event in self.sender.events]
 
-    def last(self, job: str) -> Mapping[str, Any]:
+    def last(self, job: str) -> Any:
         return [event for event in self.sender.events if event["job"]["name"] == job][-1]
 
 

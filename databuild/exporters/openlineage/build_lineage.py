@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from databuild.exporters.openlineage.datasets import SEVERITIES, Datasets
@@ -19,6 +20,7 @@ from databuild.exporters.openlineage.facets import (
     Json,
     encoded,
     encoded_object,
+    encoded_text,
     encoded_values,
     facet,
     readable,
@@ -136,28 +138,32 @@ class BuildLineage:
 
     def advance(self, event: ev.BuildEvent) -> list[RunEvent]:
         """Advances by the next event, and returns the run events that follow from it."""
-        self.last_sequence = event.sequence
+        self.last_sequence = sequence = event.sequence
         kind = event.WhichOneof("event")
+        if kind == "partition":
+            return self._on_partition(event.partition)
         run_events: list[RunEvent] = []
-        if event.sequence == 1 and kind == "build_request":
+        if sequence == 1 and kind == "build_request":
             run_events.append(self._receive(event))
         if not self.is_build:
             return run_events
-        # The events about the outputs of a job run follow its end.
-        if self._closing is not None and not (
-            kind == "partition" and event.partition.job_run_id == self._closing.job_run_id
-        ):
+        if self._closing is not None:
             run_events += self._close_run(self._closing)
-        if kind == "partition" and event.partition.status == pt.PARTITION_STATUS_AVAILABLE:
-            if run := self._runs.get(event.partition.job_run_id):
-                run.made[event.partition.ref] = event.partition
-        elif kind == "check":
+        if kind == "check":
             if run := self._runs.get(event.check.job_run_id):
                 run.checks.append(event.check.result)
         elif kind == "job":
             run_events += self._on_job(event)
         elif kind == "build_request" and event.build_request.status in BUILD_ENDS:
             run_events += self._end(event)
+        return run_events
+
+    def _on_partition(self, event: ev.PartitionEvent) -> list[RunEvent]:
+        # The events about the outputs of a job run follow its end.
+        closing, job_run_id = self._closing, event.job_run_id
+        run_events = self._close_run(closing) if closing is not None and job_run_id != closing.job_run_id else []
+        if event.status == pt.PARTITION_STATUS_AVAILABLE and (run := self._runs.get(job_run_id)):
+            run.made[event.ref] = event
         return run_events
 
     def _receive(self, event: ev.BuildEvent) -> RunEvent:
@@ -167,17 +173,15 @@ class BuildLineage:
         self._environment = received.environment
         self._origin.CopyFrom(received.origin)
         self._run_id = run_id(self._build, event.time)
-        environment = f',"environment":{encoded(self._environment)}' if self._environment else ""
-        self._names = f'"buildRequestId":{encoded(self._build)}{environment}'
+        environment = f',"environment":{encoded_text(self._environment)}' if self._environment else ""
+        self._names = f'"buildRequestId":{encoded_text(self._build)}{environment}'
         self._parent = self._parent_of(self._run_id, self._graph)
         return self._build_event(START, event.time)
 
     def _end(self, event: ev.BuildEvent) -> list[RunEvent]:
         end = event.build_request
         # A job run without an end, whose process was lost with its orchestrator, has ended by now.
-        run_events = [
-            self._run_event(ABORT, event.time, run, self._outputs(run, ())) for run in self._runs.values()
-        ]
+        run_events = [self._run_event(ABORT, event.time, run, self._outputs(run, ())) for run in self._runs.values()]
         message = (end.error.message or end.failure.message) if end.status == ev.BUILD_STATUS_FAILED else ""
         run_events.append(self._build_event(_BUILD_STATES[end.status], event.time, message))
         return run_events
@@ -256,7 +260,7 @@ class BuildLineage:
         ]
 
     def _names_of(self, job: ev.JobEvent) -> Json:
-        names = f'{{{self._names},"jobRunId":{encoded(job.job_run_id)},"attempt":{job.attempt}}}'
+        names = f'{{{self._names},"jobRunId":{encoded_text(job.job_run_id)},"attempt":{job.attempt}}}'
         return facet("DatabuildRunFacet", names)
 
     def _parent_of(self, parent_run_id: str, job: str) -> Json:
@@ -281,8 +285,8 @@ class BuildLineage:
             facets["sourceCodeLocation"] = facet("SourceCodeLocationJobFacet", encoded_values(location))
         if code_digest:
             facets[CODE_DIGEST] = facet("DatabuildCodeDigestJobFacet", encoded({"codeDigest": code_digest}))
-        namespace = encoded(self._datasets.namespace(self._environment))
-        return f'{{"namespace":{namespace},"name":{encoded(name)},"facets":{encoded_object(facets)}}}'
+        namespace = encoded_text(self._datasets.namespace(self._environment))
+        return f'{{"namespace":{namespace},"name":{encoded_text(name)},"facets":{encoded_object(facets)}}}'
 
 
 def _run_event(
@@ -294,12 +298,17 @@ def _run_event(
     inputs: Json = _NONE,
     outputs: Json = _NONE,
 ) -> RunEvent:
-    moment = datetime.fromtimestamp(time.seconds, UTC).replace(microsecond=time.nanos // 1000)
-    text = moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    moment = f"{_second(time.seconds)}.{time.nanos // 1000:06}Z"
     return (
-        f'{{"eventType":"{state}","eventTime":"{text}","run":{{"runId":"{run}","facets":{encoded_object(facets)}}},'
+        f'{{"eventType":"{state}","eventTime":"{moment}","run":{{"runId":"{run}","facets":{encoded_object(facets)}}},'
         f'"job":{job},"inputs":{inputs},"outputs":{outputs},{_END}'
     )
+
+
+@lru_cache(maxsize=2)
+def _second(seconds: int) -> str:
+    """Returns a time in whole seconds since the epoch; events follow each other fast."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _error(message: str) -> Mapping[str, Json]:

@@ -18,6 +18,7 @@ from databuild.exporters.openlineage.facets import (
     Json,
     encoded,
     encoded_object,
+    encoded_text,
     encoded_values,
     facet,
     readable,
@@ -25,6 +26,7 @@ from databuild.exporters.openlineage.facets import (
 )
 from databuild.exporters.registry import RefPattern
 from databuild.model.metadata import schema_of
+from databuild.tuples import EMPTY
 from databuild.v1 import partition_pb2 as pt
 
 if TYPE_CHECKING:
@@ -35,8 +37,8 @@ if TYPE_CHECKING:
 MAX_PARTITIONS: Final = 10_000
 """The maximum number of partitions of one subset. A run with more partitions of a dataset has no subset of it."""
 
-_MAX_PATTERNS: Final = 10_000
-"""The maximum number of refs whose patterns are remembered."""
+_MAX_REMEMBERED: Final = 10_000
+"""The maximum number of refs, and of datasets, about which texts are remembered."""
 
 SEVERITIES: Final[Mapping[int, str]] = {
     pt.CheckResult.SEVERITY_INFO: "info",
@@ -56,8 +58,8 @@ class _Group:
 
     __slots__ = ("_name", "partitions")
 
-    def __init__(self, namespace: str, name: str) -> None:
-        self._name = f'"namespace":{encoded(namespace)},"name":{encoded(name)}'
+    def __init__(self, name: Json) -> None:
+        self._name = name
         self.partitions: list[tuple[str, RefPattern | None]] = []
 
     def as_input(self, **facets: Json) -> Json:
@@ -75,7 +77,7 @@ class _Group:
         if len(self.partitions) > MAX_PARTITIONS:
             return ""
         partitions = [
-            f'{{"identifier":{encoded(ref)},"dimensions":{encoded(pattern.fields)}}}'
+            f'{{"identifier":{encoded_text(ref)},"dimensions":{_dimensions(pattern.fields)}}}'
             for ref, pattern in self.partitions
             if pattern is not None and pattern.fields
         ]
@@ -95,6 +97,7 @@ class Datasets:
         self._namespace = namespace
         self._pattern_of = pattern_of
         self._patterns: dict[str, RefPattern | None] = {}
+        self._names: dict[tuple[str, str], Json] = {}
 
     def namespace(self, environment: str) -> str:
         """Returns the namespace of an environment; an empty text is the base."""
@@ -126,7 +129,7 @@ class Datasets:
             if place := _place(group, own):
                 facets["symlinks"] = facet("SymlinksDatasetFacet", encoded({"identifiers": [place]}))
             if len(own) == 1:
-                version = f'{{"datasetVersion":{encoded(own[0].version)}}}'
+                version = f'{{"datasetVersion":{encoded_text(own[0].version)}}}'
                 facets["version"] = facet("DatasetVersionDatasetFacet", version)
             counts = with_values({"rowCount": _rows(own, rows), "size": _size(own)})
             statistics = facet("OutputStatisticsOutputDatasetFacet", encoded(counts)) if counts else ""
@@ -147,18 +150,27 @@ class Datasets:
 
     def _groups(self, refs: Iterable[tuple[str, str]]) -> Iterable[_Group]:
         groups: dict[tuple[str, str], _Group] = {}
+        patterns = self._patterns
         for ref, environment in refs:
-            pattern = self._patterns[ref] if ref in self._patterns else self._match(ref)
-            name = ref if pattern is None else pattern.text
-            group = groups.get((environment, name))
+            pattern = patterns[ref] if ref in patterns else self._match(ref)
+            key = environment, ref if pattern is None else pattern.text
+            group = groups.get(key)
             if group is None:
-                group = groups[environment, name] = _Group(self.namespace(environment), name)
+                group = groups[key] = _Group(self._names.get(key) or self._name_of(key))
             group.partitions.append((ref, pattern))
         return groups.values()
 
+    def _name_of(self, key: tuple[str, str]) -> Json:
+        if len(self._names) >= _MAX_REMEMBERED:
+            self._names.clear()
+        environment, name = key
+        text = f'"namespace":{encoded_text(self.namespace(environment))},"name":{encoded_text(name)}'
+        self._names[key] = text
+        return text
+
     def _match(self, ref: str) -> RefPattern | None:
         """Returns the pattern of a ref, and remembers it: most refs occur several times."""
-        if len(self._patterns) >= _MAX_PATTERNS:
+        if len(self._patterns) >= _MAX_REMEMBERED:
             self._patterns.clear()
         pattern = self._patterns[ref] = self._pattern_of(ref)
         return pattern
@@ -168,9 +180,15 @@ def _array(items: Iterable[Json]) -> Json:
     return f"[{','.join(items)}]"
 
 
+def _dimensions(fields: Mapping[str, str]) -> Json:
+    return "{" + ",".join([f"{encoded_text(name)}:{encoded_text(text)}" for name, text in fields.items()]) + "}"
+
+
 def _columns(events: Sequence[PartitionEvent]) -> list[Mapping[str, Any]]:
     """Returns the columns that the last of some partitions with a schema has."""
     for event in reversed(events):
+        if not event.HasField("metadata"):
+            continue
         for name, value in sorted(event.metadata.fields.items()):
             if value.HasField("struct_value") and (columns := schema_of({name: _as_dict(value.struct_value)})):
                 return [
@@ -190,7 +208,7 @@ def _rows(events: Sequence[PartitionEvent], measured: Mapping[str, float]) -> in
     """Returns the number of rows of partitions: metrics, or numbers in metadata; None if one is unknown."""
     total = 0.0
     for event in events:
-        fields = event.metadata.fields
+        fields = event.metadata.fields if event.HasField("metadata") else EMPTY
         reported = (
             fields[name].number_value for name in _ROWS if name in fields and fields[name].HasField("number_value")
         )
@@ -235,6 +253,8 @@ def _place(group: _Group, events: Sequence[PartitionEvent]) -> Mapping[str, str]
 
 def _place_of(ref: str, pattern: RefPattern | None, uri: str) -> tuple[str, str] | None:
     """Returns the namespace and the name of the place of a dataset, from the place of one of its partitions."""
+    if not uri:
+        return None
     parts = urlsplit(uri)
     if parts.scheme == "file":
         namespace, path = f"file://{parts.netloc}" if parts.netloc else "file", unquote(parts.path)

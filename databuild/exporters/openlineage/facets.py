@@ -1,6 +1,8 @@
 """Facets in the form of JSON.
 
-They are texts from the beginning, since most parts of a run event are the same as in many others. The official facets are those of https://openlineage.io/docs/spec/facets. The facets of DataBuild have their schemas in
+They are texts from the beginning, since most parts of a run event are the same as in many others.
+
+The official facets are those of https://openlineage.io/docs/spec/facets. The facets of DataBuild have their schemas in
 the folder `schemas`; https://openlineage.io/docs/spec/facets/custom-facets has the rules for their names.
 """
 
@@ -60,6 +62,9 @@ _HEADS: Final[Mapping[str, Json]] = {
 
 encoded: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 """Returns a value as JSON."""
+
+encoded_text: Final = json.encoder.encode_basestring_ascii
+"""Returns a text as JSON. It takes a fifth of the time of `encoded`."""
 
 
 def facet(kind: str, members: Json) -> Json:
