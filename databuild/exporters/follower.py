@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import enum
 import logging
+import os
 import threading
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -109,7 +109,7 @@ class Follower:
         self._next_poll = 0.0
         self._more = False
         self._cursor_names = (self.name, self.name + _CLOCK_SUFFIX) if self._timed else (self.name,)
-        self._holder = f"{liveness.this_process()}#{uuid.uuid4().hex}"
+        self._holder = f"{liveness.this_process()}#{os.urandom(16).hex()}"
         self._cursors = log.cursors()
         self._reader = log.reader()
         self._stopping = threading.Event()

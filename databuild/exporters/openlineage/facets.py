@@ -12,8 +12,6 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from databuild.job.locations import without_credentials
-
 Json = str
 """A JSON text."""
 
@@ -89,6 +87,8 @@ def encoded_values(members: Mapping[str, Any]) -> Json:
 
 def readable(message: str) -> str:
     """Returns a message without credentials, and not too long for a facet."""
+    from databuild.job.locations import without_credentials  # most events have no message
+
     return without_credentials(message)[:_MAX_MESSAGE]
 
 

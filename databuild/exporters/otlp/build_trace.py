@@ -7,7 +7,6 @@ the events of the build again, and sends the same spans.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
@@ -65,11 +64,13 @@ class EndedRun(NamedTuple):
     time: int
 
 
-@dataclass(slots=True)
 class _SpanEvents:
-    limit: int
-    events: list[Span.Event] = field(default_factory=list)
-    dropped: int = 0
+    __slots__ = ("dropped", "events", "limit")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.events: list[Span.Event] = []
+        self.dropped = 0
 
     def add(self, time: int, name: str, attributes: Attributes) -> None:
         if len(self.events) == self.limit:
@@ -78,17 +79,22 @@ class _SpanEvents:
             self.events.append(Span.Event(time_unix_nano=time, name=name, attributes=key_values(attributes)))
 
 
-@dataclass(slots=True)
 class _Run:
-    job_run_id: str
-    job_label: str
-    scheduled: int
-    events: _SpanEvents
-    started: int = 0
-    links: Sequence[Span.Link] = ()
-    dropped_links: int = 0
-    end: ev.JobEvent | None = None
-    ended: int = 0
+    __slots__ = (
+        *("job_run_id", "job_label", "scheduled", "events", "started"),
+        *("links", "dropped_links", "end", "ended"),
+    )
+
+    def __init__(self, job_run_id: str, job_label: str, scheduled: int, events: _SpanEvents) -> None:
+        self.job_run_id = job_run_id
+        self.job_label = job_label
+        self.scheduled = scheduled
+        self.events = events
+        self.started = 0
+        self.links: Sequence[Span.Link] = ()
+        self.dropped_links = 0
+        self.end: ev.JobEvent | None = None
+        self.ended = 0
 
 
 class BuildTrace:

@@ -12,6 +12,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
+from databuild.channels.quick_grpc import import_grpc
 from databuild.errors import InvalidRequestError
 from databuild.exporters.exporter import ReceiverError
 from databuild.exporters.http_requests import HttpError, HttpReceiver, fault_of
@@ -105,6 +106,7 @@ class _HttpSender:
 
 class _GrpcSender:
     def __init__(self, endpoint: Endpoint) -> None:
+        import_grpc()
         import grpc
 
         self._endpoint = endpoint
