@@ -1,4 +1,4 @@
-"""The import of gRPC for blocking calls, without the modules that only asyncio needs, which take a third of the time."""
+"""The import of gRPC for blocking calls, without modules that only asyncio needs, a third of the time."""
 
 from __future__ import annotations
 

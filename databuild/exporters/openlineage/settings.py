@@ -66,10 +66,9 @@ def _config_file(environ: Mapping[str, str]) -> str:
     """Returns the configuration file: that of the environment, of the working directory or of the user; else empty."""
     folder = environ.get("BUILD_WORKING_DIRECTORY") or "."
     if name := environ.get(_CONFIG, ""):
-        path = os.path.join(folder, name)
-        if not os.path.isfile(path):
+        path = os.path.join(folder, name)  # noqa: PTH118 (pathlib takes 1 ms to import)
+        if not os.path.isfile(path):  # noqa: PTH113
             raise InvalidRequestError(f"{_CONFIG} names {name!r}, which is no file")
         return path
-    folders = [folder, *([os.path.join(environ["HOME"], ".openlineage")] if environ.get("HOME") else [])]
-    paths = [os.path.join(one, _FILE) for one in folders]
-    return next((path for path in paths if os.path.isfile(path)), "")
+    places = [f"{folder}/{_FILE}", *([f"{environ['HOME']}/.openlineage/{_FILE}"] if environ.get("HOME") else [])]
+    return next((path for path in places if os.path.isfile(path)), "")  # noqa: PTH113
