@@ -7,7 +7,7 @@ the events of the build again, and sends the same spans.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
@@ -26,6 +26,9 @@ from databuild.model.trace_context import (
 from databuild.tuples import NamedTuple
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
+
+if TYPE_CHECKING:
+    from google.protobuf.timestamp_pb2 import Timestamp
 
 _NO_PRODUCERS: Final[Mapping[tuple[str, str], str]] = {}
 
@@ -111,6 +114,7 @@ class BuildTrace:
         self.trace: TraceContext | None = None
         self.ended_runs: list[EndedRun] = []
         self._build = build_request_id
+        self._span_of_build = span_of_build(build_request_id)
         self._environment = ""
         self._links = links
         self._max_span_events = max_span_events
@@ -124,28 +128,25 @@ class BuildTrace:
 
     def advance(self, event: ev.BuildEvent) -> list[Span]:
         """Advances by the next event, and returns the spans that it completes."""
-        self.last_sequence = event.sequence
+        self.last_sequence = sequence = event.sequence
         self.ended_runs = []
         kind = event.WhichOneof("event")
-        if kind == "partition" and event.partition.status not in _REPORTED and self._closing is None:
-            return []
         spans: list[Span] = []
+        if kind == "partition":
+            if self.trace is not None:
+                self._on_partition(event.partition, event.time, spans)
+            return spans if self.trace is not None and self.trace.sampled else []
         time = nanoseconds(event.time)
-        if event.sequence == 1 and kind == "build_request":
+        if sequence == 1 and kind == "build_request":
             self._receive(event.build_request, time)
         if self.trace is None:
             return spans
-        # The events about the outputs of a job run follow its end.
-        if self._closing is not None and not (
-            kind == "partition" and event.partition.job_run_id == self._closing.job_run_id
-        ):
+        if self._closing is not None:
             self._close_run(self._closing, spans)
         if kind == "build_request":
             self._on_build(event.build_request, time, spans)
         elif kind == "job":
             self._on_job(event.job, time)
-        elif kind == "partition":
-            self._on_partition(event.partition, time)
         elif kind == "check":
             self._on_check(event.check, time)
         elif kind == "placement":
@@ -183,7 +184,7 @@ class BuildTrace:
         if planning and (planned or ended):
             spans.append(self._span(span_of_planning(self._build), "planning", planning, time, status=status))
             self._planning = 0
-        parent = span_of_planning(self._build) if planning else span_of_build(self._build)
+        parent = span_of_planning(self._build) if planning else self._span_of_build
         spans += [self._config_span(call, parent) for call in event.config_calls]
         for warning in event.warnings if ended else ():
             self._events.add(time, "databuild.warning", {"databuild.message": warning})
@@ -194,7 +195,7 @@ class BuildTrace:
         assert self.trace is not None
         request = self._request
         span = self._span(
-            span_of_build(self._build),
+            self._span_of_build,
             f"build {request.graph_label}",
             self._received,
             time,
@@ -275,17 +276,22 @@ class BuildTrace:
                 )
         run.links = links
 
-    def _on_partition(self, event: ev.PartitionEvent, time: int) -> None:
-        if event.status not in _REPORTED:
+    def _on_partition(self, event: ev.PartitionEvent, at: Timestamp, spans: list[Span]) -> None:
+        # The events about the outputs of a job run follow its end.
+        closing = self._closing
+        if closing is not None and event.job_run_id != closing.job_run_id:
+            self._close_run(closing, spans)
+        if (status := event.status) not in _REPORTED:
             return
+        time = nanoseconds(at)
         run = self._runs.get(event.job_run_id or event.cause)
-        name = f"databuild.partition.{statuses.PARTITION.name(event.status).lower()}"
+        name = f"databuild.partition.{statuses.PARTITION.name(status).lower()}"
         attributes: Attributes = {"databuild.partition": event.ref, "databuild.message": event.failure.message}
         if run is not None:
             # By default, the version is the job run.
             version = event.version if event.version != run.job_run_id else ""
             run.events.add(time, name, {**attributes, "databuild.version": version})
-        elif event.status == pt.PARTITION_STATUS_MISSING:
+        elif status == pt.PARTITION_STATUS_MISSING:
             self._events.add(time, name, attributes)
 
     def _on_check(self, event: ev.CheckEvent, time: int) -> None:
@@ -339,7 +345,6 @@ class BuildTrace:
             attributes=attributes,
             status=_status(end.failure.message) if failed else Status(),
             events=run.events,
-            parent=span_of_build(self._build),
             links=run.links,
             dropped_links=run.dropped_links,
         )
@@ -360,7 +365,7 @@ class BuildTrace:
         dropped_links: int = 0,
     ) -> Span:
         assert self.trace is not None
-        parent = span_of_build(self._build) if parent is None else parent
+        parent = self._span_of_build if parent is None else parent
         return Span(
             trace_id=bytes.fromhex(self.trace.trace_id),
             span_id=bytes.fromhex(span_id),

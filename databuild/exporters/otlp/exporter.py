@@ -148,13 +148,13 @@ class OtlpExporter:
         requests: list[tuple[str, Message]] = []
         totals = Totals(batch.state)
         build_ended = False
+        follows_builds = TRACES in self._senders or LOGS in self._senders
         for position, event in batch.events:
             totals.count(position, event)
-            build_ended = build_ended or _ends_build(event)
-            if TRACES in self._senders or LOGS in self._senders:
-                completed, logs = self._advance(event, reads)
-                spans += completed
-                requests += logs
+            ended = event.HasField("build_request") and event.build_request.status in BUILD_ENDS
+            build_ended = build_ended or ended
+            if follows_builds:
+                self._advance(event, ended, spans, requests, reads)
         resource = self._settings.resource
         if TRACES in self._senders:
             requests = [(TRACES, _trace_request(part, resource)) for part in _parts(spans)] + requests
@@ -163,20 +163,25 @@ class OtlpExporter:
             requests.append((METRICS, totals.request(resource, self._environment)))
         return _Prepared(batch, totals.text(), requests)
 
-    def _advance(self, event: ev.BuildEvent, reads: ExportReads) -> tuple[list[Span], list[tuple[str, Message]]]:
-        """Returns the spans that an event completes, and the requests with the logs of their job runs."""
+    def _advance(
+        self,
+        event: ev.BuildEvent,
+        ended: bool,
+        spans: list[Span],
+        requests: list[tuple[str, Message]],
+        reads: ExportReads,
+    ) -> None:
+        """Adds the spans that an event completes, and the requests with the logs of their job runs."""
         build_id = event.build_request_id
         build = self._builds.get(build_id)
         if build is None or build.last_sequence != event.sequence - 1:
             build = self._builds[build_id] = self._replay(event, reads)
-        spans = self._take(build, event)
-        requests: list[tuple[str, Message]] = []
+        spans += self._take(build, event)
         if LOGS in self._senders and build.trace is not None:
             for run in build.ended_runs:
                 requests += self._log_requests(run, build.trace, build_id, reads)
-        if _ends_build(event) or build.trace is None:  # an operation such as a taint is no build
+        if ended or build.trace is None:  # an operation such as a taint is no build
             del self._builds[build_id]
-        return spans, requests
 
     def _replay(self, event: ev.BuildEvent, reads: ExportReads) -> BuildTrace:
         """Returns the trace of a build before an event: earlier events are read again, as after a crash."""
@@ -242,10 +247,6 @@ class OtlpExporter:
                 continue
             records += log_records(run, trace, build_request_id, stream, log, self._environment)
         return [(LOGS, log_request(part, self._settings.resource)) for part in _parts(records)]
-
-
-def _ends_build(event: ev.BuildEvent) -> bool:
-    return event.HasField("build_request") and event.build_request.status in BUILD_ENDS
 
 
 def _is_job_run(version: str) -> bool:
