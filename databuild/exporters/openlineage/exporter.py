@@ -16,6 +16,8 @@ from databuild.v1 import partition_pb2 as pt
 if TYPE_CHECKING:
     from databuild.event_log.reads import ExportReads
 
+_NONE: Final[Sequence[RunEvent]] = ()
+
 _SEND_SECONDS: Final = 8.0
 """The time after which no further request is begun, although run events are left."""
 
@@ -82,10 +84,12 @@ class OpenLineageExporter:
     def close(self) -> None:
         self._sender.close()
 
-    def _advance(self, events: Sequence[ev.BuildEvent], index: int, reads: ExportReads) -> list[RunEvent]:
+    def _advance(self, events: Sequence[ev.BuildEvent], index: int, reads: ExportReads) -> Sequence[RunEvent]:
         event = events[index]
         build_id = event.build_request_id
         build = self._builds.get(build_id)
+        if build is not None and build.passes(event):
+            return _NONE
         if build is None or build.last_sequence != event.sequence - 1:
             build = self._builds[build_id] = self._replay(event, reads)
         self._page, self._index = events, index

@@ -126,6 +126,13 @@ class BuildTrace:
         self._runs: dict[str, _Run] = {}
         self._closing: _Run | None = None
 
+    def passes(self, event: ev.BuildEvent) -> bool:
+        """Advances by an event about a partition that changes no span; returns False if it may change one."""
+        if event.sequence != self.last_sequence + 1 or self._closing is not None:
+            return False
+        self.last_sequence += 1
+        return True
+
     def advance(self, event: ev.BuildEvent) -> list[Span]:
         """Advances by the next event, and returns the spans that it completes."""
         self.last_sequence = sequence = event.sequence

@@ -37,6 +37,11 @@ _MAX_REQUEST_BYTES: Final = 2 * 1024 * 1024
 
 _MAX_CACHED: Final = 20_000
 _PAGE: Final = 1000
+_ON_THE_WAY: Final = frozenset(
+    {pt.PARTITION_STATUS_REQUESTED, pt.PARTITION_STATUS_SCHEDULED, pt.PARTITION_STATUS_BUILDING}
+)
+"""The statuses of partitions that no span and no metric has: half of the events of builds with short job runs."""
+
 _STREAMS: Final = ("stdout", "stderr")
 
 _Key = TypeVar("_Key")
@@ -150,6 +155,11 @@ class OtlpExporter:
         build_ended = False
         follows_builds = TRACES in self._senders or LOGS in self._senders
         for position, event in batch.events:
+            if event.partition.status in _ON_THE_WAY and follows_builds:
+                build = self._builds.get(event.build_request_id)
+                if build is not None and build.passes(event):
+                    totals.pass_by(position, event)
+                    continue
             totals.count(position, event)
             ended = event.HasField("build_request") and event.build_request.status in BUILD_ENDS
             build_ended = build_ended or ended
