@@ -24,6 +24,10 @@ WATCHED_BY_TEN: Final = f"{BY_SERVICE}, watched by 10 over HTTP"
 _POLL_SECONDS = 0.2
 _WATCHERS = 10
 _READ_BYTES = 64 * 1024
+_END = b"\n\nevent: end\ndata: {}\n\n"
+_END_BYTES = 2000
+"""More than the last event of a build and the end of its stream."""
+
 _TERMINAL_STATUSES = {"BUILD_STATUS_COMPLETED", "BUILD_STATUS_FAILED", "BUILD_STATUS_CANCELLED"}
 
 
@@ -104,12 +108,15 @@ class _ByHttp(_Served):
     def _submit(self, service: Service, _variables: Mapping[str, str]) -> None:
         with service.connect() as connection:
             build = submit(connection, self._parallelism, self._graph.request)
-            for _ in watch(connection, build):
-                pass
+            end: dict[str, Any] = {}
+            for _, event in watch(connection, build):
+                end = event
+        if end.get("build_request", {}).get("status") not in _TERMINAL_STATUSES:
+            raise BrokenRunError(f"the events of build {build} end too early: {end}")
 
 
 class _ByTen(_Served):
-    """Ten clients watch. They do not parse what they read: ten programs in Python would take the time of the build."""
+    """Ten clients read all events and parse none: ten programs in Python would take the time of the build."""
 
     name = WATCHED_BY_TEN
 
@@ -117,14 +124,19 @@ class _ByTen(_Served):
         with service.connect() as connection:
             build = submit(connection, self._parallelism, self._graph.request)
         with ThreadPoolExecutor(_WATCHERS) as threads:
-            list(threads.map(lambda _: self._read(service, build), range(_WATCHERS)))
+            ends = set(threads.map(lambda _: self._read(service, build), range(_WATCHERS)))
+        if len(ends) > 1 or not ends.pop().endswith(_END):
+            raise BrokenRunError(f"the watchers of build {build} did not all get its end")
 
-    def _read(self, service: Service, build: str) -> None:
+    def _read(self, service: Service, build: str) -> bytes:
+        """Watches a build, and returns the last bytes: its last event, and the end of the stream."""
+        end = b""
         with service.connect() as connection:
             connection.request("GET", f"/api/v1/builds/{build}/watch")
             response = connection.getresponse()
-            while response.read1(_READ_BYTES):
-                pass
+            while data := response.read1(_READ_BYTES):
+                end = (end + data[-_END_BYTES:])[-_END_BYTES:]
+        return end[end.rfind(b"id: ") :]
 
 
 WAYS_TO_BUILD: Final[tuple[type[_Build], ...]] = (_ByCommandLine, _ByService, _ByClient, _ByHttp, _ByTen)

@@ -171,7 +171,7 @@ class Calls(Reads):
                     for event in answer.events:
                         request.after_sequence = event.sequence
                         yield event
-                        if event.build_request.status in BUILD_ENDS:
+                        if event.HasField("build_request") and event.build_request.status in BUILD_ENDS:
                             return
             # The stream ended without the end of the build. Either that event is not after `after`, or the service is
             # shutting down, and the next one continues.

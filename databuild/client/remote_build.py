@@ -62,7 +62,7 @@ class RemoteBuild(Generic[_Started]):
             return
         self._last_sequence = event.sequence
         self.counts.add(event)
-        if event.build_request.status in BUILD_ENDS:
+        if event.HasField("build_request") and event.build_request.status in BUILD_ENDS:
             self.result = result_of(event.build_request)
 
     def __repr__(self) -> str:

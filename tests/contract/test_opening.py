@@ -21,6 +21,7 @@ from databuild.errors import (
     InvalidStateTransitionError,
     SchemaTooNewError,
 )
+from databuild.event_log.log import EventLog
 from databuild.event_log.open import open_event_log, open_reader
 from databuild.event_log.sqlite.log import SqliteEventLog
 from databuild.event_log.sqlite.writer import SqliteWriter
@@ -241,6 +242,7 @@ def test_an_unknown_scheme_is_refused_with_the_known_ones(uri: str, said: str) -
 def test_a_driver_is_imported_only_for_its_own_scheme(tmp_path: Path) -> None:
     program = f"""
 import sys
+from databuild.event_log.log import EventLog
 from databuild.event_log.open import open_event_log, open_reader
 open_event_log("memory:")
 open_reader("sqlite:{tmp_path}/events.db")
@@ -294,3 +296,25 @@ def test_concurrent_opens_of_a_new_file_create_its_tables_once(tmp_path: Path) -
                 written.result()
 
         assert open_reader(f"sqlite:{path}").builds() == []
+
+
+async def test_a_log_in_use_can_be_opened_by_other_threads(log: EventLog) -> None:
+    """In particular one in memory, whose connections fail instead of waiting for each other."""
+    opened = threading.Event()
+
+    def write_until_opened() -> None:
+        with contextlib.closing(log.cursors()) as cursors:
+            while not opened.wait(0.0001):
+                cursors.take("used", "me", 60)
+
+    def open_others() -> None:
+        try:
+            for _ in range(100):
+                log.cursors().close()
+                log.pruner().close()
+                with contextlib.closing(log.reader()) as reader:
+                    list(reader.all_events(limit=1))
+        finally:
+            opened.set()
+
+    await asyncio.gather(asyncio.to_thread(write_until_opened), asyncio.to_thread(open_others))

@@ -82,7 +82,7 @@ async def test_a_build_survives_a_restart_of_the_server_without_lost_or_duplicat
         if number in {5, 20}:
             if restarting is not None:
                 restarting.join()
-            restarting = threading.Thread(target=restart)
+            restarting = threading.Thread(target=restart, daemon=True)
             restarting.start()
         await produce(one, number, ref)
         assert reader.partition_records([ref])[ref].available
@@ -290,7 +290,7 @@ async def test_followers_of_many_writers_see_every_event(uri: str) -> None:
             if ended:
                 return
 
-    following = threading.Thread(target=follow)
+    following = threading.Thread(target=follow, daemon=True)
     following.start()
 
     async def write(number: int, log: EventLog) -> None:

@@ -146,7 +146,7 @@ def test_all_events_are_followed_over_builds_and_resumed_after_a_position(
     assert databuild(store.uri, "build", "one")[0] == 0
     follow = ("events", "--all", "--follow", "--output=json")
     pipe = ClosedAfter("BUILD_STATUS_RECEIVED", 3)
-    following = threading.Thread(target=databuild, args=(store.uri, *follow), kwargs={"said": pipe})
+    following = threading.Thread(target=databuild, args=(store.uri, *follow), kwargs={"said": pipe}, daemon=True)
     following.start()
     for _ in range(3):
         assert databuild(store.uri, "build", "one", "--force")[0] == 0

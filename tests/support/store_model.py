@@ -137,7 +137,7 @@ class StoreModel:
     def made(self, ref: str) -> None:
         """Records that a job run has made a partition."""
         location = self._data.place.location(ref)
-        inputs = {used: self.records[used].version for used in INPUTS[ref]}
+        inputs = {used: self._read(used) for used in INPUTS[ref]}
         self.records[ref] = Known(self._data.digest(self._data.place.read(ref)), inputs, location)
 
     def _reached(self, requested: Collection[str], needed: Collection[str]) -> list[str]:
@@ -186,7 +186,18 @@ class StoreModel:
                     waiting.append(used)
         return found
 
+    def _read(self, ref: str) -> str:
+        """Returns the version of an input for a run that reads it now: its own for changed data."""
+        known = self.records[ref]
+        there = self._data.place.location(ref)
+        if known.location is None or there in {None, known.location}:
+            return known.version
+        return f"changed to {there}"
+
     def _is_stale(self, ref: str) -> bool:
         """Returns True if the inputs of a partition have other versions than those from which it was made."""
         inputs = self.records[ref].inputs or {}
-        return any(used not in self.records or self.records[used].version != inputs[used] for used in inputs)
+        return any(
+            used not in self.records or inputs[used] not in {self.records[used].version, self._read(used)}
+            for used in inputs
+        )

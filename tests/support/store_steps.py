@@ -24,7 +24,10 @@ from tests.support.store_model import AVAILABLE, StoreModel
 
 ACTIONS: Sequence[str] = (
     "build",
+    "build",
+    "build",
     "lose",
+    "change",
     "change",
     "verify",
     "verify and rebuild",
@@ -33,7 +36,21 @@ ACTIONS: Sequence[str] = (
     "forget",
     "delete",
 )
+"""The actions; those which are more probable come more than once."""
+
 REFS: Sequence[str] = tuple(INPUTS)
+
+MADE_FROM_CHANGED: Sequence[Sequence[tuple[str, str]]] = tuple(
+    [("build", "raw/1"), ("change", "raw/1"), ("build", "clean/1"), *then]
+    for then in (
+        [],
+        [("build", "clean/1")],
+        [("lose", "raw/1"), ("build", "raw/1")],
+        [("change", "raw/1"), ("build", "clean/2"), ("build", "clean/1")],
+        [("verify and rebuild", "")],
+    )
+)
+"""Steps in which data is made from an input that somebody has changed."""
 
 
 class Steps:
@@ -51,13 +68,14 @@ class Steps:
         self._data = DerivedData(world, place)
         self._model = StoreModel(self._data)
         self._numbers = itertools.count()
-        self._changed = False
+        self._adopted = False
 
     async def run(self, steps: Sequence[tuple[str, str]]) -> None:
-        """Does steps, each an action and a ref, and then builds everything; checks each against the model."""
+        """Does steps, each an action and a ref, then verifies and builds everything; checks each against the model."""
         for action, ref in steps:
             await self._do(action, ref)
             self._check_records()
+        await self._verify("rebuild")
         await self._build(*REFS)
         self._check_records()
         await self._check_end()
@@ -69,7 +87,6 @@ class Steps:
         elif action == "lose":
             place.remove(ref)
         elif action == "change":
-            self._changed = True
             place.write(ref, "changed" + "x" * next(self._numbers))
         elif action.startswith("verify"):
             await self._verify(action.removeprefix("verify and ") if " " in action else "report")
@@ -118,11 +135,13 @@ class Steps:
         assert {finding.ref: finding.kind for finding in part.check.findings} == self._model.findings()
         adopted = {record.ref: record.version for event in part.events for record in event.adoption.records}
         self._model.record_findings(changed, adopted)
+        self._adopted = self._adopted or bool(adopted)
 
     async def _adopt(self, ref: str) -> None:
         location = self._data.place.location(ref)
         if location is None:
             return
+        self._adopted = True
         version = f"adopted {next(self._numbers)}"
         record = PartitionRecord(ref, AVAILABLE, "", 0.0, True, version, location=location)
         event = adoption_event(
@@ -170,12 +189,12 @@ class Steps:
         }
 
     async def _check_end(self) -> None:
-        """Checks that everything is there and fresh, and that another build has nothing to do."""
+        """Checks that everything is there, fresh and right, and that another build has nothing to do."""
         self._data.made.clear()
         assert isinstance(await self._run_build(*REFS), Success)
         assert self._data.made == []
         assert all(self._data.place.location(ref) is not None for ref in REFS)
-        if not self._changed:
+        if not self._adopted:
             contents = {ref: self._data.place.read(ref) for ref in REFS}
             assert contents == {ref: self._data.text(ref) for ref in REFS}
         assert verify(self._world.log.reader()).reported == ()

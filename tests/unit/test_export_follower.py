@@ -141,7 +141,7 @@ async def test_a_follower_whose_cursor_was_taken_meanwhile_goes_on_behind_it(log
     follower.step()
     await received(log, "b1")
     exporter.gate.clear()
-    stepping = threading.Thread(target=lambda: results.append(follower.step()))
+    stepping = threading.Thread(target=lambda: results.append(follower.step()), daemon=True)
     results: list[Step] = []
     stepping.start()
     with contextlib.closing(log.cursors()) as cursors:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol, TypeVar, cast
 
 import pytest
@@ -244,6 +244,46 @@ async def test_many_watchers_are_woken_less_often(watching: Watching, watchers: 
     assert (timer.when() - woken) / 600 == pytest.approx(intervals, abs=0.1)
     one.notify([event(4, last=True)])
     await asyncio.gather(*waiting)
+
+
+@pytest.mark.parametrize(("events", "watchers", "intervals"), [(19, 1, 1), (20, 1, 5), (20, 3, 5), (20, 7, 7)])
+async def test_watchers_are_woken_less_often_after_many_events(
+    watching: Watching, events: int, watchers: int, intervals: int
+) -> None:
+    log = FakeLog(1, ended=False)
+    one = watching(log, wake_seconds=600.0)
+    waiting = [asyncio.create_task(collect(one, 1)) for _ in range(watchers)]
+    for _ in range(10):
+        await asyncio.sleep(0)
+    one.notify([event(number) for number in range(2, 2 + events)])
+    woken = asyncio.get_running_loop().time()
+    one.notify([event(2 + events)])
+
+    timer = one._feeds["b"]._timer
+    assert timer is not None
+    assert (timer.when() - woken) / 600 == pytest.approx(intervals, abs=0.1)
+    one.notify([event(3 + events, last=True)])
+    for seen in await asyncio.gather(*waiting):
+        assert [number for batch in seen for number in batch] == list(range(2, 4 + events))
+
+
+async def test_watchers_that_have_read_equally_far_share_batches(watching: Watching) -> None:
+    log = FakeLog(1, ended=False)
+    one = watching(log)
+
+    async def batches() -> list[Sequence[ev.BuildEvent]]:
+        return [batch async for batch in one.watch("b", 1)]
+
+    waiting = [asyncio.create_task(batches()) for _ in range(10)]
+    for number in range(2, 9):
+        for _ in range(10):
+            await asyncio.sleep(0)
+        one.notify([event(number, last=number == 8)])
+
+    first, *others = await asyncio.gather(*waiting)
+    assert [one.sequence for batch in first for one in batch] == list(range(2, 9))
+    for seen in others:
+        assert list(map(id, seen)) == list(map(id, first))
 
 
 async def test_large_events_are_served_one_by_one(watching: Watching) -> None:

@@ -1,8 +1,9 @@
-"""Messages are written as JSON exactly as the library of protobuf writes them."""
+"""Messages are written as the same JSON as the library of protobuf writes."""
 
 from __future__ import annotations
 
 import json
+import operator
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -12,21 +13,37 @@ from google.protobuf import json_format, message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
+from hypothesis import given
+from hypothesis import strategies as st
 
 from databuild.service.api.json_writer import write_json
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import service_pb2
 
 _INTEGERS = (0, 1, -1, 7, 2**31 - 1, -(2**31), 2**53 + 1, 2**63 - 1, -(2**63), 2**64 - 1)
-_NUMBERS = (0.0, 1.0, -2.5, 1e300, 0.1, float("nan"), float("inf"), float("-inf"))
+_NUMBERS = (0.0, -0.0, 1.0, -2.5, 1e300, 0.1, float("nan"), float("inf"), float("-inf"))
 _TEXTS = ("", "raw/1", 'quote " and \\ and \n', "umlaut ä, emoji \U0001f600", "\x00\x1f")
 _TYPES = [*sorted(service_pb2.DESCRIPTOR.message_types_by_name), "BuildEvent"]
 
 
-def expected(message: Message) -> str:
-    return json_format.MessageToJson(
+def written(message: Message) -> Any:
+    """Returns the JSON of a message with its numbers as text, and its objects as lists of members in any order."""
+    return parsed(write_json(message))
+
+
+def expected(message: Message) -> Any:
+    """Returns the same as `written`, by the library of protobuf."""
+    text = json_format.MessageToJson(
         message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True, indent=None
     )
+    return parsed(text)
+
+
+def parsed(text: str) -> Any:
+    def members(pairs: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+        return sorted(pairs, key=operator.itemgetter(0))
+
+    return json.loads(text, object_pairs_hook=members, parse_int="{} as int".format, parse_float="{} as float".format)
 
 
 def new(descriptor: Descriptor) -> Message:
@@ -96,7 +113,33 @@ def test_every_answer_and_event_is_written_as_protobuf_writes_it(name: str) -> N
     descriptor: Any = {**service_pb2.DESCRIPTOR.message_types_by_name, "BuildEvent": ev.BuildEvent.DESCRIPTOR}[name]
     dice = random.Random(name)
     for message in (new(descriptor), *(filled(descriptor, dice) for _ in range(20))):
-        assert write_json(message) == expected(message)
+        assert written(message) == expected(message)
+
+
+@given(st.text(), st.floats(), st.integers(0, 2**64 - 1), st.integers(-(2**31), 2**31 - 1), st.binary())
+def test_any_value_is_written_as_protobuf_writes_it(
+    text: str, number: float, unsigned: int, integer: int, data: bytes
+) -> None:
+    event = ev.JobEvent(
+        job_label=text, duration_seconds=number, peak_memory_bytes=unsigned, exit_code=integer, metrics=[]
+    )
+    event.manifest.output_digests[text] = text
+    event.metrics.add(name=text, value=number)
+
+    for message in (event, service_pb2.LogChunk(data=data, next_offset=unsigned)):
+        assert written(message) == expected(message)
+        assert "\n" not in write_json(message)
+
+
+def test_fields_follow_their_definition_and_those_with_presence_come_last() -> None:
+    event = ev.BuildEvent(sequence=7)
+    event.partition.cause = "c"
+
+    assert write_json(event) == (
+        '{"event_id": "", "build_request_id": "", "sequence": "7", "partition": {"ref": "", '
+        '"status": "PARTITION_STATUS_UNSPECIFIED", "task_id": 0, "job_run_id": "", "reason": "REASON_UNSPECIFIED", '
+        '"cause": "c", "version": ""}}'
+    )
 
 
 def test_an_event_that_is_written_reads_as_the_same_event() -> None:

@@ -59,9 +59,10 @@ async def _watched(
             submitted.set()
             display.announce(view.build.build_request_id, view.build.retry_of_build_request_id)
             build = client.create_orchestrator(build_request_id=build_request_id)
-            async for event in client.watch(build_request_id):
-                build.add(event)
+            async for event in client.watch_known(build_request_id):
                 progress.on_event(event)
+                if event.HasField("build_request"):  # only these have the result; the display counts all others
+                    build.add(event)
             return build.result or await client.wait(build_request_id)
 
         async def cancel(author: str) -> None:

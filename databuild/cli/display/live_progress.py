@@ -76,8 +76,9 @@ class LiveProgress:
         self._tasks.add(event)
         if self.counts.add(event) and (line := notice(event)):
             self._console.print(Text(line, style="red" if event.HasField("job") else ""))
-        for warning in event.build_request.warnings:
-            self.warned(warning)
+        if event.HasField("build_request"):
+            for warning in event.build_request.warnings:
+                self.warned(warning)
         if self._earlier_runs and self._reader_thread is None and self._tasks.planned:
             # A daemon, so that a reader that hangs does not delay the exit of the process.
             self._reader_thread = threading.Thread(target=self._read_earlier_runs, name="earlier job runs", daemon=True)

@@ -62,8 +62,9 @@ class PlainProgress:
     def on_event(self, event: ev.BuildEvent) -> None:
         if self.counts.add(event) and (line := notice(event)):
             self._print(line)
-        for warning in event.build_request.warnings:
-            self.warned(warning)
+        if event.HasField("build_request"):
+            for warning in event.build_request.warnings:
+                self.warned(warning)
 
     def planning(self, progress: PlanningProgress) -> None:
         self.counts.planning = progress

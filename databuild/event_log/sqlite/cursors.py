@@ -19,12 +19,13 @@ class SqliteCursors(SqlCursors):
         Args:
             path: The file.
             clock: Returns the time in seconds since the epoch.
-            lock: Held during each transaction.
+            lock: Held while the file is opened, and during each transaction.
         """
         self._path = path
         self._clock = clock
         self._lock = lock
-        self._connection = connect_for_writing(path)
+        with lock:
+            self._connection = connect_for_writing(path)
 
     def close(self) -> None:
         self._connection.close()

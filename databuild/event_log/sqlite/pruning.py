@@ -23,12 +23,13 @@ class SqlitePruner(SqlPruner):
 
         Args:
             path: The file.
-            lock: Held during each transaction.
+            lock: Held while the file is opened, and during each transaction.
         """
         super().__init__(self._query, self._transact)
         self._path = path
         self._lock = lock
-        self._connection = connect_for_writing(path)
+        with lock:
+            self._connection = connect_for_writing(path)
 
     def vacuum(self) -> int:
         (page_size,) = self._execute("PRAGMA page_size")[0]

@@ -35,7 +35,7 @@ class SqliteReader(SqlReader):
         Args:
             path: The file.
             clock: The clock of leases.
-            lock: Held during each query; None for no lock.
+            lock: Held while the file is opened, and during each query; None for no lock.
         """
         super().__init__(QUERIES, self._execute, clock)
         self._path = path
@@ -46,7 +46,8 @@ class SqliteReader(SqlReader):
     def connect(self) -> sqlite3.Connection:
         """Returns the connection; opens it first if necessary, see `connect_for_reading`."""
         if self._connection is None:
-            self._connection = connect_for_reading(self._path)
+            with self._lock or contextlib.nullcontext():
+                self._connection = connect_for_reading(self._path)
         return self._connection
 
     def all_events(self, *, after_position: int = 0, limit: int = 1000) -> Iterator[tuple[int, BuildEvent]]:

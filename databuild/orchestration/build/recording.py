@@ -129,7 +129,7 @@ class BuildRecorder:
             trusted = ref not in self._tainted.get(job_run_id, ())
             if trusted and self._orchestrator.state.partitions[ref] == _BUILDING:
                 version = report.partition.content_digest or job_run_id
-                self._versions.now[ref] = version
+                self._versions.made(ref, version)
                 location = report.partition.location if report.partition.HasField("location") else None
                 metadata = report.partition.metadata
                 available = partition_available(ref, task.task_id, job_run_id, version, metadata, location)
@@ -153,7 +153,7 @@ class BuildRecorder:
         used = next((one.version for one in manifest.inputs if one.ref == ref), None)
         record = self._versions.records([ref]).get(ref)
         version = record.version if record is not None else ""
-        if used is None or used == self._versions.now.get(ref, version):
+        if used is None or used == (self._versions.read(ref) or version):
             self._orchestrator.emit(partition_missing(ref, version, job_run_id))
 
     def add_inputs(self, task: Task, refs: Iterable[str]) -> None:
@@ -182,7 +182,7 @@ class BuildRecorder:
         records = self._versions.records(task.config.outputs)
         by_build: dict[str, list[str]] = {}
         for ref in task.config.outputs:
-            self._versions.now[ref] = records[ref].version
+            self._versions.made(ref, records[ref].version)
             if self._orchestrator.state.partitions[ref] != pt.PARTITION_STATUS_DELEGATED:
                 by_build.setdefault(records[ref].produced_by_build_request_id, []).append(ref)
         failure = pt.Failure(category=pt.FAILURE_CATEGORY_CANCELLED, message=message)
@@ -276,11 +276,11 @@ class BuildRecorder:
         # The versions at the start of the run: an input that is rebuilt meanwhile makes the outputs stale.
         versions = self._versions
         for ref in task.config.materialize:
-            manifest.inputs.add(ref=ref, version=versions.now.get(ref, ""))
+            manifest.inputs.add(ref=ref, version=versions.read(ref))
         for ref in task.config.query:
-            manifest.inputs.add(ref=ref, version=versions.now.get(ref, ""), query=True)
+            manifest.inputs.add(ref=ref, version=versions.read(ref), query=True)
         for ref in self._undeclared.get(task.task_id, ()):
-            manifest.inputs.add(ref=ref, version=versions.now.get(ref, ""), query=True)
+            manifest.inputs.add(ref=ref, version=versions.read(ref), query=True)
         for ref, version in versions.available(task.config.query_prefixes).items():
             manifest.inputs.add(ref=ref, version=version, query=True)
         self.running[running.job_run_id] = (task, manifest)
@@ -346,7 +346,8 @@ class BuildRecorder:
         statuses = self._orchestrator.state.partitions
         outputs = task.config.outputs if refs is None else [ref for ref in task.config.outputs if ref in refs]
         completed = [ref for ref in outputs if statuses[ref] == _BUILDING]
-        self._versions.now.update(dict.fromkeys(completed, job_run_id))
+        for ref in completed:
+            self._versions.made(ref, job_run_id)
         return [partition_available(ref, task.task_id, job_run_id) for ref in completed]
 
     def _job_without_run(self, attempt: Attempt, status: ev.JobStatus, failure: pt.Failure) -> Payload:

@@ -146,7 +146,6 @@ class _Build:
         self._cancellation = Cancellation(
             self._reader, request.build_request_id, poll_seconds=context.settings.cancel_poll_seconds
         )
-        self._versions = Versions(self._reader)
         self._resources = Resources(context.catalog, on_engine=engine is not None)
         self._used_data = UsedData(
             self._reader,
@@ -156,6 +155,7 @@ class _Build:
             extensions=context.catalog.extensions,
             jobs=job_look(context.catalog, self._reader, context.executor, context.settings, self._config_env),
         )
+        self._versions = Versions(self._reader, self._used_data.changes)
         self._recorder = BuildRecorder(
             self._orchestrator,
             self._versions,
@@ -192,6 +192,7 @@ class _Build:
                     result = await self._work()
         except asyncio.CancelledError as cancelled:
             author = self._cancellation.accept(cancelled)
+            await run_to_end(self._taint_users_of_changed_data(), name="changed inputs")
             result = Cancelled(jobs_completed=self._recorder.completed, author=author)
         except ProcessesLeftError as error:
             await self._end(Failed(category=pt.FAILURE_CATEGORY_INFRASTRUCTURE, message=str(error)))
@@ -229,8 +230,19 @@ class _Build:
             self._context.log_uploads().take_over(self._reader)
         plan = await self._plan()
         result = await self._execute(plan)
+        await self._taint_users_of_changed_data()
         self._warn_of_absent_inputs(plan)
         return result
+
+    async def _taint_users_of_changed_data(self) -> None:
+        """Looks whether inputs changed in their store while tasks read them, and has their users made again."""
+        if changed := await self._used_data.changed_meanwhile():
+            from databuild.orchestration.stores.unrecorded import taints_of_users
+
+            await self._orchestrator.settled()
+            build = self._request.build_request_id
+            for taint in taints_of_users(self._reader, changed, build, clock=self._context.clock):
+                await self._context.event_log.append([taint])
 
     def _warn_of_absent_inputs(self, plan: Plan) -> None:
         """Adds a warning about QUERY inputs that were absent when planned and still are after the execution."""
@@ -303,7 +315,7 @@ class _Build:
         return await make_plan(
             requested,
             catalog=self._context.catalog,
-            reader=records,
+            reader=self._used_data.records(records),
             executor=self._context.executor,
             settings=self._context.settings,
             options=options,

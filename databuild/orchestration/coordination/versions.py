@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, MutableMapping, Sequence
+from typing import TYPE_CHECKING
 
 from databuild.event_log.reads import PartitionReads
 from databuild.model.job_graph import Plan, Task
@@ -10,6 +11,9 @@ from databuild.model.pacing import slices
 from databuild.model.paging import read_rows
 from databuild.model.records import Manifest, PartitionRecord
 from databuild.v1 import partition_pb2 as pt
+
+if TYPE_CHECKING:
+    from databuild.orchestration.stores.unrecorded import UnrecordedChange
 
 
 class Versions:
@@ -19,8 +23,15 @@ class Versions:
         now: The version of each partition that the build reads or has produced, by ref.
     """
 
-    def __init__(self, reader: PartitionReads) -> None:
+    def __init__(self, reader: PartitionReads, changes: MutableMapping[str, UnrecordedChange] | None = None) -> None:
+        """Knows no version yet.
+
+        Args:
+            reader: Reads the records of partitions.
+            changes: The changes of data that the build uses as it is, by ref; more may be added.
+        """
         self.now: dict[str, str] = {}
+        self._changes = changes if changes is not None else {}
         self._reader = reader
         self._code_digests: Mapping[str, str] = {}
         self._forced: Mapping[str, str] = {}
@@ -68,6 +79,18 @@ class Versions:
                 # A build that claims data only to look whether it is needed makes it unavailable for a moment.
                 if record.available or record.claimed_by_build_request_id
             )
+
+    def made(self, ref: str, version: str) -> None:
+        """Stores the version of a partition that this build, or another one meanwhile, has made."""
+        self.now[ref] = version
+        if self._changes:
+            self._changes.pop(ref, None)
+
+    def read(self, ref: str) -> str:
+        """Returns the version that a run which starts now reads, for its manifest; empty if there is none."""
+        if ref in self._changes:
+            return self._changes[ref].read
+        return self.now.get(ref, "")
 
     def records(self, refs: Sequence[str]) -> Mapping[str, PartitionRecord]:
         """Reads the current records of partitions from the event log."""
@@ -140,7 +163,7 @@ class Versions:
         """Returns True if the inputs of a run have their current versions. Of a batch, those of the task count."""
         inputs = frozenset(task.config.materialize) if manifest.output_digests else None
         return all(
-            used.query or self.now.get(used.ref) == used.version
+            used.query or self.now.get(used.ref) == used.version or self.read(used.ref) == used.version
             for used in manifest.inputs
             if inputs is None or used.ref in inputs
         )

@@ -42,7 +42,7 @@ async def plan_without_losses(
     """
     with_losses = _RecordsWithLosses(records)
     used = UsedData(stored, verify, max_age_seconds=math.inf, lost=with_losses.add, extensions=extensions, jobs=jobs)
-    plan = await used.plan(lambda: make(with_losses))
+    plan = await used.plan(lambda: make(used.records(with_losses)))
     return plan._replace(warnings=(*plan.warnings, *used.warnings()))
 
 

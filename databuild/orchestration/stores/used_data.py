@@ -1,6 +1,7 @@
 """The data that a build or a plan uses as it is: looks whether it is still in its store.
 
-After a plan, all of it is looked for at once. A task that starts much later has its inputs looked for again.
+After a plan, all of it is looked for at once. A task that starts much later has its inputs looked for again, and all
+inputs are looked at again at the end of the build. Data that has changed is used as it is, see `unrecorded`.
 """
 
 from __future__ import annotations
@@ -16,12 +17,15 @@ from databuild.errors import StorageError
 from databuild.event_log.reads import StoredDataReads
 from databuild.model.job_graph import Plan, Task
 from databuild.model.pacing import slices
-from databuild.model.records import StoredData
+from databuild.model.records import Location, StoredData
 from databuild.v1 import partition_pb2 as pt
 
 if TYPE_CHECKING:
+    from databuild.graph.ports import PartitionRecords
     from databuild.model.store_check import StoreFinding
     from databuild.orchestration.stores.job_look import Check, JobLook
+    from databuild.orchestration.stores.look import Look
+    from databuild.orchestration.stores.unrecorded import UnrecordedChange
     from databuild.storage.storages import Storages
 
 _PART: Final = 5000
@@ -32,7 +36,11 @@ _MAX_NAMED: Final = 3
 
 
 class UsedData:
-    """Looks for data of other builds. Implements `graph.ports.InputCheck` for the tasks of a plan."""
+    """Looks for data of other builds. Implements `graph.ports.InputCheck` for the tasks of a plan.
+
+    Attributes:
+        changes: The changes of data that is used as it is, by ref.
+    """
 
     def __init__(
         self,
@@ -64,9 +72,14 @@ class UsedData:
         self._storages: Storages | None = None
         self._jobs = jobs
         self._clock = clock
+        self.changes: dict[str, UnrecordedChange] = {}
         self._seen: set[str] = set()
         self._unreadable: dict[str, StoreFinding] = {}
         self._changed: dict[str, StoreFinding] = {}
+        self._changed_meanwhile: dict[str, StoreFinding] = {}
+        # The places of changed data with the facts of the newest look, and with those of the look after the plan.
+        self._found: dict[str, Location] = {}
+        self._planned: dict[str, Location] = {}
         self._faults: dict[str, None] = {}
         # The inputs of tasks with a known place, and the time of the last look at each.
         self._inputs: dict[str, StoredData] = {}
@@ -77,8 +90,10 @@ class UsedData:
     async def plan(self, make: Callable[[], Awaitable[Plan]]) -> Plan:
         """Makes a plan, and makes it again as long as data that it would use as it is turns out to be lost.
 
+        Also makes it again if changed data turns up, and something seems stale that was made from it.
+
         Args:
-            make: Makes the plan from the records, which have the losses that were recorded before.
+            make: Makes the plan through `records`, which have the losses that were recorded before.
 
         Raises:
             EventLogError: The places cannot be read.
@@ -86,9 +101,32 @@ class UsedData:
                 finds none of its partitions.
         """
         plan = await make()
-        while await self._record_losses_of(plan):
+        while await self._look_at_data_of(plan):
             plan = await make()
         return plan
+
+    def records(self, records: PartitionRecords) -> PartitionRecords:
+        """Returns the records for a plan: what was made from changed data is fresh until that data changes again."""
+        if not self.changes:
+            return records
+        from databuild.orchestration.stores.unrecorded import RecordsOfUsers
+
+        return RecordsOfUsers(records, self.changes)
+
+    async def changed_meanwhile(self) -> Sequence[str]:
+        """Looks at the inputs of tasks again, at the end of a build.
+
+        Returns:
+            The inputs whose data has changed since the look before. If it is missing now, the tasks that ended did not
+            miss it.
+        """
+        data = [one for one in self._inputs.values() if one.location is not None]
+        for some in slices(data, _PART):
+            planned = [one._replace(location=self._planned.get(one.ref, one.location)) for one in some]
+            look = await asyncio.to_thread(self._look_at, planned)
+            changed = self._changed_by_hand(some, look)
+            self._changed_meanwhile.update((found.ref, found) for found in changed)
+        return list(self._changed_meanwhile)
 
     def warnings(self) -> list[str]:
         """Returns the warnings so far: the reasons why jobs could not answer, and one about each kind of finding."""
@@ -99,18 +137,22 @@ class UsedData:
         if self._changed:
             fault = "has changed in its store, and is used as it is until `partitions verify` records the change"
             warnings.append(f"{_data_of(self._changed)} {fault}: {_list(self._changed)}")
+        if self._changed_meanwhile:
+            fault = "changed in its store while the build ran, so that what was made from it is tainted"
+            warnings.append(f"{_data_of(self._changed_meanwhile)} {fault}: {_list(self._changed_meanwhile)}")
         return warnings
 
-    async def _record_losses_of(self, plan: Plan) -> bool:
+    async def _look_at_data_of(self, plan: Plan) -> bool:
         """Looks for the data that a plan would use as it is, and records what is missing.
 
         Partitions that were looked for after an earlier plan are left out.
 
         Returns:
-            True if something is missing, so that another plan must be made.
+            True if another plan must be made.
         """
         if self._policy == "none":
             return False
+        known = set(self.changes)
         unseen = [ref for ref in self._used_by(plan) if ref not in self._seen]
         self._seen.update(unseen)
         missing: dict[str, str] = {}
@@ -123,11 +165,19 @@ class UsedData:
                 if one.ref in plan.versions:
                     self._inputs[one.ref] = one
                     self._looked[one.ref] = now
+                    if one.ref in self._found:
+                        self._planned[one.ref] = self._found[one.ref]
         if missing:
             await self._record(missing)
         else:  # of an earlier plan, some may be made by the build now
             self._inputs = {ref: one for ref, one in self._inputs.items() if ref in plan.versions}
-        return bool(missing)
+        return bool(missing) or (
+            len(self.changes) > len(known)
+            and any(
+                one.reason == pt.REASON_INPUT_CHANGED and one.cause in self.changes and one.cause not in known
+                for one in plan.partitions
+            )
+        )
 
     def _with_place(self, data: Sequence[StoredData]) -> Sequence[StoredData]:
         """Returns the data that may be looked for: with a location, or of a job that can answer."""
@@ -158,6 +208,11 @@ class UsedData:
         now = self._clock()
         missing = await self._look(list(pending.values()), fails=False)
         self._looked.update(dict.fromkeys(pending, now))
+        self._changed_meanwhile.update(
+            (ref, self._changed[ref])
+            for ref in pending
+            if ref in self._found and self._found[ref] != self._planned.get(ref)
+        )
         return missing
 
     def _is_due(self, ref: str) -> bool:
@@ -170,9 +225,7 @@ class UsedData:
             data: The data.
             fails: True to raise a StorageError if a store is gone; False to take its data for unreadable.
         """
-        from databuild.orchestration.stores.look import Look  # most builds find no data with a place
-
-        look = await asyncio.to_thread(Look, data, storages=self._object_storages)
+        look = await asyncio.to_thread(self._look_at, data)
         findings, fault = look.findings, ""
         if look.absent:
             from databuild.orchestration.stores.gone_folders import gone_folders, guarded
@@ -192,9 +245,37 @@ class UsedData:
         if fault and fails:
             raise StorageError("the data of other builds", fault).with_remedy("CONFIRM_LOSSES")
         self._unreadable.update((found.ref, found) for found in unreadable)
-        self._changed.update((found.ref, found) for found in findings if found.kind == "changed")
+        self._note_changes(data, look)
         lost = {found.ref for found in findings if found.kind == "missing"}
         return {one.ref: one.version for one in data if one.ref in lost}
+
+    def _look_at(self, data: Sequence[StoredData]) -> Look:
+        from databuild.orchestration.stores.look import Look  # most builds find no data with a place
+
+        return Look(data, storages=self._object_storages)
+
+    def _changed_by_hand(self, data: Sequence[StoredData], look: Look) -> Sequence[StoreFinding]:
+        """Returns the findings about data that has changed, unless another build has made it again since the plan."""
+        changed = {found.ref: found for found in look.findings if found.kind == "changed"}
+        if not changed:
+            return ()
+        planned = {one.ref: one for one in data}
+        now = self._reader.stored_data_of(list(changed))
+        return [changed[one.ref] for one in now if one == planned[one.ref]]
+
+    def _note_changes(self, data: Sequence[StoredData], look: Look) -> None:
+        from databuild.orchestration.stores.unrecorded import unrecorded_change
+
+        changed = self._changed_by_hand(data, look)
+        if self.changes:
+            for one in data:  # it may have been put back
+                self.changes.pop(one.ref, None)
+                self._found.pop(one.ref, None)
+        recorded = {one.ref: one.version for one in data} if changed else {}
+        for found in changed:
+            self._changed[found.ref] = found
+            self._found[found.ref] = look.found[found.ref]
+            self.changes[found.ref] = unrecorded_change(recorded[found.ref], look.found[found.ref])
 
     def _object_storages(self) -> Storages:
         if self._storages is None:
@@ -206,6 +287,7 @@ class UsedData:
     async def _record(self, missing: Mapping[str, str]) -> None:
         for ref in missing:
             self._inputs.pop(ref, None)  # the build makes it again, and so it is no data of another build any more
+            self.changes.pop(ref, None)
         await self._lost(missing)
 
     def _used_by(self, plan: Plan) -> Iterator[str]:

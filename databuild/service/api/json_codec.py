@@ -31,12 +31,8 @@ def to_json(message: Message) -> str:
 
 async def to_json_async(message: Message) -> str:
     """Returns a message as JSON. Converts a large one in a thread, since that would block the event loop."""
-    return await asyncio.to_thread(to_json, message) if is_large(message) else to_json(message)
-
-
-def is_large(message: Message) -> bool:
-    """Returns True for a message whose conversion would block the event loop."""
-    return message.ByteSize() >= _LARGE_BYTES
+    is_large = message.ByteSize() >= _LARGE_BYTES
+    return await asyncio.to_thread(to_json, message) if is_large else to_json(message)
 
 
 def from_json(text: bytes, descriptor: Descriptor, fields: Mapping[str, str]) -> Message:

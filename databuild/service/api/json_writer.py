@@ -1,6 +1,6 @@
-"""Writes messages as JSON, as `google.protobuf.json_format` does, in two fifths of its time.
+"""Writes messages as JSON, as `google.protobuf.json_format` does, in a fifth of its time.
 
-The conversions of the fields of a type are made once. A service writes several events for each task of a build that is
+A function is compiled for each type of message. A service writes several events for each task of a build that is
 watched over HTTP, and an answer for each submission.
 """
 
@@ -10,100 +10,122 @@ import base64
 import functools
 import json
 import math
-from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Mapping
+from json.encoder import encode_basestring_ascii
+from typing import Any, Final
 
 from google.protobuf import json_format
-from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor, OneofDescriptor
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-_Convert = Callable[[Any], Any]
+_Write = Callable[[Any], str]
+"""Returns a value as JSON."""
 
 _TEXT_NUMBERS: Final = frozenset({FieldDescriptor.CPPTYPE_INT64, FieldDescriptor.CPPTYPE_UINT64})
-_PLAIN: Final = frozenset({FieldDescriptor.CPPTYPE_INT32, FieldDescriptor.CPPTYPE_UINT32, FieldDescriptor.CPPTYPE_BOOL})
-
-
-class _Type(NamedTuple):
-    """The conversion of messages of one type.
-
-    Attributes:
-        fields: The name of each field and the conversion of its values, by number; None for values that stay.
-        defaults: The converted defaults of the fields that have no presence, by name, in the order of the definition.
-    """
-
-    fields: dict[int, tuple[str, _Convert | None]]
-    defaults: dict[str, Any]
+_PLAIN_NUMBERS: Final = frozenset({FieldDescriptor.CPPTYPE_INT32, FieldDescriptor.CPPTYPE_UINT32})
+_CACHED_TIMES: Final = 64
+"""Events that were recorded together have the same time."""
 
 
 def write_json(message: Message) -> str:
-    """Returns a message as JSON on one line, with the defaults of fields that have no presence."""
-    return json.dumps(_object(message))
+    """Returns a message as JSON on one line, with the defaults of fields that have no presence.
 
-
-def _object(message: Message) -> Any:
-    fields, defaults = _type_of(message.DESCRIPTOR)
-    found = {}
-    for field, value in message.ListFields():
-        name, convert = fields[field.number]
-        found[name] = value if convert is None else convert(value)
-    # Fields that are set come first, in the order of their numbers.
-    for name, default in defaults.items():
-        if name not in found:
-            found[name] = default
-    return found
+    These fields come first, in the order of their definition. The other fields follow if they are set.
+    """
+    kind: Any = type(message)
+    return _class_writer(kind)(message)
 
 
 @functools.cache
-def _type_of(descriptor: Descriptor) -> _Type:
-    fields = {field.number: (field.name, _conversion(field)) for field in descriptor.fields}
-    return _Type(fields, {field.name: _default(field) for field in descriptor.fields if not field.has_presence})
+def _class_writer(kind: Any) -> _Write:
+    return _message_writer(kind.DESCRIPTOR)
 
 
-def _conversion(field: FieldDescriptor) -> _Convert | None:
+@functools.cache
+def _message_writer(descriptor: Descriptor) -> _Write:
+    """Returns a function whose body is one f-string, which is twice as fast as a loop over the fields."""
+    first = ", ".join([f'"{field.name}": {_text(field)}' for field in descriptor.fields if not field.has_presence])
+    # Each `optional` field is a oneof of its own.
+    alone = [field for field in descriptor.fields if field.has_presence and field.containing_oneof is None]
+    rest = "".join([f'{{write_{field.name}(message) if message.HasField("{field.name}") else ""}}' for field in alone])
+    rest += "".join([f"{{write_{oneof.name}(message)}}" for oneof in descriptor.oneofs])
+    names: dict[str, Any] = {
+        f"write_{field.name}": _member_writer(field) if field in alone else _field_writer(field)
+        for field in descriptor.fields
+    }
+    names |= {f"write_{oneof.name}": _oneof_writer(oneof) for oneof in descriptor.oneofs}
+    # Made of names in .proto files only.
+    write: _Write = eval(f"lambda message: f'{{{{{first}{rest}}}}}'", names)  # noqa: S307
+    return write if first else lambda message: write(message).replace(", ", "", 1)
+
+
+def _text(field: FieldDescriptor) -> str:
+    """Returns the part of the f-string with the value of a field."""
+    value = f"message.{field.name}"
+    if field.is_repeated:
+        empty = "[]" if _map_entry(field) is None else "{}"
+        return f'{{write_{field.name}({value}) if {value} else "{empty}"}}'
+    if field.cpp_type in _PLAIN_NUMBERS:
+        return f"{{{value}}}"
+    if field.cpp_type in _TEXT_NUMBERS:
+        return f'"{{{value}}}"'
+    return f"{{write_{field.name}({value})}}"
+
+
+def _member_writer(field: FieldDescriptor) -> _Write:
+    """Returns a function of a message that writes the name and the value of a field."""
+    name, start = field.name, f', "{field.name}": '
+    write: _Write | None = None
+
+    def write_member(message: Any) -> str:
+        nonlocal write
+        if write is None:  # not before it is needed: an event has one of many types, and compiling takes time
+            write = _field_writer(field)
+        return start + write(getattr(message, name))
+
+    return write_member
+
+
+def _oneof_writer(oneof: OneofDescriptor) -> _Write:
+    name = oneof.name
+    writers: dict[str | None, _Write] = {field.name: _member_writer(field) for field in oneof.fields}
+    writers[None] = lambda _message: ""
+    return lambda message: writers[message.WhichOneof(name)](message)
+
+
+def _field_writer(field: FieldDescriptor) -> _Write:
     if (entry := _map_entry(field)) is not None:
-        convert_key = _key_conversion(entry.fields_by_name["key"])
-        convert_value = _value_conversion(entry.fields_by_name["value"]) or _same
-        return lambda values: {convert_key(key): convert_value(value) for key, value in values.items()}
-    convert = _value_conversion(field)
-    if not field.is_repeated:
-        return convert
-    return list if convert is None else lambda values: [convert(value) for value in values]
+        write_key = _key_writer(entry.fields_by_name["key"])
+        write_value = _value_writer(entry.fields_by_name["value"])
+        return lambda values: (
+            "{" + ", ".join([f"{write_key(key)}: {write_value(value)}" for key, value in values.items()]) + "}"
+        )
+    write = _value_writer(field)
+    if field.is_repeated:
+        return lambda values: f"[{', '.join(map(write, values))}]"
+    return write
 
 
-def _value_conversion(field: FieldDescriptor) -> _Convert | None:
-    kind = field.cpp_type
+def _value_writer(field: FieldDescriptor) -> _Write:
     if field.message_type is not None:
-        return _message_conversion(field.message_type)
+        return _writer_of_messages(field.message_type)
     if field.enum_type is not None:
-        names = _names(field.enum_type)
-        return lambda number: names.get(number, number)
-    if kind == FieldDescriptor.CPPTYPE_STRING:
-        return _base64 if field.type == FieldDescriptor.TYPE_BYTES else None
-    if kind in _TEXT_NUMBERS:
-        return str
-    if kind == FieldDescriptor.CPPTYPE_DOUBLE:
-        return _number
-    if kind in _PLAIN:
-        return None
-    raise TypeError(f"{field.full_name} has a type that cannot be written")
+        return _EnumTexts(field.enum_type).__getitem__
+    if field.type == FieldDescriptor.TYPE_BYTES:
+        return _base64
+    write = _WRITERS.get(field.cpp_type)
+    if write is None:
+        raise TypeError(f"{field.full_name} has a type that cannot be written")
+    return write
 
 
-def _message_conversion(descriptor: Descriptor) -> _Convert:
+def _writer_of_messages(descriptor: Descriptor) -> _Write:
     if descriptor.full_name == "google.protobuf.Timestamp":
         return _time
     if descriptor.full_name.startswith("google.protobuf."):
-        return json_format.MessageToDict
-    return _object
-
-
-def _default(field: FieldDescriptor) -> Any:
-    if _map_entry(field) is not None:
-        return {}
-    if field.is_repeated:
-        return []
-    convert = _value_conversion(field) or _same
-    return convert(field.default_value)
+        return _write_with_library
+    return _message_writer(descriptor)
 
 
 def _map_entry(field: FieldDescriptor) -> Descriptor | None:
@@ -112,43 +134,66 @@ def _map_entry(field: FieldDescriptor) -> Descriptor | None:
     return kind if kind is not None and kind.GetOptions().map_entry else None
 
 
-def _key_conversion(field: FieldDescriptor) -> _Convert:
-    if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
-        return lambda key: "true" if key else "false"
-    return str
+def _key_writer(field: FieldDescriptor) -> _Write:
+    if field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
+        return encode_basestring_ascii
+    return lambda key: f'"{str(key).lower()}"'
 
 
-def _names(enum: EnumDescriptor) -> dict[int, str]:
-    # Of several names for a number, the first one counts.
-    return {value.number: value.name for value in reversed(enum.values)}
+class _EnumTexts(dict[int, str]):
+    """The names of the values of an enum by number, as JSON. A number without a name is written as a number."""
+
+    def __init__(self, enum: EnumDescriptor) -> None:
+        # Of several names for a number, the first one counts.
+        super().__init__((value.number, f'"{value.name}"') for value in reversed(enum.values))
+
+    def __missing__(self, number: int) -> str:
+        return str(number)
 
 
-def _same(value: Any) -> Any:
-    return value
+def _write_with_library(message: Message) -> str:
+    return json.dumps(json_format.MessageToDict(message))
 
 
 def _base64(value: bytes) -> str:
-    return base64.b64encode(value).decode()
+    return f'"{base64.b64encode(value).decode()}"'
 
 
-def _number(value: float) -> float | str:
+def _bool(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def _number(value: float) -> str:
     if math.isfinite(value):
-        return value
-    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+        return repr(value)
+    return '"NaN"' if math.isnan(value) else '"Infinity"' if value > 0 else '"-Infinity"'
 
 
 def _time(value: Any) -> str:
-    nanos: int = value.nanos
-    text = _second(value.seconds)
+    return _time_text(value.seconds, value.nanos)
+
+
+@functools.lru_cache(_CACHED_TIMES)
+def _time_text(seconds: int, nanos: int) -> str:
+    text: str = _second(seconds)
     if nanos == 0:
-        return f"{text}Z"
+        return f'"{text}Z"'
     # As protobuf writes it: three, six or nine digits.
     if nanos % 1000:
-        return f"{text}.{nanos:09}Z"
-    return f"{text}.{nanos // 1000:06}Z" if nanos % 1_000_000 else f"{text}.{nanos // 1_000_000:03}Z"
+        return f'"{text}.{nanos:09}Z"'
+    return f'"{text}.{nanos // 1000:06}Z"' if nanos % 1_000_000 else f'"{text}.{nanos // 1_000_000:03}Z"'
 
 
-@functools.lru_cache(64)
+@functools.lru_cache(_CACHED_TIMES)
 def _second(seconds: int) -> str:
     text: str = Timestamp(seconds=seconds).ToJsonString()
     return text.removesuffix("Z")
+
+
+_WRITERS: Final[Mapping[int, _Write]] = {
+    FieldDescriptor.CPPTYPE_STRING: encode_basestring_ascii,
+    FieldDescriptor.CPPTYPE_DOUBLE: _number,
+    FieldDescriptor.CPPTYPE_BOOL: _bool,
+    **dict.fromkeys(_PLAIN_NUMBERS, str),
+    **dict.fromkeys(_TEXT_NUMBERS, '"{}"'.format),
+}

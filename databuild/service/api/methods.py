@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 from google.protobuf.message import Message
@@ -56,6 +56,7 @@ from databuild.service.job_runs.logs import MAX_CHUNK_BYTES
 from databuild.service.partitions.previews import preview_to_message
 from databuild.v1 import plan_pb2
 from databuild.v1 import service_pb2 as sv
+from databuild.v1.events_pb2 import BuildEvent
 
 ROLES: Final[Mapping[str, str]] = {
     "SubmitBuild": WRITE,
@@ -228,13 +229,12 @@ class Api:
     async def get_build(self, request: sv.GetBuildRequest, _caller: Caller) -> sv.BuildSummary:
         return build_to_message(await self._builds.get(request.build_request_id))
 
-    async def watch_build(
-        self, request: sv.WatchBuildRequest, _caller: Caller
-    ) -> AsyncGenerator[sv.WatchBuildResponse]:
+    async def watch_build(self, request: sv.WatchBuildRequest, _caller: Caller) -> AsyncGenerator[Sequence[BuildEvent]]:
+        """Yields batches of events. Each protocol encodes them with `EventFeeds.encodings`, for all of its watchers."""
         check_number("after_sequence", request.after_sequence)
         async with contextlib.aclosing(self._builds.watch(request.build_request_id, request.after_sequence)) as batches:
             async for events in batches:
-                yield sv.WatchBuildResponse(events=events)
+                yield events
 
     async def list_builds(self, request: sv.ListBuildsRequest, _caller: Caller) -> sv.ListBuildsResponse:
         status = _status(statuses.BUILD, request.status)

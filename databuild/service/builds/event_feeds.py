@@ -12,12 +12,13 @@ import functools
 import itertools
 import math
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Final
 
 from databuild.errors import EventLogError
 from databuild.event_log.reads import BuildReads, LogFeed
 from databuild.model.lifecycle import BUILD_ENDS
+from databuild.service.builds.event_encodings import Encode, EventEncodings
 from databuild.service.builds.event_pages import PAGE_EVENTS, EventPages
 from databuild.service.resources.reader_pool import ReaderPool
 from databuild.v1.events_pb2 import BuildEvent
@@ -31,6 +32,10 @@ _MAX_WATCHERS_OF_INTERVAL: Final = 10
 """The number of watchers up to which the interval between wake-ups grows with it. Many small batches for many watchers
 would take more time than the build."""
 
+_FLOOD_EVENTS: Final = 20
+_FLOOD_FACTOR: Final = 5
+"""The interval between wake-ups grows at least by this factor after a wake-up for _FLOOD_EVENTS or more."""
+
 _OWNERSHIP_SECONDS: Final = 1.0
 _WAIT_SECONDS: Final = 0.2
 _WAITS_PER_POLL: Final = 5
@@ -38,29 +43,46 @@ _WAITS_PER_POLL: Final = 5
 
 
 class _BuildFeed:
-    """The buffer of the newest events of one build, and the future that wakes its waiting watchers."""
+    """The buffer of the newest events of one build, and the watchers that wait for more.
+
+    Attributes:
+        watchers: The number of watchers.
+        newest: The sequence number of the newest event in the buffer; 0 if it is empty.
+        wakes: The number of times that waiting watchers were woken.
+    """
 
     def __init__(self, wake_seconds: float) -> None:
         self._wake_seconds = wake_seconds
         self.watchers = 0
         self.newest = 0
+        self.wakes = 0
         self._buffer: deque[tuple[BuildEvent, int]] = deque()
         self._bytes = 0
-        self._more: asyncio.Future[None] | None = None
+        self._waiting: set[asyncio.Future[None]] = set()
         self._woken_at = -math.inf
-        self._woken_newest = 0
+        self._new_events = 0
+        self._interval_factor = 1
         self._timer: asyncio.TimerHandle | None = None
+        self._batches_after: tuple[int, Sequence[Sequence[BuildEvent]]] | None = None
 
-    def after(self, sequence: int) -> Sequence[BuildEvent] | None:
-        """Returns the events after a sequence number; None if the buffer does not reach back so far."""
+    def after(self, sequence: int) -> Sequence[Sequence[BuildEvent]] | None:
+        """Returns the events after a sequence number in batches; None if the buffer does not reach back so far.
+
+        Watchers that have read equally far share the batches.
+        """
+        if self._batches_after is not None and self._batches_after[0] == sequence:
+            return self._batches_after[1]
         if not self._buffer or self._buffer[0][0].sequence > sequence + 1:
             return None
         missing = max(self.newest - sequence, 0)
-        newest_first = [event for event, _ in itertools.islice(reversed(self._buffer), missing)]
-        return newest_first[::-1]
+        newest_first = list(itertools.islice(reversed(self._buffer), missing))
+        batches = _batches(newest_first[::-1])
+        self._batches_after = sequence, batches
+        return batches
 
     def add(self, events: Sequence[BuildEvent]) -> None:
         """Adds durable events to the buffer. Events that it has already are ignored."""
+        self._batches_after = None
         for event in events:
             sequence = event.sequence
             if sequence <= self.newest:
@@ -81,14 +103,22 @@ class _BuildFeed:
         self.newest = 0
         self._buffer.clear()
         self._bytes = 0
+        self._batches_after = None
 
-    def wake_soon(self) -> None:
-        """Wakes waiting watchers, at most once in each interval, or when there is a complete batch of events."""
-        if self.newest - self._woken_newest >= _MAX_BATCH_EVENTS:
+    def wake_soon(self, new_events: int) -> None:
+        """Wakes waiting watchers, at most once in each interval, or when there is a complete batch of events.
+
+        Args:
+            new_events: The number of events that were added.
+        """
+        self._new_events += new_events
+        if self._new_events >= _MAX_BATCH_EVENTS:
             self.wake()
         elif self._timer is None:
             loop = asyncio.get_running_loop()
-            next_wake = self._woken_at + self._wake_seconds * min(self.watchers, _MAX_WATCHERS_OF_INTERVAL)
+            next_wake = self._woken_at + self._wake_seconds * max(
+                self._interval_factor, min(self.watchers, _MAX_WATCHERS_OF_INTERVAL)
+            )
             if loop.time() < next_wake:
                 self._timer = loop.call_at(next_wake, self.wake)
             else:
@@ -99,17 +129,23 @@ class _BuildFeed:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self.wakes += 1
         self._woken_at = asyncio.get_running_loop().time()
-        self._woken_newest = self.newest
-        if self._more is not None:
-            self._more.set_result(None)
-            self._more = None
+        self._interval_factor = _FLOOD_FACTOR if self._new_events >= _FLOOD_EVENTS else 1
+        self._new_events = 0
+        for waiting in self._waiting:
+            if not waiting.done():
+                waiting.set_result(None)
+        self._waiting.clear()
 
-    def more(self) -> asyncio.Future[None]:
-        """Returns a future that is done when there may be more events than now."""
-        if self._more is None:
-            self._more = asyncio.get_running_loop().create_future()
-        return self._more
+    async def wait(self) -> None:
+        """Waits until watchers are woken."""
+        waiting = asyncio.get_running_loop().create_future()
+        self._waiting.add(waiting)
+        try:
+            await waiting
+        finally:
+            self._waiting.discard(waiting)
 
 
 class EventFeeds:
@@ -143,6 +179,7 @@ class EventFeeds:
         self._pages = EventPages(readers)
         self._notifications = notifications
         self._feeds: dict[str, _BuildFeed] = {}
+        self._encodings: dict[Encode, EventEncodings] = {}
         self._watched = asyncio.Event()
         self._follower_task: asyncio.Task[None] | None = None
         self._closed = False
@@ -166,7 +203,11 @@ class EventFeeds:
         if events[-1].build_request.status in BUILD_ENDS:
             feed.wake()
         else:
-            feed.wake_soon()
+            feed.wake_soon(len(events))
+
+    def encodings(self, encode: Encode) -> EventEncodings:
+        """Returns the encodings of batches by a function, which all its users share."""
+        return self._encodings.setdefault(encode, EventEncodings(encode))
 
     async def watch(self, build_request_id: str, after: int = 0) -> AsyncGenerator[Sequence[BuildEvent]]:
         """Yields batches of the events of a build after a sequence number, and of new events as they come.
@@ -181,23 +222,23 @@ class EventFeeds:
         try:
             while not self._closed:
                 # Before the events are read, so that none can come unnoticed in between.
-                more_events = feed.more()
-                events = feed.after(after)
-                if events is None:
+                wakes = feed.wakes
+                batches = feed.after(after)
+                if batches is None:
                     events, full_page = await self._pages.after(build_request_id, after)
                     # The buffer has to end with the newest event, so these do not fit if the log has more by now.
-                    if not full_page and not more_events.done():
+                    if not full_page and wakes == feed.wakes:
                         feed.add(events)
-                for batch in _batches(events):
+                    batches = _batches([(event, event.ByteSize()) for event in events])
+                for batch in batches:
                     yield batch
                     after = batch[-1].sequence
                     if batch[-1].build_request.status in BUILD_ENDS:
                         return
                     # Sending may never wait, if the client is fast. Let other tasks run.
                     await asyncio.sleep(0)
-                if not events:
-                    # All watchers share the future, so the cancellation of one must not cancel it.
-                    await asyncio.shield(more_events)
+                if not batches and wakes == feed.wakes:
+                    await feed.wait()
         finally:
             feed.watchers -= 1
             if not feed.watchers:
@@ -248,16 +289,17 @@ class EventFeeds:
             feed.wake()
 
 
-def _batches(events: Sequence[BuildEvent]) -> Iterator[Sequence[BuildEvent]]:
-    """Splits events into batches of limited count and size."""
-    start = size = 0
-    for end, event in enumerate(events):
-        size += event.ByteSize()
-        if end > start and (end - start == _MAX_BATCH_EVENTS or size > _MAX_BATCH_BYTES):
-            yield events[start:end]
-            start, size = end, event.ByteSize()
-    if events:
-        yield events[start:]
+def _batches(events: Sequence[tuple[BuildEvent, int]]) -> Sequence[Sequence[BuildEvent]]:
+    """Splits events, each with its size in bytes, into batches of limited count and size."""
+    batches: list[list[BuildEvent]] = []
+    batch_bytes = 0
+    for event, size in events:
+        batch_bytes += size
+        if not batches or len(batches[-1]) == _MAX_BATCH_EVENTS or batch_bytes > _MAX_BATCH_BYTES:
+            batches.append([])
+            batch_bytes = size
+        batches[-1].append(event)
+    return batches
 
 
 def _after(newest: Mapping[str, int], reader: BuildReads) -> dict[str, Sequence[BuildEvent]]:

@@ -77,9 +77,9 @@ async def _changes(visit: Visit, build_request_id: str, after: int) -> AsyncGene
         nonlocal newest
         with contextlib.suppress(DataBuildError):  # the browser reconnects and gets the error then
             api = await visit.api_for("WatchBuild")
-            async with contextlib.aclosing(api.watch_build(request, visit.session.caller)) as answers:
-                async for answer in answers:
-                    newest = answer.events[-1].sequence
+            async with contextlib.aclosing(api.watch_build(request, visit.session.caller)) as batches:
+                async for events in batches:
+                    newest = events[-1].sequence
                     changed.set()
 
     listening = asyncio.create_task(listen(), name="changes")

@@ -5,6 +5,7 @@ Labels are jobs and statuses. Partitions are not labels: there are too many of t
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from typing import Final
 
@@ -32,19 +33,21 @@ class Metrics:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         self._builds = Counter("databuild_builds", "Builds that ended.", ("status",), registry=self._registry)
-        self._job_runs = Counter(
-            "databuild_job_runs", "Job runs that ended.", ("job", "status"), registry=self._registry
-        )
-        self._seconds = Histogram(
+        job_runs = Counter("databuild_job_runs", "Job runs that ended.", ("job", "status"), registry=self._registry)
+        seconds = Histogram(
             "databuild_job_run_duration_seconds",
             "Duration of job runs.",
             ("job",),
             buckets=_BUCKETS,
             registry=self._registry,
         )
-        self._partitions = Counter(
+        partitions = Counter(
             "databuild_partitions", "Partitions that reached a final status.", ("status",), registry=self._registry
         )
+        # The library checks the labels at each look-up, which takes longer than to count.
+        self._job_runs = functools.cache(job_runs.labels)
+        self._seconds = functools.cache(seconds.labels)
+        self._partitions = functools.cache(partitions.labels)
 
     def observe(self, event: BuildEvent) -> None:
         """Counts the ends that an event reports."""
@@ -54,12 +57,12 @@ class Metrics:
         self._builds.labels(status).inc()
 
     def job_run_ended(self, job: str, status: str, seconds: float) -> None:
-        self._job_runs.labels(job, status).inc()
+        self._job_runs(job, status).inc()
         if seconds:  # 0 for a job run that never started
-            self._seconds.labels(job).observe(seconds)
+            self._seconds(job).observe(seconds)
 
     def partition_ended(self, status: str) -> None:
-        self._partitions.labels(status).inc()
+        self._partitions(status).inc()
 
     def watch(self, running: RunningBuilds, event_feeds: EventFeeds, lag: LoopLag) -> None:
         """Adds gauges, which are read each time the metrics are requested."""

@@ -28,7 +28,7 @@ from databuild.service.api.methods import ROLES, Api
 from databuild.service.api.routes import EVENT_STREAM, JSON, OCTET_STREAM, PREFIX, ROUTES, SVG, Route
 from databuild.service.graph.graph_service import GraphService
 from databuild.service.graph.metrics import CONTENT_TYPE, Metrics
-from databuild.service.http.event_streams import EventTexts, event_stream
+from databuild.service.http.event_streams import event_stream
 from databuild.service.http.guard import Guard
 from databuild.service.http.openapi import openapi_document
 from databuild.service.partitions.pictures import PICTURES, STYLE_SOURCE
@@ -110,7 +110,6 @@ class _Endpoints:
         self._service = service
         self._metrics = metrics
         self._tokens = tokens
-        self._texts = EventTexts()
 
     async def answer(self, route: Route, request: Request) -> Response:
         # The role is checked before the body is read, so that a refused request costs little.
@@ -164,7 +163,7 @@ class _Endpoints:
         else:
             await api.read_log(_first_byte_of_log(message), caller)
         answers = getattr(api, route.method_name)(message, caller)
-        events = event_stream(answers, self._texts, lambda: api.service.event_feeds.closed)
+        events = event_stream(answers, api.service.event_feeds)
         timeout = self._service.limits.send_timeout_seconds
         return EventSourceResponse(events, ping=_PING_SECONDS, send_timeout=timeout, sep="\n")
 

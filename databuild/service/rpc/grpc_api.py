@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import grpc
@@ -25,6 +25,7 @@ from databuild.service.api.nul_check import check_no_nul
 from databuild.service.api.routes import method_name
 from databuild.service.resources.limits import Limits
 from databuild.v1 import service_pb2
+from databuild.v1.events_pb2 import BuildEvent
 
 ERROR_METADATA: Final = "databuild-error-bin"
 ENVIRONMENT_METADATA: Final = "databuild-environment"
@@ -141,10 +142,10 @@ def _handler(
     name = method_name(method.name)
     role = ROLES[method.name]
 
-    async def call_of(context: grpc.aio.ServicerContext) -> Any:
-        """Returns the method of the API of the environment that the metadata names."""
+    async def api_of(context: grpc.aio.ServicerContext) -> Api:
+        """Returns the API of the environment that the metadata names."""
         environment = _headers(context.invocation_metadata()).get(ENVIRONMENT_METADATA, "")
-        return getattr(await api.of_environment(environment, method.name) if environment else api, name)
+        return await api.of_environment(environment, method.name) if environment else api
 
     async def unary(data: bytes, context: grpc.aio.ServicerContext) -> Message:
         try:
@@ -152,8 +153,7 @@ def _handler(
             caller.check(role)
             request = await _read_request(method, data)
             async with _time_limit(limits.answer_timeout_seconds, DeadlineExceededError):
-                call = await call_of(context)
-                answer: Message = await call(request, caller)
+                answer: Message = await getattr(await api_of(context), name)(request, caller)
                 return answer
         except Exception as error:
             report(error, method.name)
@@ -165,11 +165,13 @@ def _handler(
             caller = authenticate(context.invocation_metadata(), context.auth_context())
             caller.check(role)
             request = await _read_request(method, data)
-            call = await call_of(context)
-            async with contextlib.aclosing(call(request, caller)) as answers:
+            addressed = await api_of(context)
+            encodings = addressed.service.event_feeds.encodings(serialize_events)
+            async with contextlib.aclosing(getattr(addressed, name)(request, caller)) as answers:
                 async for answer in answers:
+                    message = answer if isinstance(answer, Message) else await encodings.encode(answer)
                     async with _time_limit(limits.send_timeout_seconds, SlowReaderError):
-                        await context.write(answer)
+                        await context.write(message)
         except Exception as error:
             report(error, method.name)
             await _abort(context, error)
@@ -226,8 +228,13 @@ def _parse(method: MethodDescriptor, data: bytes) -> Message:
     return request
 
 
-def _serialize(message: Message) -> bytes:
-    return message.SerializeToString()
+def _serialize(message: Message | bytes) -> bytes:
+    return message if isinstance(message, bytes) else message.SerializeToString()
+
+
+def serialize_events(events: Sequence[BuildEvent]) -> bytes:
+    """Returns the bytes of a `WatchBuildResponse`."""
+    return service_pb2.WatchBuildResponse(events=events).SerializeToString()
 
 
 async def _abort(context: grpc.aio.ServicerContext, error: BaseException) -> None:

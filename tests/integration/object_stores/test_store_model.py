@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from databuild.storage.storages import Storages
 from tests.support.build_world import World
 from tests.support.derived_data import Objects
-from tests.support.store_steps import ACTIONS, REFS, Steps
+from tests.support.store_steps import ACTIONS, MADE_FROM_CHANGED, REFS, Steps
 
 
 @given(steps=st.lists(st.tuples(st.sampled_from(ACTIONS), st.sampled_from(REFS)), min_size=4, max_size=12))
@@ -22,6 +22,17 @@ async def test_a_build_makes_everything_right(
 ) -> None:
     folder: Path = tmp_path_factory.mktemp("world")
     world = World(folder)
+    try:
+        await Steps(world, Objects(storages, f"s3://bucket/{uuid.uuid4()}"), storages).run(steps)
+    finally:
+        await world.log.close()
+
+
+@pytest.mark.parametrize("steps", MADE_FROM_CHANGED)
+async def test_what_was_made_from_changed_data_is_made_again(
+    storages: Storages, tmp_path: Path, steps: list[tuple[str, str]]
+) -> None:
+    world = World(tmp_path)
     try:
         await Steps(world, Objects(storages, f"s3://bucket/{uuid.uuid4()}"), storages).run(steps)
     finally:

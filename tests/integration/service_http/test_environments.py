@@ -64,6 +64,19 @@ async def test_requests_name_their_environment_by_header_or_by_query(served: Ser
     assert (await served.get(f"/builds/{build}/graph.svg", environment="pr-1")).status_code == 200
 
 
+async def test_builds_with_the_same_id_in_two_environments_are_watched_apart(served: Served) -> None:
+    watched = {}
+    for environment in ("pr-1", "pr-2"):
+        await served.post(
+            "/builds", {"build_request_id": "b", "partitions": ["clean/1"]}, {"Databuild-Environment": environment}
+        )
+        watched[environment] = await served.events("/builds/b/watch", environment=environment)
+
+    for environment, events in watched.items():
+        assert events[0][2]["build_request"]["environment"] == environment
+        assert events[-1][1] == "end"
+
+
 async def test_only_requests_that_change_something_make_an_environment(served: Served) -> None:
     await served.build("clean/1")
 
