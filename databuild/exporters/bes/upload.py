@@ -188,7 +188,7 @@ class Upload:
             self._send_next()
 
     def _take(self, message: bytes) -> bool:
-        """Takes an acknowledgement; returns False if it is not the next one."""
+        """Returns False if an acknowledgement is not the next one."""
         number = bes.PublishBuildToolEventStreamResponse.FromString(message).sequence_number
         expected = self._acknowledged + 1
         if number != expected:

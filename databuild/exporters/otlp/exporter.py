@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 from google.protobuf.message import Message
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span
 
 from databuild.errors import StorageError
 from databuild.exporters.exporter import Batch, Delivery, ReceiverError
@@ -280,7 +280,7 @@ def _parts(messages: Sequence[_Message]) -> list[list[_Message]]:
 
 
 def _trace_request(spans: Sequence[Span], resource: Mapping[str, str]) -> ExportTraceServiceRequest:
-    scope = ScopeSpans(scope=SCOPE, spans=spans)
-    return ExportTraceServiceRequest(
-        resource_spans=[ResourceSpans(resource=resource_of(resource), scope_spans=[scope])]
-    )
+    # Each constructor would copy all spans.
+    request = ExportTraceServiceRequest(resource_spans=[ResourceSpans(resource=resource_of(resource))])
+    request.resource_spans[0].scope_spans.add(scope=SCOPE).spans.extend(spans)
+    return request
