@@ -24,7 +24,7 @@ WATCHED_BY_TEN: Final = f"{BY_SERVICE}, watched by 10 over HTTP"
 _POLL_SECONDS = 0.2
 _WATCHERS = 10
 _READ_BYTES = 64 * 1024
-_END = b"\n\nevent: end\ndata: {}\n\n"
+_END = b"\n\nevent: end"
 _END_BYTES = 2000
 """More than the last event of a build and the end of its stream."""
 
@@ -125,7 +125,7 @@ class _ByTen(_Served):
             build = submit(connection, self._parallelism, self._graph.request)
         with ThreadPoolExecutor(_WATCHERS) as threads:
             ends = set(threads.map(lambda _: self._read(service, build), range(_WATCHERS)))
-        if len(ends) > 1 or not ends.pop().endswith(_END):
+        if len(ends) > 1 or _END not in ends.pop():
             raise BrokenRunError(f"the watchers of build {build} did not all get its end")
 
     def _read(self, service: Service, build: str) -> bytes:

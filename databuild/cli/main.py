@@ -59,6 +59,7 @@ def run(
             **{"open_backend": _open_backend, **overrides},
         )
         call.check_server()
+        call.check_environment()
         code = _command_module(command).run(call)
     except KeyboardInterrupt as interrupt:
         err.line("databuild: interrupted")

@@ -420,7 +420,7 @@ class OverlayEventLog:
         self._reader: OverlayReader | None = None
 
     def append(self, events: Sequence[BuildEvent]) -> Awaitable[None]:
-        target = events[0].cancel_request.target_build_request_id
+        target = events[0].cancel_request.target_build_request_id if events else ""
         if target and self._reading().own.build(target) is None:
             return _refuse(BuildNotFoundError(target))
         copied = self._copied(events)

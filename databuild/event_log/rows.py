@@ -106,6 +106,8 @@ class PartitionRecords:
 
     def of(self, rows: Sequence[Any]) -> list[PartitionRecord]:
         """Returns records of partitions, from rows of `{known_partitions}`."""
+        if not rows:  # as for each link of a new chain
+            return []
         runs = {row.job_run_id: row for row in rows if row.job_label is not None}
         manifests = {run: manifest for run in runs if (manifest := self._manifests.get(run)) is not None}
         missing = [row.run_key for run, row in runs.items() if run not in manifests]

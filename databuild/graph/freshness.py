@@ -266,7 +266,7 @@ class Freshness:
         if record.status == "MISSING":
             return _LOST
         if record.removal is not None:
-            return _MISSING
+            return Decision(pt.REASON_FORGOTTEN, record.removal.reason)
         return _FAILED_BEFORE if record.failure is not None or record.status == "BUILDING" else _MISSING
 
     def _stale(self, ref: str, record: PartitionRecord) -> Decision | None:

@@ -135,6 +135,11 @@ class JobConfigs:
 
     async def ask(self, refs: Sequence[str]) -> None:
         """Asks the jobs that produce refs for their configurations."""
+        if len(refs) == 1:
+            # A link of a chain. Tasks for one call would take a large part of its time.
+            label = self._owners[refs[0]]
+            await self._accept_answer(label, refs, await self._call(label, refs))
+            return
         by_job: dict[str, list[str]] = defaultdict(list)
         for refs_slice in slices(refs):
             await self._pace.rest()
@@ -151,22 +156,25 @@ class JobConfigs:
             for batch in batches(await self._pace.drive(sort(refs))):
                 await self._pace.rest()
                 if len(running) == self._concurrency:
-                    await self._accept_answer(label, *running.popleft())
+                    await self._accept_call(label, *running.popleft())
                 unconfigured = [ref for ref in batch if ref not in self.by_ref]
                 if unconfigured:
                     running.append((unconfigured, asyncio.ensure_future(self._call(label, unconfigured))))
             while running:
-                await self._accept_answer(label, *running.popleft())
+                await self._accept_call(label, *running.popleft())
         except BaseException:
             await _cancel([call for _, call in running])
             raise
 
-    async def _accept_answer(self, label: str, asked: Sequence[str], call: asyncio.Task[Sequence[JobConfig]]) -> None:
+    async def _accept_call(self, label: str, asked: Sequence[str], call: asyncio.Task[Sequence[JobConfig]]) -> None:
         try:
             configs = await call
         except BaseException:
             await _cancel([call])
             raise
+        await self._accept_answer(label, asked, configs)
+
+    async def _accept_answer(self, label: str, asked: Sequence[str], configs: Sequence[JobConfig]) -> None:
         # A job may answer with outputs that it was not asked for. Their owners are checked too.
         unasked: list[str] = []
         for config in configs:

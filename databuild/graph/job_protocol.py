@@ -17,6 +17,7 @@ from databuild.model.job_graph import JobConfig
 
 if TYPE_CHECKING:
     from databuild.v1.job_pb2 import DataDep, JobConfigureResponse
+    from databuild.v1.job_pb2 import JobConfig as JobConfigMessage
 
 _MAX_SHOWN_BYTES = 200
 _QUERY, _MATERIALIZE = 0, 1
@@ -86,6 +87,9 @@ def configs_of_response(
     for number, config in enumerate(response.configs):
         if cancelled is not None and cancelled():
             raise fault("the request for its configurations was cancelled")
+        if (plain := _plain_config(config)) is not None:
+            answer.append(plain)
+            continue
         where = f"configs[{number}]"
         converted = _config(
             {
@@ -100,6 +104,20 @@ def configs_of_response(
         _check_process_texts(converted, where, fault)
         answer.append(converted)
     return answer
+
+
+def _plain_config(message: JobConfigMessage) -> JobConfig | None:
+    """Converts a configuration of the usual form; returns None for any other, which may be invalid."""
+    outputs = [output.str for output in message.outputs]
+    materialize = []
+    for dep in message.inputs:
+        if dep.dep_type_code != _MATERIALIZE or dep.dep_type_name:
+            return None
+        materialize.append(dep.partition_ref.str)
+    args = tuple(message.args)
+    if not outputs or message.env or "\0" in "".join(args) or not all(map(_PLAIN_REF, (*outputs, *materialize))):
+        return None
+    return JobConfig(tuple(dict.fromkeys(outputs)), tuple(dict.fromkeys(materialize)), args=args)
 
 
 def _dep_fields(dep: DataDep) -> dict[str, Any]:

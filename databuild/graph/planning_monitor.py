@@ -49,7 +49,8 @@ class PlanningMonitor:
         self._levels = 0
         self._levels_of: Counter[str] = Counter()
         self._calls = 0
-        self._running_calls: Counter[str] = Counter()
+        self._running_calls: dict[str, int] = {}
+        self._running_jobs: tuple[str, ...] = ()
         self._ranges: set[tuple[str, ...]] = set()
 
     def check_size(self) -> None:
@@ -88,11 +89,17 @@ class PlanningMonitor:
 
     def call_started(self, label: str) -> None:
         self._calls += 1
-        self._running_calls[label] += 1
-        self._notify()
+        self._count_running(label, 1)
 
     def call_ended(self, label: str) -> None:
-        self._running_calls[label] -= 1
+        self._count_running(label, -1)
+
+    def _count_running(self, label: str, change: int) -> None:
+        count = self._running_calls.pop(label, 0) + change
+        if count:
+            self._running_calls[label] = count
+        if count in {0, change}:  # the first of several calls has started, or the last has ended
+            self._running_jobs = tuple(sorted(self._running_calls))
         self._notify()
 
     def _warn_of_range_lookalike(self, ref: str) -> None:
@@ -119,5 +126,5 @@ class PlanningMonitor:
 
     def _notify(self) -> None:
         if self._observer is not None:
-            running = tuple(sorted(+self._running_calls))
-            self._observer.planning(PlanningProgress(self._levels, len(self._graph.refs), self._calls, running))
+            refs = len(self._graph.refs)
+            self._observer.planning(PlanningProgress(self._levels, refs, self._calls, self._running_jobs))

@@ -6,11 +6,13 @@ https://protobuf.dev/programming-guides/encoding/. Unknown fields are skipped, a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import BinaryIO
+# `dataclasses` and `typing` take longer to import than a worker otherwise takes to start.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import BinaryIO
 
-from databuild.job.answers import Config
+    from databuild.job.answers import Config
 
 _VARINT, _FIXED64, _LENGTH, _GROUP, _END_GROUP, _FIXED32 = range(6)
 _CONTINUATION_BIT = 0x80
@@ -27,7 +29,6 @@ class WireError(ValueError):
     """The bytes are not a valid message."""
 
 
-@dataclass(kw_only=True)
 class Request:
     """A JobRequest.
 
@@ -39,11 +40,14 @@ class Request:
         env: The environment variables of the request.
     """
 
-    request_id: int = 0
-    kind: str = ""
-    refs: list[str] = field(default_factory=list)
-    args: list[str] = field(default_factory=list)
-    env: dict[str, str] = field(default_factory=dict)
+    __slots__ = ("args", "env", "kind", "refs", "request_id")
+
+    def __init__(self) -> None:
+        self.request_id = 0
+        self.kind = ""
+        self.refs: list[str] = []
+        self.args: list[str] = []
+        self.env: dict[str, str] = {}
 
 
 def read_framed(stream: BinaryIO) -> bytes | None:
@@ -186,8 +190,17 @@ def _varint(value: int) -> bytes:
 
 def _fields(data: bytes) -> Iterator[tuple[int, int, bytes | int]]:
     """Yields number, wire type and value of each field."""
-    position = 0
-    while position < len(data):
+    position, end = 0, len(data)
+    while position < end:
+        tag = data[position]
+        # Most fields are short texts and messages with low numbers: their tag and their length are one byte each.
+        if tag & 7 == _LENGTH and 1 << 3 <= tag < _CONTINUATION_BIT and position + 1 < end:
+            size = data[position + 1]
+            start = position + 2
+            if size < _CONTINUATION_BIT and start + size <= end:
+                position = start + size
+                yield tag >> 3, _LENGTH, data[start:position]
+                continue
         number, wire_type, value, position = _field(data, position)
         if wire_type == _END_GROUP:
             raise WireError(f"a group of field {number} ends, but has not begun")
@@ -257,17 +270,23 @@ def _repeated(data: bytes | int, number: int) -> Iterator[bytes]:
 
 
 def _ref(data: bytes) -> str:
-    return _last_text(data, 1)
+    ref = ""
+    for number, wire_type, value in _fields(data):
+        if number == 1 and wire_type == _LENGTH and isinstance(value, bytes):
+            ref = _text(value)
+    return ref
 
 
 def _entry(data: bytes) -> tuple[str, str]:
-    return _last_text(data, 1), _last_text(data, 2)
-
-
-def _last_text(data: bytes, number: int) -> str:
-    """Returns the text of a field: the last if it occurs several times, empty if it is absent."""
-    texts = [_text(value) for value in _repeated(data, number)]
-    return texts[-1] if texts else ""
+    """Returns the key and the value of an entry: of each the last if it occurs several times, empty if it is absent."""
+    key = text = ""
+    for number, wire_type, value in _fields(data):
+        if wire_type == _LENGTH and isinstance(value, bytes):
+            if number == 1:
+                key = _text(value)
+            elif number == 2:
+                text = _text(value)
+    return key, text
 
 
 def _text(data: bytes) -> str:

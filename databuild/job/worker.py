@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from databuild.job.answers import Config, ConfigError, ask
-from databuild.job.failures import print_failure
-from databuild.job.process_state import restored
+from databuild.job.answers import ConfigError, ask
+from databuild.job.process_state import ProcessState
 from databuild.job.program import execute
 from databuild.job.run import Run
 from databuild.job.wire import (
-    Request,
     WireError,
     configured,
     executed,
@@ -27,6 +24,16 @@ from databuild.job.wire import (
     read_framed,
     write_framed,
 )
+
+# `typing` and `contextlib` would take a large part of the start.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from databuild.job.answers import Config
+    from databuild.job.wire import Request
+
+    ConfigFunction = Callable[[Sequence[str]], Iterable[Config]]
 
 try:
     from ctypes import PyDLL
@@ -39,12 +46,11 @@ _NAME = "worker"
 _FAILED = 1
 _REQUESTS, _RESPONSES = 3, 4
 
-ConfigFunction = Callable[[Sequence[str]], Iterable[Config]]
-
 
 def serve(config: ConfigFunction | None, run: Callable[[Run], None]) -> int:
     """Serves requests until they end, and returns the exit code."""
     process = os.getpid()
+    state = ProcessState()
     with os.fdopen(_REQUESTS, "rb") as requests, os.fdopen(_RESPONSES, "wb") as responses:
         # Programs that the job starts get neither of them.
         os.set_inheritable(_REQUESTS, False)
@@ -52,7 +58,7 @@ def serve(config: ConfigFunction | None, run: Callable[[Run], None]) -> int:
         try:
             write_framed(responses, greeting())
             while (data := read_framed(requests)) is not None:
-                response = respond(parse_request(data), config, run)
+                response = respond(parse_request(data), config, run, state)
                 if os.getpid() != process:
                     # The function has forked, and the child has returned. It must not become a second worker.
                     os._exit(_FAILED)
@@ -63,17 +69,21 @@ def serve(config: ConfigFunction | None, run: Callable[[Run], None]) -> int:
     return 0
 
 
-def respond(request: Request, config: ConfigFunction | None, run: Callable[[Run], None]) -> bytes:
-    """Serves a request, and returns the response. All output of the request is written then."""
-    with restored():
+def respond(request: Request, config: ConfigFunction | None, run: Callable[[Run], None], state: ProcessState) -> bytes:
+    """Serves a request, restores the state, and returns the response. All output of the request is written then."""
+    try:
         os.environ.update(request.env)
+        return _respond(request, config, run, state.variables)
+    finally:
         try:
-            return _respond(request, config, run)
-        finally:
             _flush()
+        finally:
+            state.restore()
 
 
-def _respond(request: Request, config: ConfigFunction | None, run: Callable[[Run], None]) -> bytes:
+def _respond(
+    request: Request, config: ConfigFunction | None, run: Callable[[Run], None], variables: Mapping[str, str]
+) -> bytes:
     if request.kind == "configure" and config is not None:
         sys.stdout = sys.stderr  # as in a process, whose standard output is the answer
         try:
@@ -81,10 +91,12 @@ def _respond(request: Request, config: ConfigFunction | None, run: Callable[[Run
         except (Exception, SystemExit) as error:
             heading = f"config failed: {type(error).__name__}: {error}"
             if not isinstance(error, ConfigError | SystemExit):
+                from databuild.job.failures import print_failure
+
                 print_failure(f"{_NAME}: config failed", error)
             return failed(request.request_id, heading)
     if request.kind == "execute":
-        return executed(request.request_id, _execute(request.args, dict(os.environ), run))
+        return executed(request.request_id, _execute(request.args, {**variables, **request.env}, run))
     known = "execute" if config is None else "configure or execute"
     return failed(request.request_id, f"got a request that its program does not serve; it serves {known}")
 

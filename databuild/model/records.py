@@ -8,7 +8,7 @@ the protobuf enum values without their prefix, such as `COMPLETED`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from databuild.model.statuses import BuildStatus, JobStatus, PartitionStatus
 from databuild.tuples import NamedTuple
@@ -20,6 +20,13 @@ class InputVersion(NamedTuple):
     ref: str
     version: str
     query: bool = False
+
+
+UNRECORDED: Final = "unrecorded:"
+"""The beginning of the version of an input whose data was not that of its record, because somebody had changed it.
+
+The size and the version that its store gave to the data follow, with a colon between them.
+"""
 
 
 class Manifest(NamedTuple):

@@ -22,12 +22,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(params=["memory", "sqlite", "postgresql"])
 def uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Returns the URI of an empty log."""
-    if request.param == "memory":
-        return "memory:"
-    if request.param == "sqlite":
-        return SqliteFiles(tmp_path).uri
-    return PostgresqlDatabases(request.getfixturevalue("server")).uri
+    return _empty_log(request.param, request, tmp_path)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -38,8 +33,19 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     return PostgresqlDatabases(request.getfixturevalue("server"))
 
 
-@pytest.fixture
-async def log(uri: str) -> AsyncIterator[EventLog]:
-    opened = open_event_log(uri)
+@pytest.fixture(params=["memory", "sqlite", "postgresql", "sqlite environment", "postgresql environment"])
+async def log(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[EventLog]:
+    """Returns an empty log: that of a base, or that of an environment over an empty base."""
+    kind, _, environment = request.param.partition(" ")
+    opened = open_event_log(_empty_log(kind, request, tmp_path), environment=environment)
     yield opened
     await opened.close()
+
+
+def _empty_log(kind: str, request: pytest.FixtureRequest, folder: Path) -> str:
+    """Returns the URI of an empty log."""
+    if kind == "memory":
+        return "memory:"
+    if kind == "sqlite":
+        return SqliteFiles(folder).uri
+    return PostgresqlDatabases(request.getfixturevalue("server")).uri

@@ -298,6 +298,18 @@ def test_concurrent_opens_of_a_new_file_create_its_tables_once(tmp_path: Path) -
         assert open_reader(f"sqlite:{path}").builds() == []
 
 
+async def test_a_file_that_another_process_is_creating_reads_as_a_log(path: str) -> None:
+    Path(path).parent.mkdir()
+    Path(path).touch()
+    with contextlib.closing(open_reader(f"sqlite:{path}")) as reader:
+        assert reader.builds() == []
+        log = open_event_log(f"sqlite:{path}")
+        await begin(log, "b1", "p")
+        await log.close()
+
+        assert [record.build_request_id for record in reader.builds()] == ["b1"]
+
+
 async def test_a_log_in_use_can_be_opened_by_other_threads(log: EventLog) -> None:
     """In particular one in memory, whose connections fail instead of waiting for each other."""
     opened = threading.Event()

@@ -7,7 +7,7 @@ import copy
 import signal
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -43,6 +43,13 @@ class Execute(Protocol):
 @pytest.fixture
 def uri(server: Server) -> str:
     return server.new_database()
+
+
+@pytest.fixture
+async def log(uri: str) -> AsyncIterator[EventLog]:
+    opened = open_event_log(uri)
+    yield opened
+    await opened.close()
 
 
 @pytest.fixture

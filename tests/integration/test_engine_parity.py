@@ -12,8 +12,9 @@ import pytest
 
 from tests.engines.casd import Casd
 from tests.engines.cluster import Cluster
+from tests.support.command_line_ways import CommandLine, Server
 from tests.support.scenarios import OUTCOMES, SCENARIOS, Left, Scenario, lost
-from tests.support.ways import Client, CommandLine, Grpc, Http, Server, Way
+from tests.support.ways import Client, Grpc, Http, Way
 
 # Without the ways with workers, which an engine does not use.
 WAYS_ON_ENGINES: Sequence[tuple[str, type[Way]]] = (

@@ -1,4 +1,4 @@
-"""Parity: forgetting, deleting, cleaning and verifying leave the same by every front end, over every event log."""
+"""Parity: removals, verifications and changes of data leave the same by every front end, over every event log."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ from typing import TypeAlias
 
 import pytest
 
+from tests.support.answers import Answer
+from tests.support.command_line_ways import CommandLine, Server
 from tests.support.played_scenarios import STORES, Stage
 from tests.support.removal_scenarios import (
     REMOVAL_SCENARIOS,
     LeftOfRemovals,
     RemovalScenario,
+    change,
     clean,
     delete,
     forget,
     verify,
 )
-from tests.support.ways import Answer, Client, CommandLine, Grpc, Http, Server, Way
+from tests.support.ways import Client, Grpc, Http, Way
 
 WAYS: tuple[type[Way], ...] = (CommandLine, Server, Grpc, Http, Client)
 
@@ -54,6 +57,21 @@ def test_scenarios_end_as_they_should(stage: Scenarios) -> None:
     for left in (forgotten, deleted, cleaned, verified):
         assert set(left.codes) == {0}
         assert left.operations
+
+
+def test_sums_of_changed_numbers_are_made_once_and_again_when_the_number_is(stage: Scenarios) -> None:
+    left = stage.expected(change)
+
+    made = {
+        name: sorted(one["ref"] for one in records if one.get("status") == "AVAILABLE" and one["task_id"])
+        for name, records in left.records.items()
+    }
+    assert made == {
+        "first": ["number/one", "number/three", "number/two", "sum/one_two", "sum/two_three"],
+        "changed": ["number/four", "sum/two_four"],
+        "repeated": [],
+        "again": ["number/two", "sum/two_four"],
+    }
 
 
 @pytest.mark.parametrize("store", STORES)

@@ -251,6 +251,12 @@ async def test_a_worker_is_replaced_after_its_requests_or_over_its_memory(served
     assert [result.worker_request for result in by_memory] == [1, 1]
 
 
+async def test_config_counts_for_the_memory_of_a_worker_as_well(served: Served) -> None:
+    asked = [await served.run("a/1", configure=True, max_memory_bytes=1) for _ in range(2)]
+
+    assert [result.worker_request for result in asked] == [1, 1]
+
+
 async def test_idle_workers_give_way(served: Served) -> None:
     first = await served.run("one", code_digest="1")
     second = await served.run("one", code_digest="2")

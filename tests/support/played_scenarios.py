@@ -8,8 +8,9 @@ from typing import Final, Generic, TypeVar
 import pytest
 
 from tests.postgresql import server as postgresql
+from tests.support.command_line_ways import CommandLine
 from tests.support.scenarios import Left
-from tests.support.ways import CommandLine, Way
+from tests.support.ways import Way
 
 STORES: Final = ("sqlite", "postgresql")
 

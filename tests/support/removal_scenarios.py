@@ -1,17 +1,20 @@
-"""Scenarios of data that is forgotten, deleted, cleaned up and verified, and everything that they leave."""
+"""Scenarios of data that is forgotten, deleted, cleaned up, verified and changed, and everything that they leave."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from databuild.cli.display.event_text import canonical
 from databuild.cli.display.output import as_json
 from databuild.event_log.open import open_reader
+from databuild.event_log.reads import Reader
+from tests.support.answers import Answer
 from tests.support.scenarios import Left
 from tests.support.script_graph import NUMBER
-from tests.support.ways import Answer, Way
+from tests.support.ways import Way
 
 RemovalScenario: TypeAlias = Callable[[Way], Iterator[int | Answer]]
 
@@ -72,7 +75,17 @@ def verify(way: Way) -> Iterator[int | Answer]:
     yield way.verify("report")
 
 
-REMOVAL_SCENARIOS: tuple[RemovalScenario, ...] = (forget, delete, clean, verify)
+def change(way: Way) -> Iterator[int | Answer]:
+    yield _start(way)
+    data = way.graph.folder / "data"
+    (data / "number-two").write_text("12345\n")
+    yield _build(way, "changed", "sum/two_four")
+    yield _build(way, "repeated", "sum/two_four")
+    (data / "number-two").unlink()
+    yield _build(way, "again", "sum/two_four")
+
+
+REMOVAL_SCENARIOS: tuple[RemovalScenario, ...] = (forget, delete, clean, verify, change)
 
 
 class LeftOfRemovals(Left):
@@ -80,12 +93,21 @@ class LeftOfRemovals(Left):
 
     def __init__(self, way: Way, answers: list[int | Answer]) -> None:
         super().__init__(way, [one for one in answers if isinstance(one, int)])
-        folder = str(way.graph.folder)
         self.answers = answers
         with contextlib.closing(open_reader(way.uri)) as reader:
-            operations = [event for _, event in reader.all_events() if event.build_request_id not in self.events]
-            self.operations = [canonical([event])[0].replace(folder, "") for event in operations]
-            self.partitions = [_masked(as_json(record), folder) for record in reader.partitions(limit=100)]
+            self.operations = operations_of(reader, self.events, way.graph.folder)
+            self.partitions = partitions_of(reader, way.graph.folder)
+
+
+def operations_of(reader: Reader, builds: Collection[str], folder: Path) -> list[str]:
+    """Returns the events of a log that are not of builds, masked."""
+    operations = [event for _, event in reader.all_events() if event.build_request_id not in builds]
+    return [canonical([event])[0].replace(str(folder), "") for event in operations]
+
+
+def partitions_of(reader: Reader, folder: Path) -> list[dict[str, Any]]:
+    """Returns the records of partitions, masked."""
+    return [_masked(as_json(record), str(folder)) for record in reader.partitions(limit=100)]
 
 
 def _masked(record: dict[str, Any], folder: str) -> dict[str, Any]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from databuild.cli.display.event_text import canonical
 from databuild.cli.display.output import as_json
 from databuild.event_log.open import open_reader
+from databuild.event_log.reads import Reader
 from databuild.event_log.verify import verify
 from databuild.v1.events_pb2 import BuildEvent
 from tests.support.script_graph import NUMBER, SUM
@@ -17,6 +19,8 @@ from tests.support.waiting import wait_until
 from tests.support.ways import Way
 
 Scenario: TypeAlias = Callable[[Way], Iterator[int]]
+
+_GENERATED_ID: Final = re.compile(r"\b\d{8}T\d{6}Z-[a-z0-9]+")
 
 
 def success(way: Way) -> Iterator[int]:
@@ -158,24 +162,34 @@ class Left:
 
     def __init__(self, way: Way, codes: list[int]) -> None:
         folder = way.graph.folder
-        logs = folder / ".databuild/numbers/graph/logs"
         self.codes = codes
-        self.data = _texts(folder / "data")
-        self.logs = _texts(logs)
-        self.events: dict[str, list[str]] = {}
-        self.records: dict[str, list[dict[str, Any]]] = {}
+        self.data = texts(folder / "data")
+        self.logs = texts(folder / ".databuild/numbers/graph/logs")
         with contextlib.closing(open_reader(way.uri)) as reader:
             self.faults = verify(reader).reported
-            for build in reader.builds(limit=100):
-                name = build.build_request_id
-                events = [_apart_from_executor(event) for event in reader.events(name)]
-                # One at a time, so that the order of events is fixed.
-                self.events[name] = [canonical([event])[0].replace(str(folder), "") for event in events if event]
-                numbered = build._replace(last_sequence=len(self.events[name]))
-                self.records[name] = [
-                    {key: value for key, value in as_json(record).items() if not key.endswith(("_time", "_seconds"))}
-                    for record in (numbered, *reader.build_partitions(name))
-                ]
+            self.events, self.records = builds_of(reader, folder)
+
+
+def builds_of(reader: Reader, folder: Path) -> tuple[dict[str, list[str]], dict[str, list[dict[str, Any]]]]:
+    """Returns the events of each build and its records, masked."""
+    events: dict[str, list[str]] = {}
+    records: dict[str, list[dict[str, Any]]] = {}
+    for build in reader.builds(limit=100):
+        name = build.build_request_id
+        kept = [_apart_from_executor(event) for event in reader.events(name)]
+        # One at a time, so that the order of events is fixed.
+        events[name] = [canonical([event])[0].replace(str(folder), "") for event in kept if event]
+        numbered = build._replace(last_sequence=len(events[name]))
+        records[name] = [
+            {key: _masked(value) for key, value in as_json(record).items() if not key.endswith(("_time", "_seconds"))}
+            for record in (numbered, *reader.build_partitions(name))
+        ]
+    return events, records
+
+
+def _masked(value: object) -> object:
+    """Returns a value of a record without the id of an operation, which is generated."""
+    return _GENERATED_ID.sub("OPERATION", value) if isinstance(value, str) else value
 
 
 def _apart_from_executor(event: BuildEvent) -> BuildEvent | None:
@@ -185,6 +199,6 @@ def _apart_from_executor(event: BuildEvent) -> BuildEvent | None:
     return None if event.HasField("placement") else event
 
 
-def _texts(folder: Path) -> dict[str, str]:
+def texts(folder: Path) -> dict[str, str]:
     """Returns the files below a folder, with their contents."""
     return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}

@@ -6,11 +6,11 @@ Every way has a workspace of its own with the same graph of two jobs in bash, ov
 from __future__ import annotations
 
 import json
-import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias, Unpack
+from urllib.parse import urlencode
 
 import grpc
 from google.protobuf.json_format import MessageToDict, ParseDict
@@ -18,134 +18,21 @@ from google.protobuf.message import Message
 
 from databuild.client import DatabuildClient
 from databuild.error_codes import code_of
+from databuild.errors import DataBuildError
 from databuild.model.build_options import BuildKeywords
+from databuild.model.enum_names import reason_name
 from databuild.v1 import service_pb2 as sv
 from databuild.v1.service_pb2_grpc import DataBuildServiceStub
-from tests.support.script_graph import ScriptGraph
-
-
-class RetryKeywords(BuildKeywords, total=False):
-    """The options of a retry."""
-
-    failed_jobs_only: bool
-
-
-def graph_in(folder: Path, *, workers: bool = False) -> ScriptGraph:
-    """Returns the graph, in which every build schedules its tasks in the same order. Numbers need not be retained."""
-    graph = ScriptGraph(folder, default_partitions=("sum/one_two",), slow=True, workers=workers)
-    graph.jobs[0]["retentionSeconds"] = 0.000001
-    graph.write_catalog()
-    return graph
-
-
-Answer: TypeAlias = dict[str, object]
-"""The answer to an operation on partitions, in the same form for all ways."""
-
-
-def answer(document: Mapping[str, Any]) -> Answer:
-    """Returns the parts of an answer that all ways give, from the JSON of the command line or of the API."""
-    data = document.get("data", ())
-    findings = document.get("findings", ())
-    numbers = {name: int(document.get(name, 0)) for name in ("deleted", "kept", "refused", "checked")}
-    return {
-        **numbers,
-        "partitions": list(document.get("partitions", ())),
-        "data": [(one["ref"], int(one.get("size", one.get("size_bytes", 0))), one.get("fault", "")) for one in data],
-        "findings": [(one["ref"], one["kind"].removeprefix("KIND_").lower()) for one in findings],
-    }
-
-
-class CommandLine:
-    """Each build is its own process."""
-
-    workers = False
-
-    def __init__(self, folder: Path, uri: str, executor: str = "local") -> None:
-        """Starts nothing yet.
-
-        Args:
-            folder: An empty folder for the workspace.
-            uri: The event log.
-            executor: Runs the jobs.
-        """
-        self.uri = uri
-        self.executor = executor
-        self.graph = graph_in(folder, workers=self.workers)
-        self.flags = (f"--event_log={uri}",)
-        self.running: dict[str, subprocess.Popen[str]] = {}
-
-    def begin(self, build: str, *partitions: str, downstream: bool = False, **options: Unpack[BuildKeywords]) -> None:
-        """Starts a build, and returns when it is recorded or refused."""
-        more = ["--downstream"] if downstream else []
-        self._start(build, "build", *partitions, *more, **options)
-
-    def retry(self, build: str, old: str, **options: Unpack[RetryKeywords]) -> None:
-        """Starts a build of the partitions of another build."""
-        self._start(build, "retry", old, **options)
-
-    def cancel(self, build: str) -> None:
-        """Requests that a build be cancelled."""
-        code, _, err = self.graph.run("cancel", build, *self.flags)
-        assert code == 0, err + self.graph.run("status", build, *self.flags)[1]
-
-    def end(self, build: str) -> int:
-        """Waits for the end of a build, and returns its exit code."""
-        process = self.running.pop(build)
-        _, err = process.communicate(timeout=60)
-        assert process.returncode in {0, 1, 2, 130}, err
-        return process.returncode
-
-    def forget(self, *refs: str) -> Answer:
-        """Forgets partitions."""
-        return self._partitions("forget", *refs, "--reason=wrong")
-
-    def delete(self, *refs: str, dry_run: bool = False) -> Answer:
-        """Deletes the data of partitions."""
-        return self._partitions("delete", *refs, *(["--dry_run"] if dry_run else ["--reason=old", "--yes"]))
-
-    def clean(self, *, delete_inputs: bool = False) -> Answer:
-        """Deletes old data."""
-        return self._partitions("clean", *(["--delete_inputs"] if delete_inputs else []))
-
-    def verify(self, changed: str) -> Answer:
-        """Looks for the data of all partitions, and records what is missing or changed."""
-        return self._partitions("verify", f"--changed={changed}")
-
-    def close(self) -> None:
-        self.graph.close()
-
-    def _partitions(self, *args: str) -> Answer:
-        _, out, err = self.graph.run("partitions", *args, "--output=json", *self.flags)
-        assert out, err
-        return answer(json.loads(out))
-
-    def _start(self, build: str, *args: str, **options: object) -> None:
-        flags = [f"--{name}={value}" if value is not True else f"--{name}" for name, value in options.items()]
-        flags += [f"--build_request_id={build}", "--jobs=1", *self.flags]
-        if self.executor != "local":
-            flags.append(f"--executor={self.executor}")
-        self.running[build] = self.graph.start(*args, *flags)
-
-
-class Server(CommandLine):
-    """Each build is a client process of a service."""
-
-    def __init__(self, folder: Path, uri: str, executor: str = "local") -> None:
-        super().__init__(folder, uri)
-        self.service = self.graph.serve("--jobs=1", *self.flags, f"--executor={executor}")
-        self.flags = (f"--server={self.service.addresses['grpc']}",)
-
-
-class Workers(CommandLine):
-    """Each build is its own process, and workers serve its jobs."""
-
-    workers = True
-
-
-class WorkersOfServer(Server):
-    """Each build is a client process of a service, whose workers serve the jobs of all builds."""
-
-    workers = True
+from tests.support.answers import (
+    Answer,
+    comparison_answer,
+    environment_removal_answer,
+    environments_answer,
+    plan_answer,
+    promotion_answer,
+    removal_answer,
+)
+from tests.support.command_line_ways import CommandLine, RetryKeywords, Server, Workers, WorkersOfServer, graph_in
 
 
 class _Service(ABC):
@@ -155,15 +42,30 @@ class _Service(ABC):
         self.uri = uri
         self.executor = executor
         self.graph = graph_in(folder)
-        self.service = self.graph.serve("--jobs=1", f"--event_log={uri}", f"--executor={executor}")
         self.refused: dict[str, int] = {}
+        self.environments_of_builds: dict[str, str] = {}
+        self._serve()
 
-    def begin(self, build: str, *partitions: str, downstream: bool = False, **options: Unpack[BuildKeywords]) -> None:
+    def restart(self) -> None:
+        self.disconnect()
+        self.service.end()
+        self._serve()
+
+    def begin(
+        self,
+        build: str,
+        *partitions: str,
+        environment: str = "",
+        downstream: bool = False,
+        **options: Unpack[BuildKeywords],
+    ) -> None:
         self._limit(options)
+        self.environments_of_builds[build] = environment
         self._take(build, self.submit(build, partitions, options, downstream=downstream))
 
     def retry(self, build: str, old: str, **options: Unpack[RetryKeywords]) -> None:
         self._limit(options)
+        self.environments_of_builds[build] = self.environments_of_builds[old]
         self._take(build, self.submit_retry(build, old, options))
 
     def end(self, build: str) -> int:
@@ -187,10 +89,34 @@ class _Service(ABC):
     def clean(self, *, delete_inputs: bool = False) -> Answer: ...
 
     @abstractmethod
-    def verify(self, changed: str) -> Answer: ...
+    def verify(self, changed: str, environment: str = "") -> Answer: ...
+
+    @abstractmethod
+    def plan(self, *partitions: str, environment: str = "") -> Answer: ...
+
+    @abstractmethod
+    def environments(self) -> Answer: ...
+
+    @abstractmethod
+    def compare(self, environment: str, *refs: str) -> Answer: ...
+
+    @abstractmethod
+    def promote(self, environment: str, *refs: str) -> Answer: ...
+
+    @abstractmethod
+    def remove(self, environment: str, *, delete_data: bool) -> Answer: ...
 
     def close(self) -> None:
+        self.disconnect()
         self.graph.close()
+
+    @abstractmethod
+    def connect(self) -> None:
+        """Connects to the service, which has started."""
+
+    @abstractmethod
+    def disconnect(self) -> None:
+        """Closes what `connect` has opened."""
 
     @abstractmethod
     def submit(self, build: str, partitions: Sequence[str], options: BuildKeywords, *, downstream: bool) -> str:
@@ -202,6 +128,10 @@ class _Service(ABC):
     @abstractmethod
     def wait(self, build: str) -> tuple[str, str]:
         """Waits for the end of a build, and returns its status and the code of its error; empty for none."""
+
+    def _serve(self) -> None:
+        self.service = self.graph.serve("--jobs=1", f"--event_log={self.uri}", f"--executor={self.executor}")
+        self.connect()
 
     def _limit(self, options: BuildKeywords) -> None:
         # The `--jobs` of the service is for jobs on this machine.
@@ -215,42 +145,98 @@ class _Service(ABC):
             self.refused[build] = 2
 
 
+class RefusedError(Exception):
+    """The service has refused a request."""
+
+
 class _Requests(_Service):
     """Uses one service by messages of its API."""
 
     def forget(self, *refs: str) -> Answer:
-        return self.ask("ForgetPartitions", "/forgettings", {"partitions": refs, "reason": "wrong"})
+        return self._asked(
+            removal_answer, "ForgetPartitions", "POST /forgettings", {"partitions": refs, "reason": "wrong"}
+        )
 
     def delete(self, *refs: str, dry_run: bool = False) -> Answer:
         body = {"partitions": refs, **({"dry_run": True} if dry_run else {"reason": "old"})}
-        return self.ask("DeletePartitions", "/deletions", body)
+        return self._asked(removal_answer, "DeletePartitions", "POST /deletions", body)
 
     def clean(self, *, delete_inputs: bool = False) -> Answer:
-        return self.ask("CleanPartitions", "/cleanings", {"delete_inputs": delete_inputs})
+        return self._asked(removal_answer, "CleanPartitions", "POST /cleanings", {"delete_inputs": delete_inputs})
 
-    def verify(self, changed: str) -> Answer:
+    def verify(self, changed: str, environment: str = "") -> Answer:
         body = {"changed": f"CHANGED_POLICY_{changed.upper()}"}
-        return self.ask("VerifyPartitions", "/partition_verifications", body)
+        return self._asked(removal_answer, "VerifyPartitions", "POST /partition_verifications", body, environment)
+
+    def plan(self, *partitions: str, environment: str = "") -> Answer:
+        return self._asked(plan_answer, "PlanBuild", "POST /plans", {"partitions": partitions}, environment)
+
+    def environments(self) -> Answer:
+        return self._asked(
+            lambda document: environments_answer(document.get("environments", [])),
+            "ListEnvironments",
+            "GET /environments",
+            {},
+        )
+
+    def compare(self, environment: str, *refs: str) -> Answer:
+        return self._asked(
+            lambda document: comparison_answer(document.get("comparisons", [])),
+            "CompareEnvironment",
+            "GET /environments/{environment}/comparison",
+            {"environment": environment, "partitions": refs},
+        )
+
+    def promote(self, environment: str, *refs: str) -> Answer:
+        body = {"environment": environment, "partitions": refs, "reason": "merged"}
+        return self._asked(promotion_answer, "PromoteEnvironment", "POST /environments/{environment}/promotion", body)
+
+    def remove(self, environment: str, *, delete_data: bool) -> Answer:
+        folder = str(self.graph.folder)
+        return self._asked(
+            lambda document: environment_removal_answer(document, folder),
+            "RemoveEnvironment",
+            "POST /environments/{environment}/removal",
+            {"environment": environment, "delete_data": delete_data},
+        )
 
     @abstractmethod
-    def ask(self, rpc: str, path: str, body: Mapping[str, object]) -> Answer:
-        """Sends the request of an operation on partitions.
+    def ask(self, rpc: str, route: str, body: Mapping[str, Any], environment: str) -> Any:
+        """Sends a request, and returns the response as JSON.
 
         Args:
             rpc: The RPC.
-            path: Its path over HTTP.
+            route: Its method and path over HTTP, with `{environment}` for this field of the request.
             body: The request.
+            environment: The environment that it is about; empty for the base.
+
+        Raises:
+            RefusedError: The service has refused it.
         """
+
+    def _asked(
+        self,
+        read: Callable[[Any], Answer],
+        rpc: str,
+        route: str,
+        body: Mapping[str, Any],
+        environment: str = "",
+    ) -> Answer:
+        try:
+            return read(self.ask(rpc, route, body, environment))
+        except RefusedError as error:
+            return {"refused": str(error)}
 
 
 class Grpc(_Requests):
     """The stub that protoc generates, without code of ours."""
 
-    def __init__(self, folder: Path, uri: str, executor: str = "local") -> None:
-        super().__init__(folder, uri, executor)
+    def connect(self) -> None:
         self.channel = grpc.insecure_channel(self.service.addresses["grpc"])
         self.stub = DataBuildServiceStub(self.channel)
-        self.author = (("databuild-author", "ann"),)
+
+    def disconnect(self) -> None:
+        self.channel.close()
 
     def submit(self, build: str, partitions: Sequence[str], options: BuildKeywords, *, downstream: bool) -> str:
         request = {
@@ -259,22 +245,26 @@ class Grpc(_Requests):
             "options": _in_message(options),
             "downstream": downstream,
         }
-        return self._code(self.stub.SubmitBuild, ParseDict(request, sv.SubmitBuildRequest()))
+        return self._code(build, self.stub.SubmitBuild, ParseDict(request, sv.SubmitBuildRequest()))
 
     def submit_retry(self, build: str, old: str, options: RetryKeywords) -> str:
         request = {"build_request_id": old, "new_build_request_id": build, **_retry(options)}
-        return self._code(self.stub.RetryBuild, ParseDict(request, sv.RetryBuildRequest()))
+        return self._code(build, self.stub.RetryBuild, ParseDict(request, sv.RetryBuildRequest()))
 
     def cancel(self, build: str) -> None:
-        self.stub.CancelBuild(sv.CancelBuildRequest(build_request_id=build), metadata=self.author)
+        self.stub.CancelBuild(sv.CancelBuildRequest(build_request_id=build), metadata=self._about(build))
 
-    def ask(self, rpc: str, path: str, body: Mapping[str, object]) -> Answer:
+    def ask(self, rpc: str, route: str, body: Mapping[str, Any], environment: str) -> Any:
         request = ParseDict(dict(body), getattr(sv, f"{rpc}Request")())
-        response = getattr(self.stub, rpc)(request, metadata=self.author)
-        return answer(MessageToDict(response, preserving_proto_field_name=True))
+        try:
+            response = getattr(self.stub, rpc)(request, metadata=_metadata(environment))
+        except grpc.RpcError as error:
+            raise RefusedError(_detail(error).message) from error
+        return MessageToDict(response, preserving_proto_field_name=True)
 
     def wait(self, build: str) -> tuple[str, str]:
-        *_, answer = self.stub.WatchBuild(sv.WatchBuildRequest(build_request_id=build))
+        request = sv.WatchBuildRequest(build_request_id=build)
+        *_, answer = self.stub.WatchBuild(request, metadata=self._about(build))
         last = answer.events[-1]
         status = last.build_request.DESCRIPTOR.fields_by_name["status"].enum_type.values_by_number
         return (
@@ -282,91 +272,157 @@ class Grpc(_Requests):
             last.build_request.error.code,
         )
 
-    def close(self) -> None:
-        self.channel.close()
-        super().close()
-
-    def _code(self, call: Callable[..., object], request: Message) -> str:
+    def _code(self, build: str, call: Callable[..., object], request: Message) -> str:
         try:
-            call(request, metadata=self.author)
+            call(request, metadata=self._about(build))
         except grpc.RpcError as error:
-            detail = dict(error.trailing_metadata())["databuild-error-bin"]
-            return sv.ErrorDetail.FromString(detail).code
+            return _detail(error).code
         return ""
+
+    def _about(self, build: str) -> Sequence[tuple[str, str]]:
+        return _metadata(self.environments_of_builds[build])
+
+
+def _metadata(environment: str) -> Sequence[tuple[str, str]]:
+    return ("databuild-author", "ann"), *((("databuild-environment", environment),) if environment else ())
+
+
+def _detail(error: Any) -> sv.ErrorDetail:
+    detail: sv.ErrorDetail = sv.ErrorDetail.FromString(dict(error.trailing_metadata())["databuild-error-bin"])
+    return detail
 
 
 class Http(_Requests):
-    """The HTTP API, used as curl does."""
+    """The HTTP API, used as curl does: with a connection for each request."""
+
+    def connect(self) -> None:
+        pass
+
+    def disconnect(self) -> None:
+        pass
 
     def submit(self, build: str, partitions: Sequence[str], options: BuildKeywords, *, downstream: bool) -> str:
         options_ = _in_message(options)
         body = {"build_request_id": build, "partitions": partitions, "options": options_, "downstream": downstream}
-        return self._code("/builds", body)
+        return self._code(build, "/builds", body)
 
     def submit_retry(self, build: str, old: str, options: RetryKeywords) -> str:
-        return self._code(f"/builds/{old}/retry", {"new_build_request_id": build, **_retry(options)})
+        return self._code(build, f"/builds/{old}/retry", {"new_build_request_id": build, **_retry(options)})
 
     def cancel(self, build: str) -> None:
-        assert self.service.ask("POST", f"/api/v1/builds/{build}/cancel")[0] == 200
+        assert self._post(f"/builds/{build}/cancel", None, self.environments_of_builds[build])[0] == 200
 
-    def ask(self, rpc: str, path: str, body: Mapping[str, object]) -> Answer:
-        status, document = self.service.ask("POST", f"/api/v1{path}", body)
-        assert status == 200, document
-        return answer(document)
+    def ask(self, rpc: str, route: str, body: Mapping[str, Any], environment: str) -> Any:
+        method, _, path = route.partition(" ")
+        fields = dict(body)
+        if "{environment}" in path:
+            path = path.format(environment=fields.pop("environment"))
+        if method == "GET":
+            status, document = self.service.ask("GET", f"/api/v1{path}?{urlencode(fields, doseq=True)}")
+        else:
+            status, document = self._post(path, fields, environment)
+        if status != 200:
+            raise RefusedError(document["error"]["message"])
+        return document
 
     def wait(self, build: str) -> tuple[str, str]:
-        text = self.service.get(f"/builds/{build}/watch")
+        environment = self.environments_of_builds[build]
+        text = self.service.get(f"/builds/{build}/watch?environment={environment}")
         *_, last = (line for line in text.splitlines() if line.startswith('data: {"'))  # after it, `data: {}`
         end = json.loads(last.removeprefix("data: "))["build_request"]
         return end["status"].removeprefix("BUILD_STATUS_"), (end.get("error") or {}).get("code", "")
 
-    def _code(self, path: str, body: object) -> str:
-        status, answer = self.service.ask("POST", f"/api/v1{path}", body)
+    def _code(self, build: str, path: str, body: object) -> str:
+        status, answer = self._post(path, body, self.environments_of_builds[build])
         return "" if status == 200 else answer["error"]["code"]
+
+    def _post(self, path: str, body: object, environment: str) -> tuple[int, Any]:
+        headers = {"Databuild-Environment": environment} if environment else {}
+        return self.service.ask("POST", f"/api/v1{path}", body, **headers)
 
 
 class Client(_Service):
     """The Python client."""
 
-    def __init__(self, folder: Path, uri: str, executor: str = "local") -> None:
-        super().__init__(folder, uri, executor)
-        self.client = DatabuildClient(self.service.addresses["grpc"], author="ann")
+    def connect(self) -> None:
+        self.clients: dict[str, DatabuildClient] = {}
+
+    def disconnect(self) -> None:
+        for client in self.clients.values():
+            client.close()
 
     def submit(self, build: str, partitions: Sequence[str], options: BuildKeywords, *, downstream: bool) -> str:
-        orchestrator = self.client.create_orchestrator(
+        orchestrator = self._of_build(build).create_orchestrator(
             partitions, build_request_id=build, downstream=downstream, **options
         )
         return self._code(orchestrator.start_build)
 
     def submit_retry(self, build: str, old: str, options: RetryKeywords) -> str:
-        return self._code(lambda: self.client.retry(old, build_request_id=build, **options))
+        return self._code(lambda: self._of_build(build).retry(old, build_request_id=build, **options))
 
     def cancel(self, build: str) -> None:
-        self.client.cancel(build)
+        self._of_build(build).cancel(build)
 
     def forget(self, *refs: str) -> Answer:
-        return answer(self.client.forget(refs, reason="wrong")._asdict())
+        return removal_answer(self._in("").forget(refs, reason="wrong")._asdict())
 
     def delete(self, *refs: str, dry_run: bool = False) -> Answer:
-        done = self.client.delete(refs, reason="" if dry_run else "old", dry_run=dry_run)
-        return answer({"data": [one._asdict() for one in done.data]})
+        done = self._in("").delete(refs, reason="" if dry_run else "old", dry_run=dry_run)
+        return removal_answer({"data": [one._asdict() for one in done.data]})
 
     def clean(self, *, delete_inputs: bool = False) -> Answer:
-        done = self.client.clean(delete_inputs=delete_inputs)
-        return answer({**done._asdict(), "data": [one._asdict() for one in done.data]})
+        done = self._in("").clean(delete_inputs=delete_inputs)
+        return removal_answer({**done._asdict(), "data": [one._asdict() for one in done.data]})
 
-    def verify(self, changed: str) -> Answer:
-        found = self.client.verify_partitions(changed=changed)
-        return answer({"checked": found.checked, "findings": [one._asdict() for one in found.findings]})
+    def verify(self, changed: str, environment: str = "") -> Answer:
+        found = self._in(environment).verify_partitions(changed=changed)
+        return removal_answer({"checked": found.checked, "findings": [one._asdict() for one in found.findings]})
+
+    def plan(self, *partitions: str, environment: str = "") -> Answer:
+        plan = self._in(environment).plan(partitions)
+        planned = [{**one._asdict(), "reason": reason_name(one.reason)} for one in plan.partitions]
+        return plan_answer({"partitions": planned})
+
+    def environments(self) -> Answer:
+        return environments_answer([one._asdict() for one in self._in("").environments()])
+
+    def compare(self, environment: str, *refs: str) -> Answer:
+        try:
+            compared = list(self._in("").compare_environment(environment, refs))
+        except DataBuildError as error:
+            return {"refused": str(error)}
+        differences = [[difference._asdict() for difference in one.differences] for one in compared]
+        pairs = zip(compared, differences, strict=True)
+        return comparison_answer([{**one._asdict(), "differences": listed} for one, listed in pairs])
+
+    def promote(self, environment: str, *refs: str) -> Answer:
+        try:
+            return promotion_answer(self._in("").promote_environment(environment, refs, reason="merged")._asdict())
+        except DataBuildError as error:
+            return {"refused": str(error)}
+
+    def remove(self, environment: str, *, delete_data: bool) -> Answer:
+        try:
+            removed = self._in("").remove_environment(environment, delete_data=delete_data)
+        except DataBuildError as error:
+            return {"refused": str(error)}
+        return environment_removal_answer(removed._asdict(), str(self.graph.folder))
 
     def wait(self, build: str) -> tuple[str, str]:
-        result = self.client.wait(build)
+        client = self._of_build(build)
+        result = client.wait(build)
         error = getattr(result, "error", None)
-        return self.client.get(build).build.status, code_of(error) if error else ""
+        return client.get(build).build.status, code_of(error) if error else ""
 
-    def close(self) -> None:
-        self.client.close()
-        super().close()
+    def _of_build(self, build: str) -> DatabuildClient:
+        return self._in(self.environments_of_builds[build])
+
+    def _in(self, environment: str) -> DatabuildClient:
+        """Returns the client of an environment; empty for the base."""
+        if environment not in self.clients:
+            address = self.service.addresses["grpc"]
+            self.clients[environment] = DatabuildClient(address, author="ann", environment=environment)
+        return self.clients[environment]
 
     @staticmethod
     def _code(call: Callable[[], object]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
@@ -10,6 +11,7 @@ from databuild.errors import (
     InvalidRequestError,
 )
 from databuild.graph.analysis import analyze
+from databuild.graph.catalog import Job
 from databuild.graph.plan_changes import changes_since
 from databuild.graph.reasons import absent_inputs_warning
 from databuild.graph.render import render_dot, render_mermaid, render_svg
@@ -262,6 +264,22 @@ async def test_a_lookup_is_not_asked_about_what_is_no_ref() -> None:
 
     with pytest.raises(InvalidRequestError, match="not a partition ref"):
         await plan(["any/../b"], graph=any_catalog(), lookup=lookup)
+
+
+async def test_the_links_of_a_chain_are_configured_without_tasks() -> None:
+    running: set[asyncio.Task[object]] = set()
+
+    async def configure(job: Job, refs: Sequence[str]) -> Sequence[JobConfig]:
+        assert job.label == "//:any"
+        running.update(asyncio.all_tasks())
+        (ref,) = refs
+        number = int(ref.removeprefix("any/"))
+        return [JobConfig((ref,), (f"any/{number - 1}",) if number else ())]
+
+    made = await plan(["any/3"], graph=any_catalog(), configure=configure)
+
+    assert outputs(made) == ["any/0", "any/1", "any/2", "any/3"]
+    assert running == {asyncio.current_task()}
 
 
 async def test_planning_tells_levels_partitions_calls_and_who_is_asked() -> None:

@@ -6,7 +6,7 @@ import contextlib
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from databuild.errors import InvalidRequestError
@@ -19,6 +19,7 @@ def test_an_id_begins_with_the_time_in_utc() -> None:
 
 
 @given(st.floats(0, 4e9), st.floats(0.002, 1e6))
+@settings(deadline=None)
 def test_a_later_build_has_a_greater_id(now: float, later: float) -> None:
     assert new_build_request_id(now) < new_build_request_id(now + later)
 
@@ -35,6 +36,7 @@ def test_an_id_that_cannot_name_a_log_folder_is_refused(chosen: str) -> None:
 
 
 @given(st.text(alphabet="aZ09-_. \n\u00e9\u0663", max_size=70))
+@settings(deadline=None)
 def test_an_id_is_up_to_64_letters_digits_dashes_and_underscores(chosen: str) -> None:
     valid = re.fullmatch("[A-Za-z0-9][A-Za-z0-9_-]{0,63}", chosen) is not None
 

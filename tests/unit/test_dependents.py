@@ -175,6 +175,7 @@ NUMBERS = st.integers(-9, 9)
 
 
 @given(st.lists(st.tuples(NUMBERS, st.integers(0, 5))), NUMBERS, st.integers(0, 9))
+@settings(deadline=None)
 def test_runs_are_the_numbers_that_were_added(added: list[tuple[int, int]], first: int, length: int) -> None:
     runs = Runs()
     numbers: set[int] = set()

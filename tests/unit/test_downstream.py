@@ -6,7 +6,7 @@ from collections.abc import Collection
 from itertools import islice
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from databuild.errors import InvalidRequestError
@@ -53,6 +53,7 @@ def records(draw: st.DrawFn) -> tuple[Runs, Adopted]:
 
 
 @given(records(), st.sets(REFS, min_size=1, max_size=3))
+@settings(deadline=None)
 def test_a_walk_finds_everything_downstream_once_at_its_distance(drawn: tuple[Runs, Adopted], start: set[str]) -> None:
     runs, adopted = drawn
     pairs = edges(runs, adopted)
@@ -66,6 +67,7 @@ def test_a_walk_finds_everything_downstream_once_at_its_distance(drawn: tuple[Ru
 
 
 @given(records(), st.sets(REFS, min_size=1, max_size=3), st.integers(1, 3), st.booleans())
+@settings(deadline=None)
 def test_the_pages_of_a_list_are_all_of_it(
     drawn: tuple[Runs, Adopted], start: set[str], limit: int, transitive: bool
 ) -> None:

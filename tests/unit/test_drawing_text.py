@@ -5,7 +5,7 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from databuild.drawing.states import STATES, counts_text, most_severe, state_of
@@ -17,6 +17,7 @@ HOSTILE = "</text><script>alert('1')</script>&\"\x00\x08\x1b\x7f\x9f\u202e\ud800
 
 
 @given(st.text())
+@settings(deadline=None)
 def test_any_text_is_safe_in_elements_and_attributes(text: str) -> None:
     element = ET.fromstring(f'<g a="{escape(text)}">{escape(text)}</g>')
 
@@ -51,6 +52,7 @@ def test_long_text_is_shortened_in_the_middle(text: str, columns: int, shown: st
 
 
 @given(st.text(max_size=50), st.integers(1, 60))
+@settings(deadline=None)
 def test_shortened_text_keeps_to_its_columns(text: str, columns: int) -> None:
     shown = shorten(text, columns)
 

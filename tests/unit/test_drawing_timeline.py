@@ -7,7 +7,7 @@ from itertools import pairwise
 from xml.etree.ElementTree import Element
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from databuild.drawing.critical_path import critical_path
@@ -135,6 +135,7 @@ def test_many_tasks_share_rows_and_no_bars_overlap() -> None:
 
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 50)), min_size=1, max_size=40))
+@settings(deadline=None)
 def test_runs_in_one_lane_never_overlap(times: list[tuple[float, float]]) -> None:
     spans = [Span(run(number, start, None), start + seconds) for number, (start, seconds) in enumerate(times)]
 
@@ -226,6 +227,7 @@ def test_a_duration_is_told_in_its_two_largest_units(seconds: float, text: str) 
 
 
 @given(st.floats(1e-6, 1e10))
+@settings(deadline=None)
 def test_an_axis_has_a_few_marks_within_its_length(seconds: float) -> None:
     marks = ticks(seconds, 10)
 

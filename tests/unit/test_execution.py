@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypedDict, Unpack
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from databuild.graph.catalog import RetryPolicy
@@ -346,6 +346,7 @@ def job_graphs(draw: st.DrawFn) -> list[Task]:
 
 
 @given(job_graphs(), st.sets(st.integers(1, 12)), st.integers(1, 4), st.booleans())
+@settings(deadline=None)
 def test_every_task_ends_exactly_once_whatever_fails(
     tasks: list[Task], failing: set[int], jobs: int, keep_going: bool
 ) -> None:

@@ -12,7 +12,8 @@ from databuild.graph.partition_graph import PartitionGraph
 from databuild.model.build_options import PlanOptions
 from databuild.model.job_graph import JobConfig
 from databuild.model.pacing import run_through
-from databuild.model.records import InputVersion, Manifest, PartitionRecord
+from databuild.model.records import FailureRecord, InputVersion, Manifest, PartitionRecord, RemovalRecord
+from databuild.model.statuses import PartitionStatus
 from databuild.v1 import partition_pb2 as pt
 
 JOB = "//:job"
@@ -111,3 +112,28 @@ def test_an_input_that_precedes_its_partition_is_decided_first() -> None:
 
     changed = Decision(pt.REASON_INPUT_CHANGED, "low")
     assert decisions == [changed, Decision(pt.REASON_MISSING, ""), changed]
+
+
+@pytest.mark.parametrize(
+    ("status", "failure"), [("FORGOTTEN", None), ("FAILED", FailureRecord("USER", "no")), ("BUILDING", None)]
+)
+def test_a_forgotten_partition_is_built_for_the_reason_that_was_given(
+    status: PartitionStatus, failure: FailureRecord | None
+) -> None:
+    graph = PartitionGraph()
+    graph.add(["p"])
+    graph.upstream.append([])
+    removal = RemovalRecord("m", "ann", "by hand", 1.0, "FORGOTTEN")
+    record = PartitionRecord("p", status, "b", 0, False, "v", "run", "b", failure=failure, removal=removal)
+    freshness = Freshness(
+        graph,
+        {"p": JobConfig(("p",))},
+        {},
+        {"p": record},
+        {"p": JOB},
+        {JOB: "code"},
+        forced=frozenset(),
+        options=PlanOptions(),
+    )
+
+    assert run_through(freshness.decide(["p"])) == [Decision(pt.REASON_FORGOTTEN, "by hand")]

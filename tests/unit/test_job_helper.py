@@ -14,6 +14,7 @@ from google.protobuf import json_format
 
 from databuild.job import Config, ConfigError, Run, content_digest, main, writing
 from databuild.job.answers import ask, to_json
+from databuild.job.process_state import ProcessState
 from databuild.job.wire import parse_request, read_framed, write_framed
 from databuild.job.worker import respond
 from databuild.v1 import job_pb2, partition_pb2
@@ -147,6 +148,14 @@ def test_configuring_imports_nothing_slow() -> None:
     assert not slow & set(done.stdout.split())
 
 
+def test_a_worker_starts_without_slow_imports() -> None:
+    program = "import sys, databuild.job.worker; print(*sys.modules)"
+    done = subprocess.run(child.command("-c", program, flags=("-S",)), capture_output=True, text=True, check=True)
+
+    slow = {"typing", "re", "json", "dataclasses", "contextlib", "traceback", "pathlib", "google", "socket", "datetime"}
+    assert not slow & set(done.stdout.split())
+
+
 def config_that_fails(_refs: Sequence[str]) -> list[Config]:
     raise ZeroDivisionError("division by zero")
 
@@ -155,7 +164,8 @@ def answer_of(
     request: job_pb2.JobRequest, config: ConfigFunction = config, run: RunFunction = run
 ) -> job_pb2.JobResponse:
     """Returns the response of a worker to a JobRequest."""
-    return job_pb2.JobResponse.FromString(respond(parse_request(request.SerializeToString()), config, run))
+    response = respond(parse_request(request.SerializeToString()), config, run, ProcessState())
+    return job_pb2.JobResponse.FromString(response)
 
 
 def test_a_worker_answers_as_config_does() -> None:

@@ -7,7 +7,7 @@ import json
 
 import pytest
 from google.protobuf import json_format
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from databuild.errors import JobConfigurationError
@@ -148,6 +148,7 @@ def responses(draw: st.DrawFn) -> job_pb2.JobConfigureResponse:
 
 
 @given(responses(), st.booleans())
+@settings(deadline=None)
 def test_answers_are_read_as_protobuf_reads_them(response: job_pb2.JobConfigureResponse, preserving: bool) -> None:
     printed = json_format.MessageToJson(response, preserving_proto_field_name=preserving)
 
@@ -209,6 +210,12 @@ def response_of(printed: str) -> job_pb2.JobConfigureResponse:
     "printed",
     [
         '{"configs": [{"outputs": [{"str": "a/1"}]}]}',
+        '{"configs": [{"outputs": [{"str": "a/ä"}], "args": ["ä", "\\n"]}]}',
+        (
+            '{"configs": [{"outputs": [{"str": "a/1"}, {"str": "a/2"}, {"str": "a/1"}], "args": ["x", ""], "inputs": '
+            '[{"dep_type_code": 1, "partition_ref": {"str": "r/1"}}, '
+            '{"dep_type_code": 1, "partition_ref": {"str": "r/1"}}]}, {"outputs": [{"str": "a/3"}]}]}'
+        ),
         (
             '{"configs": [{"outputs": [{"str": "a/1"}, {"str": "a/1"}], "args": ["x", ""], '
             '"env": {"B": "2", "A": "1"}, '

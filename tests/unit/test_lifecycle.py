@@ -209,7 +209,7 @@ ANY_PAYLOAD = st.one_of(
 )
 
 
-@settings(max_examples=300)
+@settings(deadline=None, max_examples=300)
 @given(st.lists(ANY_PAYLOAD, max_size=40))
 def test_no_sequence_of_events_can_leave_an_illegal_log(payloads: list[Payload]) -> None:
     state = BuildState("b")

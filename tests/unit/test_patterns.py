@@ -7,7 +7,7 @@ import re
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from databuild.errors import InvalidPatternError, InvalidRequestError, UnknownPartitionError
@@ -114,6 +114,7 @@ def test_a_range_of_months_has_an_end_that_exists() -> None:
 
 
 @given(st.dates(dt.date(1900, 1, 1), dt.date(2100, 1, 1)), st.integers(0, 40))
+@settings(deadline=None)
 def test_a_range_has_every_day_once_and_each_matches(first: dt.date, days: int) -> None:
     pattern = PartitionPattern("d/date={date:date}")
     last = first + dt.timedelta(days=days)
@@ -167,6 +168,7 @@ def test_a_date_that_does_not_exist_is_read_in_another_way_where_there_is_one() 
 
 @pytest.mark.parametrize("kind", ["date", "hour"])
 @given(data=st.data())
+@settings(deadline=None)
 def test_the_regular_expression_of_a_pattern_knows_the_calendar(kind: str, data: st.DataObject) -> None:
     year = data.draw(st.integers(0, 9999) | st.sampled_from([0, 4, 100, 400, 1900, 1904, 2000, 2100]))
     month, day = data.draw(st.integers(0, 13)), data.draw(st.integers(0, 32))
@@ -296,6 +298,7 @@ WILD = ["{a}/{b}", "x/{a:/.*/}", "{a:/[^a]+/}", "{a:/[.\\/x]+/}"]
 
 
 @given(pattern=st.sampled_from(WILD), ref=st.text("./x", min_size=1))
+@settings(deadline=None)
 def test_wildcards_and_classes_never_allow_a_segment_that_leads_elsewhere(pattern: str, ref: str) -> None:
     read = PartitionPattern(pattern)
 

@@ -4,7 +4,7 @@ import calendar
 import datetime as dt
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from databuild.graph.periods import (
@@ -37,6 +37,7 @@ def text_of(unit: str, time: dt.datetime) -> str:
 
 
 @given(TIMES)
+@settings(deadline=None)
 def test_a_period_has_the_text_that_datetime_gives_it(time: dt.datetime) -> None:
     minute = UNITS["minute"].parse(time.isoformat(timespec="minutes"))
     for unit in UNITS.values():
@@ -87,6 +88,7 @@ def test_weeks_of_leap_years_and_of_long_years_agree_with_datetime_for_all_years
 
 
 @given(DATES, st.sampled_from(["week", "month", "quarter", "year"]))
+@settings(deadline=None)
 def test_the_parts_of_a_period_are_the_dates_that_lie_in_it(date: dt.date, name: str) -> None:
     unit, day = UNITS[name], UNITS["date"]
     period = containing(day, day.parse(date.isoformat()), unit)
@@ -102,6 +104,7 @@ def test_the_parts_of_a_period_are_the_dates_that_lie_in_it(date: dt.date, name:
 
 
 @given(TIMES, st.sampled_from(sorted(UNITS)), st.sampled_from(["month", "quarter", "year"]), st.integers(-40, 40))
+@settings(deadline=None)
 def test_moving_by_months_keeps_the_day_or_takes_the_last_one(
     time: dt.datetime, name: str, step: str, count: int
 ) -> None:
@@ -124,6 +127,7 @@ def test_moving_by_months_keeps_the_day_or_takes_the_last_one(
 
 
 @given(TIMES, st.sampled_from(["minute", "hour", "date", "week"]), st.sampled_from(["hour", "date", "week"]))
+@settings(deadline=None)
 def test_moving_by_days_and_shorter_units_is_what_timedelta_does(time: dt.datetime, name: str, step: str) -> None:
     unit = UNITS[name]
     if not can_move_by(unit, UNITS[step]):

@@ -13,7 +13,7 @@ from google.protobuf import json_format, message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from databuild.service.api.json_writer import write_json
@@ -117,6 +117,7 @@ def test_every_answer_and_event_is_written_as_protobuf_writes_it(name: str) -> N
 
 
 @given(st.text(), st.floats(), st.integers(0, 2**64 - 1), st.integers(-(2**31), 2**31 - 1), st.binary())
+@settings(deadline=None)
 def test_any_value_is_written_as_protobuf_writes_it(
     text: str, number: float, unsigned: int, integer: int, data: bytes
 ) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from databuild.sql.database import connect
@@ -151,6 +151,7 @@ values = st.none() | st.text(st.characters(exclude_categories=["Cs", "Cc"], incl
 
 
 @given(st.lists(st.tuples(values, values), max_size=5), st.booleans())
+@settings(deadline=None)
 def test_a_table_is_the_same_after_writing_and_reading(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str | None, str | None]], ordered: bool
 ) -> None:

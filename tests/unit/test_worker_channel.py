@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from databuild.executors.memory_pressure import MemoryPressure
@@ -28,6 +28,7 @@ class Frames:
 
 
 @given(st.lists(st.binary(max_size=300), max_size=5), st.lists(st.integers(1, 400), max_size=20))
+@settings(deadline=None)
 def test_messages_arrive_whole_however_the_bytes_do(messages: list[bytes], sizes: list[int]) -> None:
     frames = Frames()
     for message in messages:

@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from databuild.cli.display.output import Output
 from databuild.errors import InvalidCatalogError, InvalidRequestError
@@ -45,6 +45,12 @@ _LOCAL_FLAGS = {
     "scratch_dir": None,
 }
 """The flags that are refused together with a service, with their defaults."""
+
+_WITHOUT_RECORDS: Final = frozenset({"build", "graph", "plan", "retry", "taint"})
+"""The commands that make an environment or read the base if it does not exist yet."""
+
+_ACTIONS_WITHOUT_RECORDS: Final = frozenset({"adopt", "forget", "delete", "clean"})
+"""The actions of `partitions` that make an environment, or that every environment refuses."""
 
 
 class Invocation:
@@ -227,6 +233,21 @@ class Invocation:
             self._refuse_beside_server("--from copies records of a state directory to an event log of this machine")
         if self.flags.get("all"):
             self._refuse_beside_server("--all needs the event log itself, which a service does not offer")
+
+    def check_environment(self) -> None:
+        """Checks that the environment exists, if the command reads it from an event log of this machine.
+
+        Raises:
+            InvalidRequestError: The name is invalid.
+            EnvironmentNotFoundError: There is no such environment.
+        """
+        if not self.environment or self.server or self.command in _WITHOUT_RECORDS:
+            return
+        if self.command == "partitions" and _ACTIONS_WITHOUT_RECORDS.intersection(self.positionals[:1]):
+            return
+        from databuild.event_log.open import EnvironmentLogs
+
+        EnvironmentLogs(self.event_log_uri).check(self.environment)
 
     def _refuse_beside_server(self, refusal: str) -> None:
         from databuild.cli.flags.usage_error import UsageError

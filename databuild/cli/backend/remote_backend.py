@@ -15,7 +15,7 @@ from databuild.cli.backend.local_plan import print_warnings
 from databuild.cli.backend.requested_partitions import suggest_command
 from databuild.cli.display.task_states import RUNS_PER_JOB
 from databuild.client import AsyncDatabuildClient, DatabuildClient, Tls
-from databuild.errors import BuildNotFoundError, InvalidRequestError, JobRunNotFoundError
+from databuild.errors import BuildNotFoundError, EnvironmentNotFoundError, InvalidRequestError, JobRunNotFoundError
 from databuild.model.build_options import PlanOptions
 from databuild.model.environment_views import EnvironmentView, PartitionComparison, Promotion, RemovedEnvironment
 from databuild.model.graph_view import GraphView
@@ -291,7 +291,7 @@ class RemoteRecords:
     def build(self, build_request_id: str) -> BuildRecord | None:
         try:
             build = self._client.get(build_request_id).build
-        except BuildNotFoundError:
+        except (BuildNotFoundError, EnvironmentNotFoundError):
             return None
         # The service also accepts the beginning of an id.
         return build if build.build_request_id == build_request_id else None

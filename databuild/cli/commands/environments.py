@@ -7,6 +7,7 @@ from collections.abc import Callable
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.display.formats import counted, table, time_text
 from databuild.cli.flags.exit_codes import BUILT
+from databuild.cli.flags.near_form import near_form
 from databuild.cli.flags.usage_error import UsageError
 from databuild.model.environment_views import Difference, EnvironmentView, PartitionComparison
 
@@ -20,8 +21,8 @@ def run(call: Invocation) -> int:
         "remove": _remove,
     }
     if action not in actions:
-        message = f"{action!r} is no action of environments; use list, diff, promote or remove"
-        raise UsageError(message, call.command)
+        hint = near_form(call.command, action) or "use list, diff, promote or remove"
+        raise UsageError(f"{action!r} is no action of environments; {hint}", call.command)
     return actions[action](call, rest)
 
 

@@ -11,8 +11,9 @@ from databuild.cli.backend.invocation import Invocation
 from databuild.cli.display.event_text import canonical, event_json, event_line
 from databuild.cli.display.formats import counted
 from databuild.cli.flags.exit_codes import BUILT, JOB_FAILED
+from databuild.cli.flags.near_form import near_form
 from databuild.cli.flags.usage_error import UsageError
-from databuild.errors import BuildPrunedError
+from databuild.errors import BuildNotFoundError, BuildPrunedError
 from databuild.model.lifecycle import BUILD_ENDS
 from databuild.model.paging import read_rows
 from databuild.orchestration.coordination.build_ids import LATEST
@@ -31,14 +32,20 @@ def run(call: Invocation) -> int:
     if call.positionals[:1] == ["verify"]:
         return _verify(call)
     if len(call.positionals) > 1:
-        message = f"events takes one BUILD, not {len(call.positionals)}; `diff` takes two, and `verify` any number"
-        raise UsageError(message, call.command)
+        hint = near_form(call.command, call.positionals[0]) or "`diff` takes two, and `verify` any number"
+        raise UsageError(f"events takes one BUILD, not {len(call.positionals)}; {hint}", call.command)
     return _print_events(call)
 
 
 def _print_events(call: Invocation) -> int:
     backend = call.backend()
-    build_request_id = _find_build(backend, *call.positionals).build_request_id
+    try:
+        build_request_id = _find_build(backend, *call.positionals).build_request_id
+    except BuildNotFoundError as error:
+        text = error.build_request_id
+        if not error.candidates and (hint := near_form(call.command, text)):
+            raise UsageError(f"there is no build {text!r}; {hint}", call.command) from None
+        raise
     after, follow = call.flags["after"], call.flags["follow"]
     ended = False
     for event in _followed(call, build_request_id, after) if follow else _events(backend, build_request_id, after):

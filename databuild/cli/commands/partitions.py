@@ -37,6 +37,12 @@ def run(call: Invocation) -> int:
         from databuild.cli.flags.usage_error import UsageError
 
         raise UsageError("--from is for `partitions adopt --from=STATE_DIR`", call.command)
+    if len(call.positionals) > 1:
+        from databuild.cli.flags.near_form import near_form
+        from databuild.cli.flags.usage_error import UsageError
+
+        hint = near_form(call.command, call.positionals[0]) or "run it once for each"
+        raise UsageError(f"partitions takes one PREFIX, not {len(call.positionals)}; {hint}", call.command)
     reader = call.backend().records
     prefix = nfc(call.positionals[0]) if call.positionals else ""
     limit = call.flags["limit"]
@@ -44,6 +50,11 @@ def run(call: Invocation) -> int:
     records = reader.partitions(prefix=prefix, status=status, after=call.flags["after"], limit=limit)
     counts = reader.partition_counts()
     next_after = records[-1].ref if len(records) == limit else ""
+    if prefix and not records and not status and not call.flags["after"]:
+        from databuild.cli.flags.near_form import near_form
+
+        if hint := near_form(call.command, prefix):
+            call.err.line(f"databuild: no partition begins with {prefix!r}; {hint}")
     if call.json:
         call.out.json({"partitions": records, "counts": counts, "next_after": next_after})
         return BUILT

@@ -12,6 +12,7 @@ from google.protobuf.json_format import MessageToDict
 from databuild.cli.display.formats import counted, some_of
 from databuild.model.enum_names import category_name, reason_name, severity_name
 from databuild.model.lifecycle import build_status_name, job_status_name, partition_status_name
+from databuild.model.records import UNRECORDED
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
@@ -167,5 +168,9 @@ def _masked(value: Any) -> Any:
         return masked
     if isinstance(value, list):
         return [_masked(item) for item in value]
+    if not isinstance(value, str):
+        return value
+    if value.startswith(UNRECORDED):  # ends with a version of the store as well
+        return value.rpartition(":")[0]
     # Generated ids also occur within other strings, such as job run ids and messages.
-    return _BUILD_REQUEST_ID.sub("BUILD", value) if isinstance(value, str) else value
+    return _BUILD_REQUEST_ID.sub("BUILD", value)

@@ -65,7 +65,7 @@ SELECT FROM job_runs WHERE job_run_id {among} ORDER BY job_run_id FOR UPDATE
 
 -- name: size
 SELECT CAST(coalesce(sum(pg_total_relation_size(oid)), 0) AS bigint) FROM pg_class
-WHERE relnamespace = to_regnamespace(current_schema()) AND relkind = 'r'
+WHERE relnamespace = to_regnamespace(quote_ident(current_schema())) AND relkind = 'r'
 
 -- name: take_tokens
 SELECT nextval('tokens') FROM generate_series(1, :number)

@@ -107,7 +107,7 @@ def connect_for_writing(path: str) -> sqlite3.Connection:
 
 
 def connect_for_reading(path: str) -> sqlite3.Connection:
-    """Opens a connection for reading; migrates the schema of a file that an older DataBuild wrote.
+    """Opens a connection for reading; migrates the schema of a file that is empty or that an older DataBuild wrote.
 
     A file that does not exist reads as an empty log, and is not created.
 
@@ -118,9 +118,10 @@ def connect_for_reading(path: str) -> sqlite3.Connection:
     if path.startswith("file:") or os.path.exists(path):  # noqa: PTH110
         connection = connect(path, read_only=True)
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if not 0 < version < SCHEMA_VERSION:
+        if version == SCHEMA_VERSION:
             return connection
         connection.close()
+        # Version 0 is that of a file that another process is creating.
         connect_for_writing(path).close()
         return connect(path, read_only=True)
     empty = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)

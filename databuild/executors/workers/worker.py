@@ -46,6 +46,7 @@ HANG_UP_SECONDS: Final = 2.0
 """The time that an idle worker may take to end."""
 
 _CLOSE_SECONDS: Final = 1.0
+_NO_OUTPUT: Final = TailBuffer(0)
 _MAX_SHOWN: Final = 200
 _HINT: Final = (
     "The program of a job with worker = True has to serve requests (docs/workers.md); fix it, or remove worker"
@@ -81,7 +82,7 @@ class SwitchedOutput:
     def switch(self, sink: OutputSink | None) -> None:
         """Closes the destination, and passes later output to another one; None to drop it."""
         self._sink.close()
-        self._sink = sink or TailBuffer(0)
+        self._sink = sink or _NO_OUTPUT
 
     def write(self, data: bytes) -> None:
         self._sink.write(data)
@@ -199,7 +200,13 @@ class Worker:
         self._hello_timer = asyncio.get_running_loop().call_later(self._hello_seconds, self._on_silence)
 
     async def serve(
-        self, request: job_pb2.JobRequest, stdout: OutputSink, stderr: OutputSink, timeout_seconds: float | None
+        self,
+        request: job_pb2.JobRequest,
+        stdout: OutputSink,
+        stderr: OutputSink,
+        timeout_seconds: float | None,
+        *,
+        measured: bool = True,
     ) -> Answer:
         """Serves a request. Afterwards, no process that it started is running, and its output is complete.
 
@@ -208,6 +215,7 @@ class Worker:
             stdout: The destination of standard output, which is closed at the end.
             stderr: The same for standard error.
             timeout_seconds: The maximum duration; None for no limit.
+            measured: False for a request whose usage nobody needs.
 
         Raises:
             asyncio.CancelledError: The awaiting task was cancelled; the worker has ended.
@@ -221,10 +229,11 @@ class Worker:
             for output, sink in zip(self._outputs, (stdout, stderr), strict=True):
                 output.switch(sink)
             self._leftovers.mark()
-            self._measurement.start()
+            if measured:
+                self._measurement.start()
             self._channel.send(request.SerializeToString())
         try:
-            return await self._answer(self._turn, timeout_seconds)
+            return await self._answer(self._turn, timeout_seconds, measured=measured)
         except asyncio.CancelledError:
             await uncancellable(self._stop())
             raise
@@ -245,7 +254,7 @@ class Worker:
         await asyncio.wait((self._ended,), timeout=self._hang_up_seconds)
         await self._stop()
 
-    async def _answer(self, turn: asyncio.Future[None], timeout_seconds: float | None) -> Answer:
+    async def _answer(self, turn: asyncio.Future[None], timeout_seconds: float | None, *, measured: bool) -> Answer:
         """Waits for the end of the request: a response, a fault, the end of the worker, or of the time."""
         if timeout_seconds is None:
             await turn
@@ -263,6 +272,8 @@ class Worker:
             if not self._ended.done():
                 self._fail("closed its responses (descriptor 4)")
         if response is not None and self._fault is None:
+            if not measured:
+                return _answer_of(response)
             usage = self._measurement.end()
             self.memory_bytes = usage.memory_bytes
             return _answer_of(response)._replace(usage=usage)
@@ -314,24 +325,25 @@ class Worker:
             self._fail(f"sent {data[:_MAX_SHOWN]!r}, which is not a JobResponse")
             return
         kind = response.WhichOneof("response")
-        shown = " ".join(str(response).split())[:_MAX_SHOWN] or "an empty JobResponse"
         if self._fault is not None:
             return
         if not self._greeted:
-            self._greet(response, shown)
+            self._greet(response)
         elif self._request is None or self._response is not None:
-            self._fail(f"answered twice, or without a request: {shown}")
+            self._fail(f"answered twice, or without a request: {_shown(response)}")
         elif response.request_id != self.served:
-            self._fail(f"answered request {response.request_id}, but was asked request {self.served}: {shown}")
+            self._fail(
+                f"answered request {response.request_id}, but was asked request {self.served}: {_shown(response)}"
+            )
         elif kind not in {self._request.WhichOneof("request"), "failure"}:
-            self._fail(f"answered a request to {self._request.WhichOneof('request')} with {shown}")
+            self._fail(f"answered a request to {self._request.WhichOneof('request')} with {_shown(response)}")
         else:
             self._response = response
             self._wake()
 
-    def _greet(self, response: job_pb2.JobResponse, shown: str) -> None:
+    def _greet(self, response: job_pb2.JobResponse) -> None:
         if not response.HasField("hello"):
-            self._fail(f"sent {shown} before its hello")
+            self._fail(f"sent {_shown(response)} before its hello")
         elif response.hello.protocol_version != PROTOCOL_VERSION:
             self._fail(
                 f"speaks version {response.hello.protocol_version} of the worker protocol; this DataBuild speaks "
@@ -375,6 +387,10 @@ class Worker:
         if self._hello_timer is not None:
             self._hello_timer.cancel()
             self._hello_timer = None
+
+
+def _shown(response: job_pb2.JobResponse) -> str:
+    return " ".join(str(response).split())[:_MAX_SHOWN] or "an empty JobResponse"
 
 
 def _answer_of(response: job_pb2.JobResponse) -> Answer:

@@ -94,7 +94,9 @@ class WorkerRuns:
         started = time.monotonic()
         self._starter.running += 1
         try:
-            answer = await worker.serve(request, stdout, stderr, spec.timeout_seconds)
+            # No event has the usage of `config`.
+            measured = not spec.worker.configure or spec.worker.max_memory_bytes > 0
+            answer = await worker.serve(request, stdout, stderr, spec.timeout_seconds, measured=measured)
         finally:
             self._starter.running -= 1
             self._pool.give_back(key, worker, Limits(spec.worker.max_requests, spec.worker.max_memory_bytes))

@@ -38,7 +38,7 @@ def compare(reader: OverlayReader, refs: Collection[str] = (), after: str = "") 
             base = below.get(record.ref)
             job = record.manifest.job_label if record.manifest is not None else ""
             if base is None or not base.version:
-                found = _differences(None, record, None, own_reports.of(record))
+                found = _differences(None, record, _NOTHING, own_reports.of(record))
                 yield PartitionComparison(record.ref, NEW, found, job)
                 continue
             differences = _differences(base, record, base_reports.of(base), own_reports.of(record))
@@ -61,25 +61,28 @@ class _Reports:
 
     def __init__(self, reader: BuildReads) -> None:
         self._reader = reader
-        self._builds: dict[str, dict[str, _Report]] = {}
+        self._builds: dict[str, dict[str, _Report] | None] = {}
 
-    def of(self, record: PartitionRecord) -> _Report:
-        """Returns the report of the run that produced a partition; nothing if it was adopted or its build pruned."""
+    def of(self, record: PartitionRecord) -> _Report | None:
+        """Returns the report of the run that produced a partition; None if it was adopted or its build pruned."""
         build = record.produced_by_build_request_id
         if not record.job_run_id:
-            return _NOTHING
+            return None
         if build not in self._builds:
             self._builds[build] = self._read(build)
-        return self._builds[build].get(record.job_run_id, _NOTHING)
+        reports = self._builds[build]
+        return reports.get(record.job_run_id, _NOTHING) if reports is not None else None
 
-    def _read(self, build: str) -> dict[str, _Report]:
-        reports: dict[str, _Report] = {}
+    def _read(self, build: str) -> dict[str, _Report] | None:
+        """Returns the reports of the runs of a build, by run; None if its events were pruned."""
+        reports: dict[str, _Report] | None = None
         events = read_rows(
             lambda after, limit: self._reader.events(build, after_sequence=after, limit=limit),
             key=lambda event: event.sequence,
             start=0,
         )
         for event in events:
+            reports = {} if reports is None else reports
             if event.job.metrics:
                 report = reports.setdefault(event.job.job_run_id, _Report({}, {}))
                 report.metrics.update(
@@ -93,16 +96,14 @@ class _Reports:
 
 
 def _differences(
-    base: PartitionRecord | None, own: PartitionRecord, base_report: _Report | None, own_report: _Report
+    base: PartitionRecord | None, own: PartitionRecord, base_report: _Report | None, own_report: _Report | None
 ) -> tuple[Difference, ...]:
-    base_report = base_report or _NOTHING
+    """Returns the differences; of metrics and checks only if the reports of both runs are known."""
     base_metadata = base.metadata if base is not None else {}
-    differences = [
-        *_content(base, own),
-        *_of("metadata", _texts(base_metadata), _texts(own.metadata)),
-        *_of("metric", base_report.metrics, own_report.metrics),
-        *_of("check", _checks_of(base_report, own.ref), _checks_of(own_report, own.ref)),
-    ]
+    differences = [*_content(base, own), *_of("metadata", _texts(base_metadata), _texts(own.metadata))]
+    if base_report is not None and own_report is not None:
+        differences += _of("metric", base_report.metrics, own_report.metrics)
+        differences += _of("check", _checks_of(base_report, own.ref), _checks_of(own_report, own.ref))
     return tuple(differences)
 
 

@@ -14,7 +14,7 @@ from databuild.event_log.reads import LineageReads
 from databuild.graph.ports import PartitionRecords
 from databuild.model.job_run_id import parse_job_run_id
 from databuild.model.pacing import slices
-from databuild.model.records import Location, Manifest, PartitionRecord
+from databuild.model.records import UNRECORDED, Location, Manifest, PartitionRecord
 from databuild.orchestration.events.payloads import REFS_PER_EVENT
 from databuild.orchestration.maintenance.operations import operation
 from databuild.tuples import NamedTuple
@@ -41,7 +41,7 @@ def unrecorded_change(recorded: str, found: Location) -> UnrecordedChange:
         recorded: The version in its record.
         found: Its place, with the facts that are there now.
     """
-    return UnrecordedChange(recorded, f"unrecorded:{found.size}:{found.version}")
+    return UnrecordedChange(recorded, f"{UNRECORDED}{found.size}:{found.version}")
 
 
 class RecordsOfUsers:

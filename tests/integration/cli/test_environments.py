@@ -213,6 +213,16 @@ def test_a_difference_shows_what_readers_of_the_data_would_see(graph: Workspace)
     assert text.endswith("3 partitions of pr-1: 3 changed, 0 new, 0 the same\n")
 
 
+def test_metrics_and_checks_of_pruned_builds_are_not_compared(graph: Workspace) -> None:
+    built_in_both(graph)
+    assert graph("prune", "--keep=0")[0] == 0
+
+    _, result = graph.json("environments", "diff", "pr-1", "number/1")
+
+    subjects = [one["subject"] for one in result["partitions"][0]["differences"]]
+    assert subjects == ["code", "content", "metadata value"]
+
+
 def test_promoted_partitions_are_up_to_date_in_the_base_and_survive_the_removal(graph: Workspace) -> None:
     built_in_both(graph)
 
@@ -319,3 +329,27 @@ def test_invalid_names_are_refused(graph: Workspace, name: str) -> None:
     assert "is not a valid name of an environment" in err
     if name:
         assert graph("build", f"--environment={name}")[0] == 2
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "builds",
+        "status",
+        "events",
+        "events verify",
+        "partitions",
+        "partitions verify",
+        "explain number/1",
+        "cancel latest",
+    ],
+)
+def test_an_environment_that_does_not_exist_is_not_read(graph: Workspace, command: str) -> None:
+    graph("build")
+    graph("build", "--environment=pr-1", "--build_request_id=first", "number/3")
+
+    code, out, err = graph(*command.split(), "--environment=pr-2")
+
+    assert (code, out) == (2, "")
+    assert err.startswith("databuild: there is no environment 'pr-2'; there are pr-1")
+    assert [one["name"] for one in graph.json("environments")[1]["environments"]] == ["pr-1"]

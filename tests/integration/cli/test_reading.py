@@ -142,3 +142,33 @@ def test_a_closed_pipe_is_quiet(graph: ScriptGraph) -> None:
 
     assert process.wait(timeout=20) == 0
     assert error == ""
+
+
+@pytest.mark.parametrize(
+    ("args", "hint"),
+    [
+        ("partitions forgt number/ab --reason=x", "did you mean `partitions forget`?"),
+        ("partitions number/ab number/c", "partitions takes one PREFIX, not 2; run it once for each"),
+        ("events verfy", "there is no build 'verfy'; did you mean `events verify`?"),
+        ("events verfy latest", "did you mean `events verify`?"),
+        ("events dif latest latest", "did you mean `events diff`?"),
+        ("events 2026", "there is no build '2026'; `builds` lists the builds"),
+        ("environments remvoe pr-1", "did you mean `environments remove`?"),
+        ("environments pr-1", "use list, diff, promote or remove"),
+    ],
+)
+def test_a_misspelt_form_of_a_command_is_refused_with_a_hint(graph: ScriptGraph, args: str, hint: str) -> None:
+    code, out, err = graph(*args.split())
+
+    assert (code, out) == (2, "")
+    assert hint in err
+
+
+def test_a_prefix_without_partitions_that_is_close_to_a_form_has_a_hint(graph: ScriptGraph) -> None:
+    graph("build")
+
+    code, out, err = graph("partitions", "Verfy")
+    assert (code, out) == (0, "no partitions\n")
+    assert err.startswith("databuild: no partition begins with 'Verfy'; did you mean `partitions verify`?\n")
+    for without_hint in (["clean/"], ["other"], ["verfy", "--status=FAILED"], ["verfy", "--after=a"], ["number"]):
+        assert "did you mean" not in graph("partitions", *without_hint)[2]

@@ -55,6 +55,7 @@ def test_forgotten_data_is_made_again(graph: ScriptGraph) -> None:
     assert (record["status"], record["available"]) == ("FORGOTTEN", False)
     assert (record["removal"]["author"], record["removal"]["reason"]) == ("bob", "by hand")
     assert "input changed: number/bb" in graph("explain", "sum/a_bb")[1]
+    assert "forgotten: by hand" in graph("plan", "sum/a_bb")[1]
     assert graph("partitions", "forget", "number/bb", "--reason=again")[1].startswith("forgot nothing: ")
     assert graph("build", "sum/a_bb")[0] == 0
     assert graph.json("partitions", "--status=FORGOTTEN")[1]["partitions"] == []
