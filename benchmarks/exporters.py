@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
+from benchmarks.c_programs import compile_program
 from benchmarks.databuild_runs import Build, Graph
 from benchmarks.processes import BrokenRunError, Run
 from benchmarks.rows import Row
 from benchmarks.session import Contestant, Measurement, Session
 from benchmarks.shapes import Wide
-from tools.python import child
 
 SCENARIO: Final = "exporters"
 NONE: Final = "no exporter"
@@ -26,50 +25,91 @@ OPENLINEAGE: Final = "OpenLineage"
 EXPORTERS: Final = (WEBHOOK, OTLP_HTTP, OTLP_GRPC, BES, OPENLINEAGE)
 
 
+class _Receiver:
+    """The receiver: a C program that takes little of the processors, as one on another machine would take nothing."""
+
+    def __init__(self, input_stream: IO[bytes], output: IO[bytes]) -> None:
+        self._input = input_stream
+        self._output = output
+        self.port = self._number()
+
+    def take(self) -> int:
+        """Returns the number of requests, and of messages of gRPC, since the last call."""
+        self._input.write(b"\n")
+        self._input.flush()
+        return self._number()
+
+    def _number(self) -> int:
+        line = self._output.readline()
+        if not line:
+            raise BrokenRunError("the receiver of the exporters has ended")
+        return int(line)
+
+
 class _ExportingBuild(Build):
     """A build from nothing with an exporter. It fails if not everything is sent."""
 
     def __init__(
-        self, name: str, graph: Graph, parallelism: int, variables: Mapping[str, str], flags: Sequence[str] = ()
+        self,
+        name: str,
+        graph: Graph,
+        parallelism: int,
+        receiver: _Receiver,
+        *,
+        min_messages: int,
+        variables: Mapping[str, str],
+        flags: Sequence[str],
     ) -> None:
         super().__init__(graph, parallelism=parallelism, flags=("--exporter_failure=fail", *flags))
         self.name = name
+        self._receiver = receiver
+        self._min_messages = min_messages
         self._variables = variables
 
     def run(self, environment: Mapping[str, str]) -> Run:
-        return super().run({**environment, **self._variables})
+        self._receiver.take()
+        run = super().run({**environment, **self._variables})
+        received = self._receiver.take()
+        if received < self._min_messages:
+            raise BrokenRunError(f"{self.name} sent {received} messages, and not at least {self._min_messages}")
+        return run
 
 
 def compare_exporters(session: Session, _: Mapping[str, Measurement]) -> Iterator[Row]:
-    """Builds a wide graph with each exporter, in turns; yields a row for each."""
+    """Builds a wide graph with each exporter, in turns; yields a row for each, and none without a C compiler."""
     shape = Wide(width=session.sizes.exported_tasks)
-    receiver = subprocess.Popen(
-        child.command(str(Path(__file__).with_name("plain_receiver.py"))),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    with receiver:
-        assert receiver.stdout is not None
-        line = receiver.stdout.readline()
-        if not line:
-            raise BrokenRunError("the receiver did not start")
-        addresses = json.loads(line)
+    program = session.folder / "plain_receiver"
+    if not compile_program("plain_receiver.c", program, options=("-pthread",)):
+        return
+    process = subprocess.Popen([str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    with process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        receiver = _Receiver(process.stdin, process.stdout)
+        url = f"http://127.0.0.1:{receiver.port}"
 
-        def build(name: str, variables: Mapping[str, str], *flags: str) -> Contestant:
-            folder = session.folder / SCENARIO / name.replace(" ", "-")
-            graph = Graph(folder, shape, session.job, extensions=("bes", "openlineage", "otlp"))
-            return _ExportingBuild(name, graph, session.parallelism, variables, flags)
+        def build(name: str, min_messages: int, variables: Mapping[str, str], *flags: str) -> Contestant:
+            return _ExportingBuild(
+                name,
+                _graph(session, shape, name),
+                session.parallelism,
+                receiver,
+                min_messages=min_messages,
+                variables=variables,
+                flags=flags,
+            )
 
         otlp = "--exporter=otlp:"
-        http = {"OTEL_EXPORTER_OTLP_ENDPOINT": addresses["http"]}
-        grpc = {"OTEL_EXPORTER_OTLP_ENDPOINT": addresses["grpc"], "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
+        http = {"OTEL_EXPORTER_OTLP_ENDPOINT": url}
+        grpc = {**http, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
+        bes = f"--exporter=bes:grpc://127.0.0.1:{receiver.port}"
         contestants = [
-            build(NONE, {}),
-            build(WEBHOOK, {}, f"--notify={addresses['http']}/hook", "--notify_on=end"),
-            build(OTLP_HTTP, http, otlp),
-            build(OTLP_GRPC, grpc, otlp),
-            build(BES, {}, f"--exporter=bes:{addresses['grpc'].replace('http:', 'grpc:')}"),
-            build(OPENLINEAGE, {"OPENLINEAGE_URL": addresses["http"]}, "--exporter=openlineage:"),
+            build(NONE, 0, {}),
+            build(WEBHOOK, 1, {}, f"--notify={url}/hook", "--notify_on=end"),
+            build(OTLP_HTTP, 2, http, otlp),
+            build(OTLP_GRPC, 2, grpc, otlp),
+            build(BES, shape.tasks, {}, bes),
+            build(OPENLINEAGE, 2 * shape.tasks, {"OPENLINEAGE_URL": url}, "--exporter=openlineage:"),
         ]
         for measurement in session.measure(SCENARIO, contestants):
             yield Row(
@@ -82,4 +122,9 @@ def compare_exporters(session: Session, _: Mapping[str, Measurement]) -> Iterato
                 median_seconds=measurement.median_seconds,
                 peak_memory_bytes=measurement.peak_memory_bytes,
             )
-        receiver.communicate(b"")
+        process.stdin.close()
+
+
+def _graph(session: Session, shape: Wide, name: str) -> Graph:
+    folder: Path = session.folder / SCENARIO / name.replace(" ", "-")
+    return Graph(folder, shape, session.job, extensions=("bes", "openlineage", "otlp"))

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from benchmarks.c_programs import compile_program
+
 COUNT_VARIABLE: Final = "BENCHMARK_COUNT"
 """The environment variable with the file to which each `exec` appends a byte, to count processes."""
-
-_SOURCES = Path(__file__).parent
-# A static program starts fastest, but not every machine has the static C library.
-_COMPILATIONS = (("static C program", ("-O2", "-static")), ("C program", ("-O2",)))
-_COMPILERS = ("cc", "gcc", "clang")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,20 +36,11 @@ def make_noop_job(folder: Path, *, search_path: str | None = None) -> NoopJob:
         search_path: The search path for a compiler; None for PATH.
     """
     program = folder / "noop_job"
-    candidates = (shutil.which(name, path=search_path) for name in _COMPILERS)
-    compiler = next((path for path in candidates if path), None)
-    if compiler:
-        for kind, options in _COMPILATIONS:
-            if _compile(compiler, options, program):
-                return NoopJob(path=str(program), kind=kind)
-    shutil.copy(_SOURCES / "noop_job.sh", program)
+    if kind := compile_program("noop_job.c", program, search_path=search_path):
+        return NoopJob(path=str(program), kind=kind)
+    shutil.copy(Path(__file__).with_name("noop_job.sh"), program)
     program.chmod(0o755)
     return NoopJob(path=str(program), kind="shell script")
-
-
-def _compile(compiler: str, options: Sequence[str], program: Path) -> bool:
-    command = (compiler, *options, "-o", str(program), str(_SOURCES / "noop_job.c"))
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 class ProcessCount:

@@ -63,6 +63,8 @@ def _load(module: ModuleType) -> None:
         try:
             for name, value in (("__file__", spec.origin), ("__loader__", spec.loader), ("__package__", spec.parent)):
                 ModuleType.__setattr__(module, name, value)
+            if spec.submodule_search_locations is not None:  # a package
+                ModuleType.__setattr__(module, "__path__", spec.submodule_search_locations)
             spec.loader.exec_module(module)
             ModuleType.__setattr__(module, "__class__", ModuleType)
         finally:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from databuild.errors import InvalidRequestError
+from databuild.tuples import NamedTuple
 
 _TLS_PORT: Final = 443
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """The address of a system.
 
     Attributes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import grpc
@@ -57,7 +56,11 @@ def _is_loopback(target: str) -> bool:
 
 
 def _content(path: str) -> bytes | None:
+    if not path:
+        return None
+    from pathlib import Path
+
     try:
-        return Path(path).read_bytes() if path else None
+        return Path(path).read_bytes()
     except OSError as error:
         raise InvalidRequestError(f"the file {path} for TLS cannot be read: {error.strerror}") from error

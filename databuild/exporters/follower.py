@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import enum
 import logging
+import os
 import threading
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -19,7 +19,7 @@ from databuild.errors import EventLogError
 from databuild.exporters.exporter import Batch, Exporter, ReceiverError, TimedExporter
 
 if TYPE_CHECKING:
-    from databuild.event_log.cursors import Cursors
+    from databuild.event_log.cursors import Checkpoint, Cursors
     from databuild.event_log.liveness import Liveness
     from databuild.event_log.reads import Reader
 
@@ -108,8 +108,9 @@ class Follower:
         self._timed = exporter if isinstance(exporter, TimedExporter) and exporter.poll_seconds else None
         self._next_poll = 0.0
         self._more = False
+        self._reached: Checkpoint | None = None
         self._cursor_names = (self.name, self.name + _CLOCK_SUFFIX) if self._timed else (self.name,)
-        self._holder = f"{liveness.this_process()}#{uuid.uuid4().hex}"
+        self._holder = f"{liveness.this_process()}#{os.urandom(16).hex()}"
         self._cursors = log.cursors()
         self._reader = log.reader()
         self._stopping = threading.Event()
@@ -157,7 +158,9 @@ class Follower:
     def step(self) -> Step:
         """Sends the next events."""
         try:
-            before = self._cursors.take(self.name, self._holder, HOLD_SECONDS)
+            # The cursor is held since the last advance.
+            before = self._reached or self._cursors.take(self.name, self._holder, HOLD_SECONDS)
+            self._reached = None
             if before is None:
                 self._release_of_dead()
                 return Step.HELD
@@ -179,6 +182,8 @@ class Follower:
         self._recover()
         if not held:
             return Step.HELD
+        if self._more:
+            self._reached = before._replace(position=reached, state=delivery.state)
         self.handled += delivery.handled
         return Step.SENT
 
@@ -188,7 +193,7 @@ class Follower:
                 # Events that were written before the stop are found by the step after it.
                 stopping = self._stopping.is_set()
                 step = self.step()
-                if stopping and (step is Step.CAUGHT_UP or (step is Step.HELD and self._sent_by_another())):
+                if stopping and self._has_ended(step):
                     break
                 self._rest(step, stopping=stopping)
         except Exception as error:  # a bug: without this, the end of the thread would look like success
@@ -200,6 +205,13 @@ class Follower:
             _log.exception("%s stopped", self.name)
         finally:
             self._close()
+
+    def _has_ended(self, step: Step) -> bool:
+        """Returns True if a step has left nothing."""
+        if step is Step.SENT:
+            # A timed exporter sends what is due after the last event.
+            return not self._more and self._timed is None
+        return step is Step.CAUGHT_UP or (step is Step.HELD and self._sent_by_another())
 
     def _rest(self, step: Step, *, stopping: bool) -> None:
         """Waits until the next step is due."""

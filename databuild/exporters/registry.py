@@ -10,12 +10,11 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from databuild.errors import InvalidRequestError
 from databuild.model.client_tls import ClientTls
-from databuild.tuples import NamedTuple
+from databuild.tuples import EMPTY, NamedTuple
 
 if TYPE_CHECKING:
     from databuild.exporters.exporter import Exporter
@@ -60,8 +59,7 @@ class RefPattern(NamedTuple):
     folder: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ExporterOptions:
+class ExporterOptions(NamedTuple):
     """The part of a process that exporters use.
 
     Attributes:
@@ -83,9 +81,9 @@ class ExporterOptions:
     pattern_of: Callable[[str], RefPattern | None]
     exit_code_of: Callable[[BaseException], int]
     environment: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = EMPTY
     credential_helper: str = ""
-    tls: ClientTls = field(default_factory=ClientTls)
+    tls: ClientTls = ClientTls()
 
 
 def check_exporter(uri: str, extensions: Collection[str]) -> None:

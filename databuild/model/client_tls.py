@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from databuild.tuples import NamedTuple
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ClientTls:
+class ClientTls(NamedTuple):
     """Files of a TLS client, in PEM. Empty paths mean none.
 
     Attributes:

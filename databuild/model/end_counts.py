@@ -33,10 +33,12 @@ class EndCounters(Protocol):
 def count_ends(event: ev.BuildEvent, counters: EndCounters) -> None:
     """Counts the build, job run or partition that an event ends, if any."""
     kind = event.WhichOneof("event")
-    if kind == "job" and event.job.status in JOB_ENDS:
+    if kind == "partition":
+        if (partition_status := event.partition.status) in PARTITION_ENDS:
+            counters.partition_ended(partition_status_name(partition_status))
+    elif kind == "job":
         job = event.job
-        counters.job_run_ended(job.job_label, job_status_name(job.status), job.duration_seconds)
-    elif kind == "partition" and event.partition.status in PARTITION_ENDS:
-        counters.partition_ended(partition_status_name(event.partition.status))
+        if (job_status := job.status) in JOB_ENDS:
+            counters.job_run_ended(job.job_label, job_status_name(job_status), job.duration_seconds)
     elif kind == "build_request" and event.build_request.status in BUILD_ENDS:
         counters.build_ended(build_status_name(event.build_request.status))

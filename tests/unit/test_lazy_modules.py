@@ -68,6 +68,18 @@ def test_a_module_of_a_package_does_not_import_the_package(folder: Path) -> None
     assert package.inner.__package__ == "lazy_package"
 
 
+def test_a_package_has_its_modules_after_its_first_use(folder: Path) -> None:
+    (folder / "lazy_parent").mkdir()
+    (folder / "lazy_parent/__init__.py").write_text("from lazy_parent.child import VALUE\nfrom . import child")
+    (folder / "lazy_parent/child.py").write_text(COUNTING)
+    load_on_first_use("lazy_parent")
+    package = imported("lazy_parent")
+    before = loads()
+
+    assert (before, package.VALUE, loads()) == (0, 42, 1)
+    assert imported("lazy_parent.child") is package.child
+
+
 def test_a_module_that_exists_already_or_not_at_all_is_left_alone() -> None:
     before = dict(sys.modules)
 

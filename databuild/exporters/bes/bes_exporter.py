@@ -158,6 +158,9 @@ class BesExporter:
         fault: ReceiverError | None = None
         try:
             for index, (_, event) in enumerate(batch.events):
+                build = self._builds.get(event.build_request_id)
+                if build is not None and build.stream.passes(event):
+                    continue
                 handled = index
                 self._guard(event, refusals, partial(self._add, event, reads, deadline))
             handled = len(batch.events)

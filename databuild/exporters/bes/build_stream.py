@@ -36,10 +36,17 @@ from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
 if TYPE_CHECKING:
+    from google.protobuf.timestamp_pb2 import Timestamp
+
     from databuild.exporters.bes.build_event_stream_pb2 import BuildEventId
 
 _JOB: Final = "databuild_job rule"
 _CHECK: Final = "databuild_check rule"
+
+_TOLD_PARTITIONS: Final = frozenset(
+    {pt.PARTITION_STATUS_MISSING, pt.PARTITION_STATUS_FAILED, pt.PARTITION_STATUS_AVAILABLE}
+)
+"""The statuses of partitions that add something to a stream."""
 
 _MAX_FILES: Final = 500
 """The maximum number of partitions in one set."""
@@ -87,10 +94,27 @@ class BuildStream:
         self._pattern: BuildEventId | None = None
         self._progression: Progression
 
+    def passes(self, event: ev.BuildEvent) -> bool:
+        """Advances by an event that adds nothing, as most events about partitions; returns False if it adds something.
+
+        It may return False for others, too.
+        """
+        if event.sequence != self.sequence + 1:
+            return False
+        kind = event.WhichOneof("event")
+        if kind == "partition":
+            adds = event.partition.status in _TOLD_PARTITIONS
+        else:
+            adds = kind != "job" or event.job.status != ev.JOB_STATUS_RUNNING
+        if adds or (self._lines and _nanoseconds(event.time) >= self._announced_time + _NANOSECONDS):
+            return False
+        self.sequence += 1
+        return True
+
     def of(self, event: ev.BuildEvent) -> Iterator[bep.BuildEvent]:
         """Yields the events of the stream that an event of the build adds."""
         self.sequence = event.sequence
-        self._now = event.time.seconds * _NANOSECONDS + event.time.nanos
+        self._now = _nanoseconds(event.time)
         yield from self._of(event)
         if self._lines and self._now >= self._announced_time + _NANOSECONDS:
             yield self._announce(())
@@ -227,17 +251,20 @@ class BuildStream:
         if run is None:
             return
         target, number = run
-        result_id = stream_ids.test_result(target.label, number, max(job.attempt, 1))
+        result_id = self._announced.get(job.job_run_id) or self._unannounced.get(job.job_run_id)
+        if result_id is None:
+            result_id = stream_ids.test_result(target.label, number, max(job.attempt, 1))
         if not has_run(job):
             yield from self._announce_result(job, result_id)
             yield bep.BuildEvent(id=result_id, aborted=abortion_of(job))
             return
         status = status_of(job, remote=self._remote)
-        result = result_of(event, status, placement)
+        started = started_of(event)
+        result = result_of(event, status, started, placement)
         job_run = run_of(event, self._log_store)
         files = self._logs.files(job_run)
         result.test_action_output.extend(files)
-        target.add_result(number, job.attempt, status, started_of(event), event.time, job.duration_seconds)
+        target.add_result(number, job.attempt, status, started, event.time, job.duration_seconds)
         target.cpu_seconds += job.cpu_seconds
         seconds = f"{job.duration_seconds:.1f}s"
         self._lines.append(f"{bep.TestStatus.Name(status)} {target.label} (run {number}) in {seconds}")
@@ -332,6 +359,10 @@ class BuildStream:
         said, self._lines = [*self._lines, *lines], []
         self._announced_time = self._now
         return _progress(number, (stream_ids.progress(self._progress), *ids), said)
+
+
+def _nanoseconds(time: Timestamp) -> int:
+    return time.seconds * _NANOSECONDS + time.nanos
 
 
 def _progress(number: int, children: Iterable[BuildEventId], lines: Sequence[str]) -> bep.BuildEvent:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
-
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from databuild.error_codes import restore_error
 from databuild.exporters.bes import build_event_stream_pb2 as bep
@@ -14,6 +11,8 @@ from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
 if TYPE_CHECKING:
+    from google.protobuf.timestamp_pb2 import Timestamp
+
     from databuild.exporters.bes.targets import Target
 
 BUILT: Final = 0
@@ -35,16 +34,16 @@ _NAMES: Final = {
 """Names of exit codes: those of Bazel where it has a code with the same meaning."""
 
 
-@dataclass(kw_only=True, slots=True)
 class Progression:
     """When a build has reached its stages, and what it has produced."""
 
-    received: Timestamp
-    planning: Timestamp | None = None
-    planned: Timestamp | None = None
-    executing: Timestamp | None = None
-    partitions: int = 0
-    bytes: int = 0
+    def __init__(self, received: Timestamp) -> None:
+        self.received = received
+        self.planning: Timestamp | None = None
+        self.planned: Timestamp | None = None
+        self.executing: Timestamp | None = None
+        self.partitions = 0
+        self.bytes = 0
 
 
 def exit_code_of(end: ev.BuildRequestEvent, of_error: Callable[[BaseException], int]) -> int:

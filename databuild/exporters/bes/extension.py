@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from databuild.exporters.bes.bes_exporter import BesExporter
-from databuild.exporters.bes.run_results import RunLogs
+from databuild.channels.quick_grpc import import_grpc
 from databuild.exporters.exporter import Exporter
 from databuild.exporters.registry import ExporterOptions
 
@@ -14,6 +13,10 @@ def open_exporter(uri: str, options: ExporterOptions) -> Exporter:
     Raises:
         InvalidRequestError: The URI is invalid, or a file for TLS cannot be read.
     """
+    import_grpc()
+    from databuild.exporters.bes.bes_exporter import BesExporter
+    from databuild.exporters.bes.run_results import RunLogs
+
     return BesExporter(
         uri,
         headers=options.headers,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Final
 
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from databuild.errors import StorageError
@@ -19,6 +18,7 @@ from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
 _STREAMS: Final = ("stdout", "stderr")
+_NANOSECONDS: Final = 1_000_000_000
 _MAX_BYTES: Final = 4096
 _MAX_LINES: Final = 12
 """The size of the end of a log that a failed job run shows."""
@@ -41,7 +41,8 @@ class RunLogs:
 
     def files(self, job_run: JobRunRecord) -> Sequence[bep.File]:
         """Returns the logs of a job run that are not empty."""
-        return [file for stream in _STREAMS for file in self._files(job_run, stream)]
+        files = (self._file(job_run, stream) for stream in _STREAMS)
+        return [file for file in files if file is not None]
 
     def end(self, job_run: JobRunRecord) -> Sequence[str]:
         """Returns the last lines of the errors of a job run, or of its output; empty if they cannot be read."""
@@ -54,17 +55,22 @@ class RunLogs:
                 return text.splitlines()[-_MAX_LINES:]
         return ()
 
-    def _files(self, job_run: JobRunRecord, stream: str) -> Iterator[bep.File]:
+    def _file(self, job_run: JobRunRecord, stream: str) -> bep.File | None:
         place = self._place(job_run, stream)
-        size = job_run.stdout_bytes if stream == "stdout" else job_run.stderr_bytes
+        length = job_run.stdout_bytes if stream == "stdout" else job_run.stderr_bytes
         if job_run.log_store:
-            if size != 0:
-                uri = place if "://" in place else Path(place).as_uri()
-                yield bep.File(name=stream, uri=uri, length=size or 0)
+            if length == 0:
+                return None
         else:
-            with contextlib.suppress(OSError):  # job runs without output have no file
+            try:
                 length = os.stat(place).st_size  # noqa: PTH116 (pathlib takes longer than the call)
-                yield bep.File(name=stream, uri=Path(place).absolute().as_uri(), length=length)
+            except OSError:  # job runs without output have no file
+                return None
+        if "://" not in place:
+            from pathlib import Path
+
+            place = Path(place).absolute().as_uri()
+        return bep.File(name=stream, uri=place, length=length or 0)
 
 
 def run_of(event: ev.BuildEvent, log_store: str) -> JobRunRecord:
@@ -87,9 +93,12 @@ def run_of(event: ev.BuildEvent, log_store: str) -> JobRunRecord:
 
 def started_of(event: ev.BuildEvent) -> Timestamp:
     """Returns the time at which a job run started whose end is an event."""
-    started = Timestamp()
-    started.FromNanoseconds(event.time.ToNanoseconds() - int(event.job.duration_seconds * 1e9))
-    return started
+    # `FromNanoseconds` takes three times as long.
+    time = event.time
+    seconds, nanos = divmod(
+        time.seconds * _NANOSECONDS + time.nanos - int(event.job.duration_seconds * 1e9), _NANOSECONDS
+    )
+    return Timestamp(seconds=seconds, nanos=nanos)
 
 
 def has_run(job: ev.JobEvent) -> bool:
@@ -109,22 +118,26 @@ def status_of(job: ev.JobEvent, *, remote: bool) -> bep.TestStatus:
     return bep.REMOTE_FAILURE if infrastructure and remote else bep.FAILED
 
 
-def result_of(event: ev.BuildEvent, status: bep.TestStatus, placement: ev.PlacementEvent | None) -> bep.TestResult:
+def result_of(
+    event: ev.BuildEvent, status: bep.TestStatus, started: Timestamp, placement: ev.PlacementEvent | None
+) -> bep.TestResult:
     """Returns the result of a job run that has run.
 
     Args:
         event: Its end.
         status: Its status.
+        started: The time at which it has started.
         placement: Where an engine has run it; None for this machine.
     """
     job = event.job
     strategy = "worker" if job.worker_id else "local"
-    started = started_of(event)
-    result = bep.TestResult(
+    seconds, nanos = divmod(int(job.duration_seconds * 1e9), _NANOSECONDS)
+    return bep.TestResult(
         status=status,
         status_details=job.failure.message,
         test_attempt_start=started,
-        test_attempt_start_millis_epoch=started.ToMilliseconds(),
+        test_attempt_start_millis_epoch=started.seconds * 1000 + started.nanos // 1_000_000,
+        test_attempt_duration=Duration(seconds=seconds, nanos=nanos),
         test_attempt_duration_millis=int(job.duration_seconds * 1000),
         execution_info=bep.TestResult.ExecutionInfo(
             strategy="remote" if placement else strategy,
@@ -132,8 +145,6 @@ def result_of(event: ev.BuildEvent, status: bep.TestStatus, placement: ev.Placem
             exit_code=job.exit_code,
         ),
     )
-    result.test_attempt_duration.FromNanoseconds(int(job.duration_seconds * 1e9))
-    return result
 
 
 def abortion_of(job: ev.JobEvent) -> bep.Aborted:

@@ -7,28 +7,32 @@ again, and sends the same run events.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
-from databuild.exporters.openlineage.datasets import SEVERITIES, Dataset, Datasets
+from databuild.exporters.openlineage.datasets import SEVERITIES, Datasets
 from databuild.exporters.openlineage.facets import (
     CODE_DIGEST,
     EVENT_SCHEMA,
     PRODUCER,
     RUN,
-    Facet,
+    Json,
+    encoded,
+    encoded_object,
+    encoded_text,
+    encoded_values,
     facet,
     readable,
-    with_values,
 )
 from databuild.exporters.openlineage.run_ids import run_id
 from databuild.model.lifecycle import BUILD_ENDS, JOB_ENDS
 from databuild.tuples import NamedTuple
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
+
+if TYPE_CHECKING:
+    from google.protobuf.timestamp_pb2 import Timestamp
 
 _INTEGRATION: Final = "DATABUILD"
 
@@ -37,8 +41,15 @@ COMPLETE: Final = "COMPLETE"
 FAIL: Final = "FAIL"
 ABORT: Final = "ABORT"
 
-RunEvent = dict[str, Any]
-"""An event of OpenLineage in the form of JSON."""
+RunEvent = Json
+"""An event of OpenLineage."""
+
+_NONE: Final = "[]"
+_END: Final = f'"producer":"{PRODUCER}","schemaURL":"{EVENT_SCHEMA}"}}'
+
+_ON_THE_WAY: Final = frozenset(
+    {pt.PARTITION_STATUS_REQUESTED, pt.PARTITION_STATUS_SCHEDULED, pt.PARTITION_STATUS_BUILDING}
+)
 
 _STATES: Final[Mapping[int, str]] = {
     ev.JOB_STATUS_COMPLETED: COMPLETE,
@@ -67,18 +78,42 @@ class Surroundings(NamedTuple):
     environments_of: Callable[[Sequence[pt.InputVersion]], Mapping[str, str]]
 
 
-@dataclass(slots=True)
 class _Run:
-    job_run_id: str
-    job_label: str
-    attempt: int
-    code_digest: str
-    run_id: str
-    inputs: list[Dataset]
-    made: dict[str, ev.PartitionEvent] = field(default_factory=dict)
-    checks: list[pt.CheckResult] = field(default_factory=list)
-    end: ev.JobEvent | None = None
-    ended: Timestamp | None = None
+    """A job run that has started.
+
+    Attributes:
+        job_run_id: The job run.
+        job_label: Its job.
+        code_digest: The digest of its code.
+        run_id: Its id.
+        job: The job, as JSON.
+        facets: The facets that all of its run events have, as JSON.
+        inputs: Its inputs, as JSON.
+        made: The event of each partition that it has made, by ref.
+        checks: The results of its checks.
+        end: Its end; None before.
+        ended: The time of its end.
+    """
+
+    __slots__ = (
+        *("job_run_id", "job_label", "code_digest", "run_id", "job", "facets", "inputs"),
+        *("made", "checks", "end", "ended"),
+    )
+
+    def __init__(
+        self, event: ev.JobEvent, code_digest: str, run_id: str, job: Json, facets: Mapping[str, Json], inputs: Json
+    ) -> None:
+        self.job_run_id = event.job_run_id
+        self.job_label = event.job_label
+        self.code_digest = code_digest
+        self.run_id = run_id
+        self.job = job
+        self.facets = facets
+        self.inputs = inputs
+        self.made: dict[str, ev.PartitionEvent] = {}
+        self.checks: list[pt.CheckResult] = []
+        self.end: ev.JobEvent | None = None
+        self.ended: Timestamp | None = None
 
 
 class BuildLineage:
@@ -99,33 +134,52 @@ class BuildLineage:
         self._environment = ""
         self._origin = ev.BuildOrigin()
         self._run_id = ""
+        self._names: Json = ""
+        self._parent: Json = ""
+        self._jobs: dict[tuple[str, str], Json] = {}
         self._runs: dict[str, _Run] = {}
         self._closing: _Run | None = None
 
+    def passes(self, event: ev.BuildEvent) -> bool:
+        """Advances by an event without run events, as half of the events of builds with short job runs are.
+
+        Returns False if there may be run events.
+        """
+        if event.sequence != self.last_sequence + 1 or self._closing is not None:
+            return False
+        if event.partition.status not in _ON_THE_WAY and event.job.status != ev.JOB_STATUS_SCHEDULED:
+            return False
+        self.last_sequence += 1
+        return True
+
     def advance(self, event: ev.BuildEvent) -> list[RunEvent]:
         """Advances by the next event, and returns the run events that follow from it."""
-        self.last_sequence = event.sequence
+        self.last_sequence = sequence = event.sequence
         kind = event.WhichOneof("event")
+        if kind == "partition":
+            return self._on_partition(event.partition)
         run_events: list[RunEvent] = []
-        if event.sequence == 1 and kind == "build_request":
+        if sequence == 1 and kind == "build_request":
             run_events.append(self._receive(event))
         if not self.is_build:
             return run_events
-        # The events about the outputs of a job run follow its end.
-        if self._closing is not None and not (
-            kind == "partition" and event.partition.job_run_id == self._closing.job_run_id
-        ):
+        if self._closing is not None:
             run_events += self._close_run(self._closing)
-        if kind == "partition" and event.partition.status == pt.PARTITION_STATUS_AVAILABLE:
-            if run := self._runs.get(event.partition.job_run_id):
-                run.made[event.partition.ref] = event.partition
-        elif kind == "check":
+        if kind == "check":
             if run := self._runs.get(event.check.job_run_id):
                 run.checks.append(event.check.result)
         elif kind == "job":
             run_events += self._on_job(event)
         elif kind == "build_request" and event.build_request.status in BUILD_ENDS:
             run_events += self._end(event)
+        return run_events
+
+    def _on_partition(self, event: ev.PartitionEvent) -> list[RunEvent]:
+        # The events about the outputs of a job run follow its end.
+        closing, job_run_id = self._closing, event.job_run_id
+        run_events = self._close_run(closing) if closing is not None and job_run_id != closing.job_run_id else []
+        if event.status == pt.PARTITION_STATUS_AVAILABLE and (run := self._runs.get(job_run_id)):
+            run.made[event.ref] = event
         return run_events
 
     def _receive(self, event: ev.BuildEvent) -> RunEvent:
@@ -135,14 +189,15 @@ class BuildLineage:
         self._environment = received.environment
         self._origin.CopyFrom(received.origin)
         self._run_id = run_id(self._build, event.time)
+        environment = f',"environment":{encoded_text(self._environment)}' if self._environment else ""
+        self._names = f'"buildRequestId":{encoded_text(self._build)}{environment}'
+        self._parent = self._parent_of(self._run_id, self._graph)
         return self._build_event(START, event.time)
 
     def _end(self, event: ev.BuildEvent) -> list[RunEvent]:
         end = event.build_request
         # A job run without an end, whose process was lost with its orchestrator, has ended by now.
-        run_events = [
-            self._run_event(ABORT, event.time, run, run.inputs, self._outputs(run, ())) for run in self._runs.values()
-        ]
+        run_events = [self._run_event(ABORT, event.time, run, self._outputs(run, ())) for run in self._runs.values()]
         message = (end.error.message or end.failure.message) if end.status == ev.BUILD_STATUS_FAILED else ""
         run_events.append(self._build_event(_BUILD_STATES[end.status], event.time, message))
         return run_events
@@ -151,7 +206,7 @@ class BuildLineage:
         job = event.job
         if job.status == ev.JOB_STATUS_RUNNING:
             run, start = self._start(event, job.manifest)
-            self._runs[run.job_run_id] = run
+            self._runs[job.job_run_id] = run
             return [start]
         if job.status not in JOB_ENDS:
             return []
@@ -159,7 +214,7 @@ class BuildLineage:
         ended = self._runs.get(job.job_run_id)
         if ended is None and job.status == ev.JOB_STATUS_FAILED:  # its process could not be started
             ended, start = self._start(event, pt.Manifest())
-            self._runs[ended.job_run_id] = ended
+            self._runs[job.job_run_id] = ended
             run_events.append(start)
         if ended is not None:
             ended.end, ended.ended = job, event.time
@@ -169,17 +224,16 @@ class BuildLineage:
     def _start(self, event: ev.BuildEvent, manifest: pt.Manifest) -> tuple[_Run, RunEvent]:
         job = event.job
         environments = self._surroundings.environments_of(manifest.inputs) if self._environment else {}
-        run = _Run(
-            job_run_id=job.job_run_id,
-            job_label=job.job_label,
-            attempt=job.attempt,
-            code_digest=manifest.code_digest,
-            run_id=run_id(job.job_run_id, event.time),
-            inputs=self._datasets.inputs((used.ref, environments.get(used.ref, "")) for used in manifest.inputs),
-        )
+        inputs = self._datasets.inputs([(used.ref, environments.get(used.ref, "")) for used in manifest.inputs])
+        text = self._jobs.get((job.job_label, manifest.code_digest))
+        if text is None:
+            text = self._job(job.job_label, "JOB", manifest.code_digest)
+            self._jobs[job.job_label, manifest.code_digest] = text
+        facets = {RUN: self._names_of(job), "parent": self._parent}
+        run = _Run(job, manifest.code_digest, run_id(job.job_run_id, event.time), text, facets, inputs)
         refs = self._surroundings.outputs_of(job.job_run_id, event.sequence)
         outputs = self._datasets.planned(self._environment, refs)
-        return run, self._run_event(START, event.time, run, run.inputs, outputs)
+        return run, self._run_event(START, event.time, run, outputs)
 
     def _close_run(self, run: _Run) -> list[RunEvent]:
         self._closing = None
@@ -188,113 +242,101 @@ class BuildLineage:
         assert end is not None
         assert time is not None
         message = end.failure.message if end.status == ev.JOB_STATUS_FAILED else ""
-        outputs = self._outputs(run, end.metrics)
-        run_events = [self._run_event(_STATES[end.status], time, run, run.inputs, outputs, message)]
+        run_events = [self._run_event(_STATES[end.status], time, run, self._outputs(run, end.metrics), message)]
         if checked := [result for result in run.checks if result.ref]:
             run_events += self._check_events(run, checked, time)
         return run_events
 
-    def _outputs(self, run: _Run, metrics: Sequence[pt.Metric]) -> list[Dataset]:
+    def _outputs(self, run: _Run, metrics: Sequence[pt.Metric]) -> Json:
         return self._datasets.made(self._environment, run.made, metrics)
 
     def _build_event(self, state: str, time: Timestamp, message: str = "") -> RunEvent:
-        facets = self._facets(None, message)
-        return _run_event(state, time, {"runId": self._run_id, "facets": facets}, self._job(self._graph, "BUILD"))
+        facets = {RUN: facet("DatabuildRunFacet", f"{{{self._names}}}"), **_error(message)}
+        return _run_event(state, time, self._run_id, facets, self._job(self._graph, "BUILD"))
 
-    def _run_event(
-        self,
-        state: str,
-        time: Timestamp,
-        run: _Run,
-        inputs: list[Dataset],
-        outputs: list[Dataset],
-        message: str = "",
-    ) -> RunEvent:
-        facets = self._facets(run, message)
-        facets["parent"] = self._parent(self._run_id, self._graph)
+    def _run_event(self, state: str, time: Timestamp, run: _Run, outputs: Json, message: str = "") -> RunEvent:
+        facets = run.facets
+        if message:
+            facets = {**facets, **_error(message)}
         if run.checks:
-            facets["test"] = facet("TestRunFacet", tests=[_test(result) for result in run.checks])
-        job = self._job(run.job_label, "JOB", run.code_digest)
-        return _run_event(state, time, {"runId": run.run_id, "facets": facets}, job, inputs, outputs)
+            tests = ",".join([_test(result) for result in run.checks])
+            facets = {**facets, "test": facet("TestRunFacet", f'{{"tests":[{tests}]}}')}
+        return _run_event(state, time, run.run_id, facets, run.job, run.inputs, outputs)
 
     def _check_events(self, run: _Run, results: Sequence[pt.CheckResult], time: Timestamp) -> list[RunEvent]:
         """Returns a run of its own for checks: assertions are facets of inputs, and a job does not read its outputs."""
         failed = any(not result.passed and result.severity == pt.CheckResult.SEVERITY_ERROR for result in results)
-        facets = self._facets(run, "")
-        facets["parent"] = self._parent(run.run_id, run.job_label)
-        checks = {"runId": run_id(f"{run.job_run_id}/checks", time), "facets": facets}
+        facets = {**run.facets, "parent": self._parent_of(run.run_id, run.job_label)}
+        checks = run_id(f"{run.job_run_id}/checks", time)
         job = self._job(f"{run.job_label}.checks", "CHECK", run.code_digest)
         inputs = self._datasets.checked(self._environment, results)
         return [
-            _run_event(START, time, checks, job),
-            _run_event(FAIL if failed else COMPLETE, time, checks, job, inputs),
+            _run_event(START, time, checks, facets, job),
+            _run_event(FAIL if failed else COMPLETE, time, checks, facets, job, inputs),
         ]
 
-    def _facets(self, run: _Run | None, message: str) -> dict[str, Facet]:
-        """Returns facets of a job run, or of the build itself."""
-        names = facet(
-            "DatabuildRunFacet",
-            buildRequestId=self._build,
-            jobRunId=run.job_run_id if run else None,
-            attempt=run.attempt if run else None,
-            environment=self._environment or None,
-        )
-        facets = {RUN: names}
-        if message:
-            text = readable(message)
-            facets["errorMessage"] = facet("ErrorMessageRunFacet", message=text, programmingLanguage="PYTHON")
-        return facets
+    def _names_of(self, job: ev.JobEvent) -> Json:
+        names = f'{{{self._names},"jobRunId":{encoded_text(job.job_run_id)},"attempt":{job.attempt}}}'
+        return facet("DatabuildRunFacet", names)
 
-    def _parent(self, parent_run_id: str, job: str) -> Facet:
+    def _parent_of(self, parent_run_id: str, job: str) -> Json:
         namespace = self._datasets.namespace(self._environment)
-        return facet(
-            "ParentRunFacet",
-            run={"runId": parent_run_id},
-            job={"namespace": namespace, "name": job},
-            root={"run": {"runId": self._run_id}, "job": {"namespace": namespace, "name": self._graph}},
-        )
+        root = {"run": {"runId": self._run_id}, "job": {"namespace": namespace, "name": self._graph}}
+        parent = {"run": {"runId": parent_run_id}, "job": {"namespace": namespace, "name": job}, "root": root}
+        return facet("ParentRunFacet", encoded(parent))
 
-    def _job(self, name: str, kind: str, code_digest: str = "") -> Mapping[str, Any]:
-        facets = {"jobType": facet("JobTypeJobFacet", processingType="BATCH", integration=_INTEGRATION, jobType=kind)}
+    def _job(self, name: str, kind: str, code_digest: str = "") -> Json:
+        types = {"processingType": "BATCH", "integration": _INTEGRATION, "jobType": kind}
+        facets = {"jobType": facet("JobTypeJobFacet", encoded(types))}
         repository, _, rest = name.partition("//")
         # Labels of another repository than that of the graph begin with its name.
         if self._origin.repository and not repository:
-            facets["sourceCodeLocation"] = facet(
-                "SourceCodeLocationJobFacet",
-                type="git",
-                url=self._origin.repository,
-                repoUrl=self._origin.repository,
-                path=rest.partition(":")[0] or None,
-                version=self._origin.commit or None,
-            )
+            location = {
+                "type": "git",
+                "url": self._origin.repository,
+                "repoUrl": self._origin.repository,
+                "path": rest.partition(":")[0] or None,
+                "version": self._origin.commit or None,
+            }
+            facets["sourceCodeLocation"] = facet("SourceCodeLocationJobFacet", encoded_values(location))
         if code_digest:
-            facets[CODE_DIGEST] = facet("DatabuildCodeDigestJobFacet", codeDigest=code_digest)
-        return {"namespace": self._datasets.namespace(self._environment), "name": name, "facets": facets}
+            facets[CODE_DIGEST] = facet("DatabuildCodeDigestJobFacet", encoded({"codeDigest": code_digest}))
+        namespace = encoded_text(self._datasets.namespace(self._environment))
+        return f'{{"namespace":{namespace},"name":{encoded_text(name)},"facets":{encoded_object(facets)}}}'
 
 
 def _run_event(
     state: str,
     time: Timestamp,
-    run: Mapping[str, Any],
-    job: Mapping[str, Any],
-    inputs: Sequence[Dataset] = (),
-    outputs: Sequence[Dataset] = (),
+    run: str,
+    facets: Mapping[str, Json],
+    job: Json,
+    inputs: Json = _NONE,
+    outputs: Json = _NONE,
 ) -> RunEvent:
-    moment = datetime.fromtimestamp(time.seconds, UTC).replace(microsecond=time.nanos // 1000)
-    return {
-        "eventType": state,
-        "eventTime": moment.isoformat(timespec="microseconds").replace("+00:00", "Z"),
-        "run": run,
-        "job": job,
-        "inputs": list(inputs),
-        "outputs": list(outputs),
-        "producer": PRODUCER,
-        "schemaURL": EVENT_SCHEMA,
-    }
+    moment = f"{_second(time.seconds)}.{time.nanos // 1000:06}Z"
+    return (
+        f'{{"eventType":"{state}","eventTime":"{moment}","run":{{"runId":"{run}","facets":{encoded_object(facets)}}},'
+        f'"job":{job},"inputs":{inputs},"outputs":{outputs},{_END}'
+    )
 
 
-def _test(result: pt.CheckResult) -> Mapping[str, Any]:
-    return with_values(
+@lru_cache(maxsize=2)
+def _second(seconds: int) -> str:
+    """Returns a time in whole seconds since the epoch; events follow each other fast."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _error(message: str) -> Mapping[str, Json]:
+    """Returns the facet of a message; nothing if there is none."""
+    if not message:
+        return {}
+    members = {"message": readable(message), "programmingLanguage": "PYTHON"}
+    return {"errorMessage": facet("ErrorMessageRunFacet", encoded(members))}
+
+
+def _test(result: pt.CheckResult) -> Json:
+    return encoded_values(
         {
             "name": result.name,
             "status": "pass" if result.passed else "fail",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import threading
@@ -187,8 +188,9 @@ def _prepared(transport: Transport) -> str:
     return "" if isinstance(transport, NoopTransport) else str(transport.kind)
 
 
-def _as_object(event: RunEvent) -> ClientEvent:
-    """Returns an event as the client takes it. Facets stay JSON, which it serializes as well."""
+def _as_object(text: RunEvent) -> ClientEvent:
+    """Returns an event as the client takes it. Facets stay dicts, which it serializes as well."""
+    event = json.loads(text)
 
     def values(members: Mapping[str, Any]) -> dict[str, Any]:
         return {name: dict(value) if isinstance(value, Mapping) else value for name, value in members.items()}

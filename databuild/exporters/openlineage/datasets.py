@@ -11,22 +11,34 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
-from google.protobuf import json_format
-
-from databuild.exporters.openlineage.facets import Facet, facet, readable, with_values
+from databuild.exporters.openlineage.facets import (
+    Json,
+    encoded,
+    encoded_object,
+    encoded_text,
+    encoded_values,
+    facet,
+    readable,
+    with_values,
+)
 from databuild.exporters.registry import RefPattern
 from databuild.model.metadata import schema_of
+from databuild.tuples import EMPTY
 from databuild.v1 import partition_pb2 as pt
-from databuild.v1.events_pb2 import PartitionEvent
 
-Dataset = dict[str, Any]
+if TYPE_CHECKING:
+    from google.protobuf.struct_pb2 import Struct
+
+    from databuild.v1.events_pb2 import PartitionEvent
 
 MAX_PARTITIONS: Final = 10_000
 """The maximum number of partitions of one subset. A run with more partitions of a dataset has no subset of it."""
+
+_MAX_REMEMBERED: Final = 10_000
+"""The maximum number of refs, and of datasets, about which texts are remembered."""
 
 SEVERITIES: Final[Mapping[int, str]] = {
     pt.CheckResult.SEVERITY_INFO: "info",
@@ -41,38 +53,39 @@ _ROWS: Final = ("rows", "row_count")
 _OBJECT_STORES: Final = frozenset({"gs", "s3"})
 
 
-@dataclass(slots=True)
 class _Group:
     """Partitions of one dataset: each ref with its pattern; None for a ref that no pattern of the graph matches."""
 
-    namespace: str
-    name: str
-    partitions: list[tuple[str, RefPattern | None]] = field(default_factory=list)
+    __slots__ = ("_name", "partitions")
 
-    def subset(self) -> Mapping[str, Any] | None:
-        """Returns the partitions as a condition; None if the dataset has no others, or if they are too many."""
+    def __init__(self, name: Json) -> None:
+        self._name = name
+        self.partitions: list[tuple[str, RefPattern | None]] = []
+
+    def as_input(self, **facets: Json) -> Json:
+        if subset := self._subset():
+            facets["subset"] = facet("InputSubsetInputDatasetFacet", f'{{"inputCondition":{subset}}}')
+        return f'{{{self._name},"inputFacets":{encoded_object(facets)}}}'
+
+    def as_output(self, facets: Mapping[str, Json], **output_facets: Json) -> Json:
+        if subset := self._subset():
+            output_facets["subset"] = facet("OutputSubsetOutputDatasetFacet", f'{{"outputCondition":{subset}}}')
+        return f'{{{self._name},"facets":{encoded_object(facets)},"outputFacets":{encoded_object(output_facets)}}}'
+
+    def _subset(self) -> Json:
+        """Returns the partitions as a condition; empty if the dataset has no others, or if they are too many."""
         if len(self.partitions) > MAX_PARTITIONS:
-            return None
+            return ""
         partitions = [
-            {"identifier": ref, "dimensions": pattern.fields}
+            f'{{"identifier":{encoded_text(ref)},"dimensions":{_dimensions(pattern.fields)}}}'
             for ref, pattern in self.partitions
             if pattern is not None and pattern.fields
         ]
-        return {"type": "partition", "partitions": partitions} if partitions else None
-
-    def as_input(self, **facets: Facet) -> Dataset:
-        if subset := self.subset():
-            facets["subset"] = facet("InputSubsetInputDatasetFacet", inputCondition=subset)
-        return {"namespace": self.namespace, "name": self.name, "inputFacets": facets}
-
-    def as_output(self, facets: Mapping[str, Facet], **output_facets: Facet) -> Dataset:
-        if subset := self.subset():
-            output_facets["subset"] = facet("OutputSubsetOutputDatasetFacet", outputCondition=subset)
-        return {"namespace": self.namespace, "name": self.name, "facets": facets, "outputFacets": output_facets}
+        return f'{{"type":"partition","partitions":[{",".join(partitions)}]}}' if partitions else ""
 
 
 class Datasets:
-    """Makes the datasets of runs."""
+    """Makes the datasets of runs, as arrays in JSON."""
 
     def __init__(self, namespace: str, pattern_of: Callable[[str], RefPattern | None]) -> None:
         """Makes nothing yet.
@@ -83,22 +96,22 @@ class Datasets:
         """
         self._namespace = namespace
         self._pattern_of = pattern_of
+        self._patterns: dict[str, RefPattern | None] = {}
+        self._names: dict[tuple[str, str], Json] = {}
 
     def namespace(self, environment: str) -> str:
         """Returns the namespace of an environment; an empty text is the base."""
         return f"{self._namespace}/{environment}" if environment else self._namespace
 
-    def inputs(self, refs: Iterable[tuple[str, str]]) -> list[Dataset]:
+    def inputs(self, refs: Iterable[tuple[str, str]]) -> Json:
         """Returns the datasets of inputs, each a ref with the environment that has made it."""
-        return [group.as_input() for group in self._groups(refs)]
+        return _array([group.as_input() for group in self._groups(refs)])
 
-    def planned(self, environment: str, refs: Sequence[str]) -> list[Dataset]:
+    def planned(self, environment: str, refs: Sequence[str]) -> Json:
         """Returns the datasets of outputs that a run is about to make."""
-        return [group.as_output({}) for group in self._groups((ref, environment) for ref in refs)]
+        return _array([group.as_output({}) for group in self._groups([(ref, environment) for ref in refs])])
 
-    def made(
-        self, environment: str, events: Mapping[str, PartitionEvent], metrics: Sequence[pt.Metric]
-    ) -> list[Dataset]:
+    def made(self, environment: str, events: Mapping[str, PartitionEvent], metrics: Sequence[pt.Metric]) -> Json:
         """Returns the datasets of outputs that a run has made.
 
         Args:
@@ -108,51 +121,76 @@ class Datasets:
         """
         rows = {metric.ref: metric.value for metric in metrics if metric.ref and metric.name in _ROWS}
         outputs = []
-        for group in self._groups((ref, environment) for ref in events):
+        for group in self._groups([(ref, environment) for ref in events]):
             own = [events[ref] for ref, _ in group.partitions]
             facets = {}
             if columns := _columns(own):
-                facets["schema"] = facet("SchemaDatasetFacet", fields=columns)
+                facets["schema"] = facet("SchemaDatasetFacet", encoded({"fields": columns}))
             if place := _place(group, own):
-                facets["symlinks"] = facet("SymlinksDatasetFacet", identifiers=[place])
+                facets["symlinks"] = facet("SymlinksDatasetFacet", encoded({"identifiers": [place]}))
             if len(own) == 1:
-                facets["version"] = facet("DatasetVersionDatasetFacet", datasetVersion=own[0].version)
+                version = f'{{"datasetVersion":{encoded_text(own[0].version)}}}'
+                facets["version"] = facet("DatasetVersionDatasetFacet", version)
             counts = with_values({"rowCount": _rows(own, rows), "size": _size(own)})
-            statistics = {"outputStatistics": facet("OutputStatisticsOutputDatasetFacet", **counts)} if counts else {}
-            outputs.append(group.as_output(facets, **statistics))
-        return outputs
+            statistics = facet("OutputStatisticsOutputDatasetFacet", encoded(counts)) if counts else ""
+            outputs.append(group.as_output(facets, **({"outputStatistics": statistics} if counts else {})))
+        return _array(outputs)
 
-    def checked(self, environment: str, results: Sequence[pt.CheckResult]) -> list[Dataset]:
+    def checked(self, environment: str, results: Sequence[pt.CheckResult]) -> Json:
         """Returns the datasets that were checked, with the results."""
         by_ref: dict[str, list[pt.CheckResult]] = {}
         for result in results:
             by_ref.setdefault(result.ref, []).append(result)
         inputs = []
-        for group in self._groups((ref, environment) for ref in by_ref):
+        for group in self._groups([(ref, environment) for ref in by_ref]):
             assertions = [_assertion(result) for ref, _ in group.partitions for result in by_ref[ref]]
-            quality = facet("DataQualityAssertionsDatasetFacet", assertions=assertions)
+            quality = facet("DataQualityAssertionsDatasetFacet", f'{{"assertions":{_array(assertions)}}}')
             inputs.append(group.as_input(dataQualityAssertions=quality))
-        return inputs
+        return _array(inputs)
 
     def _groups(self, refs: Iterable[tuple[str, str]]) -> Iterable[_Group]:
         groups: dict[tuple[str, str], _Group] = {}
+        patterns = self._patterns
         for ref, environment in refs:
-            pattern = self._pattern_of(ref)
-            name = ref if pattern is None else pattern.text
-            group = groups.get((environment, name))
+            pattern = patterns[ref] if ref in patterns else self._match(ref)
+            key = environment, ref if pattern is None else pattern.text
+            group = groups.get(key)
             if group is None:
-                group = groups[environment, name] = _Group(self.namespace(environment), name)
+                group = groups[key] = _Group(self._names.get(key) or self._name_of(key))
             group.partitions.append((ref, pattern))
         return groups.values()
+
+    def _name_of(self, key: tuple[str, str]) -> Json:
+        if len(self._names) >= _MAX_REMEMBERED:
+            self._names.clear()
+        environment, name = key
+        text = f'"namespace":{encoded_text(self.namespace(environment))},"name":{encoded_text(name)}'
+        self._names[key] = text
+        return text
+
+    def _match(self, ref: str) -> RefPattern | None:
+        """Returns the pattern of a ref, and remembers it: most refs occur several times."""
+        if len(self._patterns) >= _MAX_REMEMBERED:
+            self._patterns.clear()
+        pattern = self._patterns[ref] = self._pattern_of(ref)
+        return pattern
+
+
+def _array(items: Iterable[Json]) -> Json:
+    return f"[{','.join(items)}]"
+
+
+def _dimensions(fields: Mapping[str, str]) -> Json:
+    return "{" + ",".join([f"{encoded_text(name)}:{encoded_text(text)}" for name, text in fields.items()]) + "}"
 
 
 def _columns(events: Sequence[PartitionEvent]) -> list[Mapping[str, Any]]:
     """Returns the columns that the last of some partitions with a schema has."""
     for event in reversed(events):
+        if not event.HasField("metadata"):
+            continue
         for name, value in sorted(event.metadata.fields.items()):
-            if value.HasField("struct_value") and (
-                columns := schema_of({name: json_format.MessageToDict(value.struct_value)})
-            ):
+            if value.HasField("struct_value") and (columns := schema_of({name: _as_dict(value.struct_value)})):
                 return [
                     {"name": column, "type": kind, "ordinal_position": number}
                     for number, (column, kind) in enumerate(columns.items(), 1)
@@ -160,11 +198,17 @@ def _columns(events: Sequence[PartitionEvent]) -> list[Mapping[str, Any]]:
     return []
 
 
+def _as_dict(value: Struct) -> dict[str, Any]:
+    from google.protobuf import json_format  # takes 3 ms to import, and most data has no schema
+
+    return json_format.MessageToDict(value)
+
+
 def _rows(events: Sequence[PartitionEvent], measured: Mapping[str, float]) -> int | None:
     """Returns the number of rows of partitions: metrics, or numbers in metadata; None if one is unknown."""
     total = 0.0
     for event in events:
-        fields = event.metadata.fields
+        fields = event.metadata.fields if event.HasField("metadata") else EMPTY
         reported = (
             fields[name].number_value for name in _ROWS if name in fields and fields[name].HasField("number_value")
         )
@@ -182,8 +226,8 @@ def _size(events: Sequence[PartitionEvent]) -> int | None:
     return sum(event.location.size_bytes for event in events)
 
 
-def _assertion(result: pt.CheckResult) -> Mapping[str, Any]:
-    return with_values(
+def _assertion(result: pt.CheckResult) -> Json:
+    return encoded_values(
         {
             "assertion": result.name,
             "name": result.name,
@@ -209,6 +253,8 @@ def _place(group: _Group, events: Sequence[PartitionEvent]) -> Mapping[str, str]
 
 def _place_of(ref: str, pattern: RefPattern | None, uri: str) -> tuple[str, str] | None:
     """Returns the namespace and the name of the place of a dataset, from the place of one of its partitions."""
+    if not uri:
+        return None
     parts = urlsplit(uri)
     if parts.scheme == "file":
         namespace, path = f"file://{parts.netloc}" if parts.netloc else "file", unquote(parts.path)

@@ -16,11 +16,15 @@ from databuild.v1 import partition_pb2 as pt
 if TYPE_CHECKING:
     from databuild.event_log.reads import ExportReads
 
+_NONE: Final[Sequence[RunEvent]] = ()
+
 _SEND_SECONDS: Final = 8.0
 """The time after which no further request is begun, although run events are left."""
 
 _MAX_ENVIRONMENTS: Final = 10_000
 _PAGE: Final = 1000
+_MIN_PAGE: Final = 10
+"""The number of events that are read first: most job runs have few outputs."""
 
 
 class _Prepared(NamedTuple):
@@ -80,16 +84,19 @@ class OpenLineageExporter:
     def close(self) -> None:
         self._sender.close()
 
-    def _advance(self, events: Sequence[ev.BuildEvent], index: int, reads: ExportReads) -> list[RunEvent]:
+    def _advance(self, events: Sequence[ev.BuildEvent], index: int, reads: ExportReads) -> Sequence[RunEvent]:
         event = events[index]
         build_id = event.build_request_id
         build = self._builds.get(build_id)
+        if build is not None and build.passes(event):
+            return _NONE
         if build is None or build.last_sequence != event.sequence - 1:
             build = self._builds[build_id] = self._replay(event, reads)
         self._page, self._index = events, index
         run_events = build.advance(event)
-        ended = event.HasField("build_request") and event.build_request.status in BUILD_ENDS
-        if ended or not build.is_build:  # an operation such as a taint is no build
+        if not build.is_build or (
+            event.HasField("build_request") and event.build_request.status in BUILD_ENDS
+        ):  # an operation such as a taint is no build
             del self._builds[build_id]
         return run_events
 
@@ -116,15 +123,17 @@ class OpenLineageExporter:
         outputs: list[str] = []
         following = (self._page[index] for index in range(self._index + 1, len(self._page)))
         page: Iterable[ev.BuildEvent] = (event for event in following if event.build_request_id == build_id)
+        limit = _MIN_PAGE
         while True:
             for event in page:
                 if not _is_building(event, job_run_id):
                     return outputs
                 outputs.append(event.partition.ref)
                 sequence = event.sequence
-            page = reads.events(build_id, after_sequence=sequence, limit=_PAGE)
+            page = reads.events(build_id, after_sequence=sequence, limit=limit)
             if not page:
                 return outputs
+            limit = _PAGE
 
     def _environments_of(self, inputs: Sequence[pt.InputVersion], reads: ExportReads) -> Mapping[str, str]:
         records = reads.partition_records([used.ref for used in inputs])

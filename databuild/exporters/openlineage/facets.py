@@ -1,17 +1,19 @@
 """Facets in the form of JSON.
 
+They are texts from the beginning, since most parts of a run event are the same as in many others.
+
 The official facets are those of https://openlineage.io/docs/spec/facets. The facets of DataBuild have their schemas in
 the folder `schemas`; https://openlineage.io/docs/spec/facets/custom-facets has the rules for their names.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from databuild.job.locations import without_credentials
-
-Facet = dict[str, Any]
+Json = str
+"""A JSON text."""
 
 PRODUCER: Final = "https://github.com/databuild/databuild"
 """The URI of the producer of events and facets."""
@@ -52,18 +54,41 @@ SCHEMAS: Final[Mapping[str, str]] = {
 """The URL of the schema of each facet."""
 
 
-def facet(kind: str, **members: Any) -> Facet:
+_HEADS: Final[Mapping[str, Json]] = {
+    kind: f'{{"_producer":"{PRODUCER}","_schemaURL":"{url}"' for kind, url in SCHEMAS.items()
+}
+
+encoded: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+"""Returns a value as JSON."""
+
+encoded_text: Final = json.encoder.encode_basestring_ascii
+"""Returns a text as JSON. It takes a fifth of the time of `encoded`."""
+
+
+def facet(kind: str, members: Json) -> Json:
     """Returns a facet.
 
     Args:
         kind: The name of its schema.
-        members: Its members; those that are None are left out.
+        members: An object with its members.
     """
-    return {"_producer": PRODUCER, "_schemaURL": SCHEMAS[kind], **with_values(members)}
+    return f"{_HEADS[kind]}{members[1:] if members == '{}' else ',' + members[1:]}"
+
+
+def encoded_object(members: Mapping[str, Json]) -> Json:
+    """Returns an object as JSON whose members are JSON already, with names that need no escapes."""
+    return "{" + ",".join([f'"{name}":{text}' for name, text in members.items()]) + "}"
+
+
+def encoded_values(members: Mapping[str, Any]) -> Json:
+    """Returns an object as JSON, without members that are None."""
+    return encoded(with_values(members))
 
 
 def readable(message: str) -> str:
     """Returns a message without credentials, and not too long for a facet."""
+    from databuild.job.locations import without_credentials  # most events have no message
+
     return without_credentials(message)[:_MAX_MESSAGE]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -16,11 +17,12 @@ SCOPE = InstrumentationScope(name="databuild")
 
 def key_values(attributes: Attributes) -> list[KeyValue]:
     """Returns attributes; those that are empty texts are left out."""
-    return [
-        KeyValue(key=key, value={_FIELDS[type(value)]: value})  # type: ignore[arg-type]
-        for key, value in attributes.items()
-        if value != ""
-    ]
+    return [_key_value(key, value) for key, value in attributes.items() if value != ""]
+
+
+@lru_cache(maxsize=1000, typed=True)  # True is equal to 1
+def _key_value(key: str, value: str | bool | int | float) -> KeyValue:
+    return KeyValue(key=key, value={_FIELDS[type(value)]: value})  # type: ignore[arg-type]
 
 
 def resource_of(attributes: Mapping[str, str]) -> Resource:

@@ -7,8 +7,7 @@ the events of the build again, and sends the same spans.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
@@ -27,6 +26,9 @@ from databuild.model.trace_context import (
 from databuild.tuples import NamedTuple
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
+
+if TYPE_CHECKING:
+    from google.protobuf.timestamp_pb2 import Timestamp
 
 _NO_PRODUCERS: Final[Mapping[tuple[str, str], str]] = {}
 
@@ -65,11 +67,13 @@ class EndedRun(NamedTuple):
     time: int
 
 
-@dataclass(slots=True)
 class _SpanEvents:
-    limit: int
-    events: list[Span.Event] = field(default_factory=list)
-    dropped: int = 0
+    __slots__ = ("dropped", "events", "limit")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.events: list[Span.Event] = []
+        self.dropped = 0
 
     def add(self, time: int, name: str, attributes: Attributes) -> None:
         if len(self.events) == self.limit:
@@ -78,17 +82,22 @@ class _SpanEvents:
             self.events.append(Span.Event(time_unix_nano=time, name=name, attributes=key_values(attributes)))
 
 
-@dataclass(slots=True)
 class _Run:
-    job_run_id: str
-    job_label: str
-    scheduled: int
-    events: _SpanEvents
-    started: int = 0
-    links: Sequence[Span.Link] = ()
-    dropped_links: int = 0
-    end: ev.JobEvent | None = None
-    ended: int = 0
+    __slots__ = (
+        *("job_run_id", "job_label", "scheduled", "events", "started"),
+        *("links", "dropped_links", "end", "ended"),
+    )
+
+    def __init__(self, job_run_id: str, job_label: str, scheduled: int, events: _SpanEvents) -> None:
+        self.job_run_id = job_run_id
+        self.job_label = job_label
+        self.scheduled = scheduled
+        self.events = events
+        self.started = 0
+        self.links: Sequence[Span.Link] = ()
+        self.dropped_links = 0
+        self.end: ev.JobEvent | None = None
+        self.ended = 0
 
 
 class BuildTrace:
@@ -105,6 +114,7 @@ class BuildTrace:
         self.trace: TraceContext | None = None
         self.ended_runs: list[EndedRun] = []
         self._build = build_request_id
+        self._span_of_build = span_of_build(build_request_id)
         self._environment = ""
         self._links = links
         self._max_span_events = max_span_events
@@ -116,30 +126,34 @@ class BuildTrace:
         self._runs: dict[str, _Run] = {}
         self._closing: _Run | None = None
 
+    def passes(self, event: ev.BuildEvent) -> bool:
+        """Advances by an event about a partition that changes no span; returns False if it may change one."""
+        if event.sequence != self.last_sequence + 1 or self._closing is not None:
+            return False
+        self.last_sequence += 1
+        return True
+
     def advance(self, event: ev.BuildEvent) -> list[Span]:
         """Advances by the next event, and returns the spans that it completes."""
-        self.last_sequence = event.sequence
+        self.last_sequence = sequence = event.sequence
         self.ended_runs = []
         kind = event.WhichOneof("event")
-        if kind == "partition" and event.partition.status not in _REPORTED and self._closing is None:
-            return []
         spans: list[Span] = []
+        if kind == "partition":
+            if self.trace is not None:
+                self._on_partition(event.partition, event.time, spans)
+            return spans if self.trace is not None and self.trace.sampled else []
         time = nanoseconds(event.time)
-        if event.sequence == 1 and kind == "build_request":
+        if sequence == 1 and kind == "build_request":
             self._receive(event.build_request, time)
         if self.trace is None:
             return spans
-        # The events about the outputs of a job run follow its end.
-        if self._closing is not None and not (
-            kind == "partition" and event.partition.job_run_id == self._closing.job_run_id
-        ):
+        if self._closing is not None:
             self._close_run(self._closing, spans)
         if kind == "build_request":
             self._on_build(event.build_request, time, spans)
         elif kind == "job":
             self._on_job(event.job, time)
-        elif kind == "partition":
-            self._on_partition(event.partition, time)
         elif kind == "check":
             self._on_check(event.check, time)
         elif kind == "placement":
@@ -177,7 +191,7 @@ class BuildTrace:
         if planning and (planned or ended):
             spans.append(self._span(span_of_planning(self._build), "planning", planning, time, status=status))
             self._planning = 0
-        parent = span_of_planning(self._build) if planning else span_of_build(self._build)
+        parent = span_of_planning(self._build) if planning else self._span_of_build
         spans += [self._config_span(call, parent) for call in event.config_calls]
         for warning in event.warnings if ended else ():
             self._events.add(time, "databuild.warning", {"databuild.message": warning})
@@ -188,7 +202,7 @@ class BuildTrace:
         assert self.trace is not None
         request = self._request
         span = self._span(
-            span_of_build(self._build),
+            self._span_of_build,
             f"build {request.graph_label}",
             self._received,
             time,
@@ -269,17 +283,22 @@ class BuildTrace:
                 )
         run.links = links
 
-    def _on_partition(self, event: ev.PartitionEvent, time: int) -> None:
-        if event.status not in _REPORTED:
+    def _on_partition(self, event: ev.PartitionEvent, at: Timestamp, spans: list[Span]) -> None:
+        # The events about the outputs of a job run follow its end.
+        closing = self._closing
+        if closing is not None and event.job_run_id != closing.job_run_id:
+            self._close_run(closing, spans)
+        if (status := event.status) not in _REPORTED:
             return
+        time = nanoseconds(at)
         run = self._runs.get(event.job_run_id or event.cause)
-        name = f"databuild.partition.{statuses.PARTITION.name(event.status).lower()}"
+        name = f"databuild.partition.{statuses.PARTITION.name(status).lower()}"
         attributes: Attributes = {"databuild.partition": event.ref, "databuild.message": event.failure.message}
         if run is not None:
             # By default, the version is the job run.
             version = event.version if event.version != run.job_run_id else ""
             run.events.add(time, name, {**attributes, "databuild.version": version})
-        elif event.status == pt.PARTITION_STATUS_MISSING:
+        elif status == pt.PARTITION_STATUS_MISSING:
             self._events.add(time, name, attributes)
 
     def _on_check(self, event: ev.CheckEvent, time: int) -> None:
@@ -333,7 +352,6 @@ class BuildTrace:
             attributes=attributes,
             status=_status(end.failure.message) if failed else Status(),
             events=run.events,
-            parent=span_of_build(self._build),
             links=run.links,
             dropped_links=run.dropped_links,
         )
@@ -354,7 +372,7 @@ class BuildTrace:
         dropped_links: int = 0,
     ) -> Span:
         assert self.trace is not None
-        parent = span_of_build(self._build) if parent is None else parent
+        parent = self._span_of_build if parent is None else parent
         return Span(
             trace_id=bytes.fromhex(self.trace.trace_id),
             span_id=bytes.fromhex(span_id),

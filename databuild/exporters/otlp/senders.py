@@ -5,12 +5,6 @@ https://opentelemetry.io/docs/specs/otlp/ says which answers mean that a request
 
 from __future__ import annotations
 
-import gzip
-import http.client
-import ssl
-import urllib.error
-import urllib.request
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from google.protobuf.message import DecodeError, Message
@@ -18,9 +12,10 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
+from databuild.channels.quick_grpc import import_grpc
 from databuild.errors import InvalidRequestError
 from databuild.exporters.exporter import ReceiverError
-from databuild.exporters.http_requests import fault_of, opener
+from databuild.exporters.http_requests import HttpError, HttpReceiver, fault_of
 from databuild.exporters.otlp.settings import GRPC, LOGS, METRICS, TRACES, Endpoint
 
 if TYPE_CHECKING:
@@ -78,37 +73,40 @@ class _HttpSender:
         self._endpoint = endpoint
         context = None
         if endpoint.secure:
+            import ssl
+
             context = ssl.create_default_context(cafile=endpoint.authority or None)
             if endpoint.certificate:
                 context.load_cert_chain(endpoint.certificate, endpoint.key or None)
-        self._opener = opener(context)
+        headers = {"content-type": "application/x-protobuf", **endpoint.headers}
+        if endpoint.gzip:
+            headers["content-encoding"] = "gzip"
+        self._receiver = HttpReceiver(endpoint.url, headers, context)
 
     def send(self, request: Message, seconds: float) -> str:
-        endpoint = self._endpoint
         body = request.SerializeToString()
-        headers = {"content-type": "application/x-protobuf", "user-agent": "databuild", **endpoint.headers}
-        if endpoint.gzip:
+        if self._endpoint.gzip:
+            import gzip
+
             body = gzip.compress(body, 1)
-            headers["content-encoding"] = "gzip"
-        post = urllib.request.Request(endpoint.url, body, headers, method="POST")  # noqa: S310 (the scheme was checked)
         try:
-            with self._opener.open(post, timeout=seconds) as answer:
-                return _refusal(endpoint.signal, answer.read())
-        except urllib.error.HTTPError as error:
-            with error:
-                reason = f"status {error.code} {error.reason}"
-            if error.code in _SEND_AGAIN:
-                raise ReceiverError(reason) from error
-            return reason
-        except (OSError, http.client.HTTPException) as error:
+            answer = self._receiver.post(body, seconds)
+        except (OSError, HttpError) as error:
             raise ReceiverError(fault_of(error)) from error
+        if 200 <= answer.status < 300:
+            return _refusal(self._endpoint.signal, answer.body)
+        reason = f"status {answer.status} {answer.reason}"
+        if answer.status in _SEND_AGAIN:
+            raise ReceiverError(reason)
+        return reason
 
     def close(self) -> None:
-        pass
+        self._receiver.close()
 
 
 class _GrpcSender:
     def __init__(self, endpoint: Endpoint) -> None:
+        import_grpc()
         import grpc
 
         self._endpoint = endpoint
@@ -142,6 +140,8 @@ class _GrpcSender:
 
 
 def _credentials(endpoint: Endpoint) -> grpc.ChannelCredentials:
+    from pathlib import Path
+
     import grpc
 
     authority, key, certificate = (

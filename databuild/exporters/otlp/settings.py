@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from databuild.errors import InvalidRequestError
+from databuild.tuples import NamedTuple
 
 TRACES: Final = "traces"
 METRICS: Final = "metrics"
@@ -26,8 +26,7 @@ _DEFAULT_ENDPOINTS: Final = {GRPC: "http://localhost:4317", HTTP: "http://localh
 _HEADER_NAME: Final = re.compile(r"[0-9a-z!#$%&'*+.^_`|~-]+")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """The receiver of one signal.
 
     Attributes:
@@ -60,8 +59,7 @@ class Endpoint:
         return urlsplit(self.url).netloc.rpartition("@")[2]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """The settings of an exporter.
 
     Attributes:

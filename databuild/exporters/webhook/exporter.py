@@ -10,18 +10,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import http.client
 import json
 import time
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from databuild.errors import InvalidRequestError
 from databuild.exporters.exporter import Batch, Delivery, ReceiverError
-from databuild.exporters.http_requests import fault_of, opener
+from databuild.exporters.http_requests import HttpError, HttpReceiver, fault_of
 from databuild.exporters.webhook.notifications import WAIT, Notification, notification_of
 from databuild.exporters.webhook.template import Template
 from databuild.exporters.webhook.waits import waiting_builds
@@ -73,7 +70,6 @@ class WebhookExporter:
             InvalidRequestError: The URL cannot be used.
         """
         self.name = webhook_name(url)
-        self._url = url
         self._occasions = frozenset(occasions)
         self._secret = secret
         self._template = template
@@ -81,7 +77,7 @@ class WebhookExporter:
         self._environment = environment
         self.poll_seconds = min(max(wait_seconds / 4, _MIN_POLL), _MAX_POLL) if WAIT in self._occasions else 0.0
         self._clock = clock
-        self._opener = opener()
+        self._receiver = HttpReceiver(url, {})
 
     def send(self, batch: Batch, reads: BuildReads) -> Delivery:
         refusals: list[str] = []
@@ -108,7 +104,7 @@ class WebhookExporter:
         return [refusal for wait in waits if (refusal := self._send(wait))]
 
     def close(self) -> None:
-        pass
+        self._receiver.close()
 
     def _send(self, notification: Notification) -> str:
         """Sends a request; returns the reason if the receiver refuses it for good.
@@ -125,18 +121,16 @@ class WebhookExporter:
             headers = {"content-type": "application/json; charset=utf-8"}
             headers |= {f"ce-{name}": value for name, value in attributes.items()}
         headers |= self._signature(notification.id, body)
-        request = urllib.request.Request(self._url, body, headers, method="POST")  # noqa: S310 (the scheme was checked)
         try:
-            with self._opener.open(request, timeout=_REQUEST_SECONDS):
-                return ""
-        except urllib.error.HTTPError as error:
-            with error:
-                reason = f"status {error.code} {error.reason}"
-            if error.code < 500 and error.code not in _TRY_AGAIN:
-                return f"{reason}, for {notification.kind} of build {notification.build_request_id}"
-            raise ReceiverError(reason) from error
-        except (OSError, http.client.HTTPException) as error:
+            answer = self._receiver.post(body, _REQUEST_SECONDS, headers)
+        except (OSError, HttpError) as error:
             raise ReceiverError(fault_of(error)) from error
+        if 200 <= answer.status < 300:
+            return ""
+        reason = f"status {answer.status} {answer.reason}"
+        if answer.status < 500 and answer.status not in _TRY_AGAIN:
+            return f"{reason}, for {notification.kind} of build {notification.build_request_id}"
+        raise ReceiverError(reason)
 
     def _signature(self, notification_id: str, body: bytes) -> Mapping[str, str]:
         """Returns the headers of Standard Webhooks; only the id without a secret."""

@@ -315,7 +315,7 @@ def test_a_proxy_of_the_environment_gets_the_requests(graph: ScriptGraph, receiv
 def test_a_connection_that_the_receiver_has_closed_is_opened_again() -> None:
     first = OpenLineageReceiver()
     sender = HttpSender(first.url, {})
-    event = {
+    fields = {
         "eventType": "START",
         "eventTime": "2026-01-01T00:00:00Z",
         "run": {"runId": "019b76da-a800-7ad4-9ed6-ab2bcbf1cbf0"},
@@ -325,6 +325,7 @@ def test_a_connection_that_the_receiver_has_closed_is_opened_again() -> None:
         "producer": PRODUCER,
         "schemaURL": EVENT_SCHEMA,
     }
+    event = json.dumps(fields)
     assert sender.send([event], 5).answered == 1
     first.close()
     second = OpenLineageReceiver(int(first.url.rpartition(":")[2]))
