@@ -219,7 +219,7 @@ def test_a_fault_that_can_be_repaired_is_told_and_the_build_is_sent_later(
     graph: ScriptGraph, server: BesServer, code: grpc.StatusCode, hint: str
 ) -> None:
     server.refuses = code
-    result, _, err = graph.run("build", "--exporter_seconds=0.1", f"--exporter={server.uri}")
+    result, _, err = graph.run("build", "--exporter_seconds=3", f"--exporter={server.uri}")
     assert (result, hint in err) == (0, True)
     server.refuses = None
     assert graph.run("export", f"--exporter={server.uri}")[0] == 0

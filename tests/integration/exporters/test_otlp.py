@@ -126,7 +126,7 @@ def test_a_receiver_that_is_away_changes_nothing_and_gets_everything_once_later(
 ) -> None:
     environ = settings(receiver)
     receiver.statuses = [503] * 100
-    code, out, err = graph.run("build", "--exporter_seconds=0.1", **environ)
+    code, out, err = graph.run("build", "--exporter_seconds=3", **environ)
     assert code == 0
     assert "COMPLETED" in out
     assert "status 503" in err
