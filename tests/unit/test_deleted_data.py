@@ -106,7 +106,7 @@ async def test_forgotten_data_is_made_again_and_makes_what_follows_stale(built: 
     made = await plan(["report/1"], built)
 
     assert sorted(outputs(made)) == ["clean/1", "report/1"]
-    assert (reasons(made)["clean/1"], reasons(made)["report/1"]) == ("MISSING", "INPUT_CHANGED")
+    assert (reasons(made)["clean/1"], reasons(made)["report/1"]) == ("FORGOTTEN", "INPUT_CHANGED")
 
 
 async def test_data_that_another_build_makes_again_is_left_to_it(built: Records) -> None:
