@@ -141,8 +141,11 @@ async def test_a_slow_watcher_gets_everything_and_costs_no_memory(graph: ScriptG
         await read_on.wait()
         return beginning + await reader.read()
 
+    # Otherwise, the buffers of gRPC grow with the speed of the connection.
+    options = [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 1 << 16)]
+
     async def slowly_over_grpc() -> tuple[list[int], bool]:
-        async with grpc.aio.insecure_channel(service.addresses["grpc"]) as channel:
+        async with grpc.aio.insecure_channel(service.addresses["grpc"], options=options) as channel:
             watching = DataBuildServiceStub(channel).WatchBuild(sv.WatchBuildRequest(build_request_id=build))
             numbers: list[int] = []
             while (answer := await watching.read()) is not grpc.aio.EOF:
