@@ -1,7 +1,7 @@
 """Senders of run events, and the one for receivers that only a URL configures.
 
 All other transports are those of the client of OpenLineage (module `client_sender`). It takes a quarter of a second of
-CPU time to import, and its requests take a hundred times as long as those of `http_requests`.
+CPU time to import, and its requests take ten times as long as those of `http_requests`.
 """
 
 from __future__ import annotations

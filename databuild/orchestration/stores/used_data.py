@@ -1,7 +1,7 @@
 """The data that a build or a plan uses as it is: looks whether it is still in its store.
 
 After a plan, all of it is looked for at once. A task that starts much later has its inputs looked for again, and all
-inputs are looked at again at the end of the build. Data that has changed is used as it is, see `unrecorded`.
+inputs are looked at again at the end of the build. Data that has changed is used as it is, see the module `unrecorded`.
 """
 
 from __future__ import annotations
@@ -171,12 +171,10 @@ class UsedData:
             await self._record(missing)
         else:  # of an earlier plan, some may be made by the build now
             self._inputs = {ref: one for ref, one in self._inputs.items() if ref in plan.versions}
+        changed = self.changes.keys() - known
         return bool(missing) or (
-            len(self.changes) > len(known)
-            and any(
-                one.reason == pt.REASON_INPUT_CHANGED and one.cause in self.changes and one.cause not in known
-                for one in plan.partitions
-            )
+            bool(changed)
+            and any(one.reason == pt.REASON_INPUT_CHANGED and one.cause in changed for one in plan.partitions)
         )
 
     def _with_place(self, data: Sequence[StoredData]) -> Sequence[StoredData]:
@@ -264,14 +262,16 @@ class UsedData:
         return [changed[one.ref] for one in now if one == planned[one.ref]]
 
     def _note_changes(self, data: Sequence[StoredData], look: Look) -> None:
-        from databuild.orchestration.stores.unrecorded import unrecorded_change
-
         changed = self._changed_by_hand(data, look)
         if self.changes:
             for one in data:  # it may have been put back
                 self.changes.pop(one.ref, None)
                 self._found.pop(one.ref, None)
-        recorded = {one.ref: one.version for one in data} if changed else {}
+        if not changed:
+            return
+        from databuild.orchestration.stores.unrecorded import unrecorded_change
+
+        recorded = {one.ref: one.version for one in data}
         for found in changed:
             self._changed[found.ref] = found
             self._found[found.ref] = look.found[found.ref]
