@@ -7,11 +7,11 @@ the events of the build again, and sends the same spans.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from databuild.exporters.otlp.attributes import Attributes, key_values, nanoseconds
+from databuild.exporters.otlp.attributes import Attributes, add_attributes, nanoseconds
 from databuild.model import statuses
 from databuild.model.enum_names import category_name, severity_name
 from databuild.model.lifecycle import BUILD_ENDS, JOB_ENDS
@@ -23,12 +23,9 @@ from databuild.model.trace_context import (
     span_of_planning,
     trace_of_build,
 )
-from databuild.tuples import NamedTuple
+from databuild.tuples import EMPTY, NamedTuple
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
-
-if TYPE_CHECKING:
-    from google.protobuf.timestamp_pb2 import Timestamp
 
 _NO_PRODUCERS: Final[Mapping[tuple[str, str], str]] = {}
 
@@ -37,6 +34,15 @@ _REPORTED: Final = frozenset({pt.PARTITION_STATUS_AVAILABLE, pt.PARTITION_STATUS
 
 _SAMPLED_WITH_KNOWN_PARENT: Final = 0x101
 _PARENT_IS_REMOTE: Final = 0x200
+_MAX_TEMPLATES: Final = 100
+
+
+class Spans(Protocol):
+    """Spans of a request, or of several."""
+
+    def add(self) -> Span:
+        """Adds a span."""
+        ...
 
 
 class Links(NamedTuple):
@@ -72,14 +78,24 @@ class _SpanEvents:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self.events: list[Span.Event] = []
+        self.events: list[tuple[int, str, Attributes]] = []
         self.dropped = 0
 
     def add(self, time: int, name: str, attributes: Attributes) -> None:
         if len(self.events) == self.limit:
             self.dropped += 1
         else:
-            self.events.append(Span.Event(time_unix_nano=time, name=name, attributes=key_values(attributes)))
+            self.events.append((time, name, attributes))
+
+    def write(self, span: Span) -> None:
+        """Adds the events to a span."""
+        for time, name, attributes in self.events:
+            event = span.events.add()
+            event.time_unix_nano = time
+            event.name = name
+            add_attributes(event.attributes, attributes)
+        if self.dropped:
+            span.dropped_events_count = self.dropped
 
 
 class _Run:
@@ -125,6 +141,8 @@ class BuildTrace:
         self._config_calls = 0
         self._runs: dict[str, _Run] = {}
         self._closing: _Run | None = None
+        # The parts that spans of job runs share, by what they depend on. To copy one takes less time than to fill it.
+        self._templates: dict[tuple[str, ev.JobStatus, int, int], Span] = {}
 
     def passes(self, event: ev.BuildEvent) -> bool:
         """Advances by an event about a partition that changes no span; returns False if it may change one."""
@@ -133,21 +151,26 @@ class BuildTrace:
         self.last_sequence += 1
         return True
 
-    def advance(self, event: ev.BuildEvent) -> list[Span]:
-        """Advances by the next event, and returns the spans that it completes."""
+    def advance(self, event: ev.BuildEvent, kind: str | None, spans: Spans | None) -> None:
+        """Advances by the next event.
+
+        Args:
+            event: The event.
+            kind: Its kind, as `WhichOneof` returns it.
+            spans: Gets the spans that the event completes; None if they are not needed.
+        """
         self.last_sequence = sequence = event.sequence
         self.ended_runs = []
-        kind = event.WhichOneof("event")
-        spans: list[Span] = []
-        if kind == "partition":
-            if self.trace is not None:
-                self._on_partition(event.partition, event.time, spans)
-            return spans if self.trace is not None and self.trace.sampled else []
         time = nanoseconds(event.time)
         if sequence == 1 and kind == "build_request":
             self._receive(event.build_request, time)
         if self.trace is None:
-            return spans
+            return
+        if not self.trace.sampled:
+            spans = None
+        if kind == "partition":
+            self._on_partition(event.partition, time, spans)
+            return
         if self._closing is not None:
             self._close_run(self._closing, spans)
         if kind == "build_request":
@@ -165,7 +188,6 @@ class BuildTrace:
                 "databuild.partitions": len(event.delegation.partitions),
             }
             self._events.add(time, "databuild.delegation", attributes)
-        return spans if self.trace.sampled else []
 
     def _receive(self, received: ev.BuildRequestEvent, time: int) -> None:
         self.trace = trace_of_build(self._build, received.traceparent)
@@ -178,10 +200,10 @@ class BuildTrace:
             jobs_completed=len(received.requested),
         )
 
-    def _on_build(self, event: ev.BuildRequestEvent, time: int, spans: list[Span]) -> None:
+    def _on_build(self, event: ev.BuildRequestEvent, time: int, spans: Spans | None) -> None:
         name = statuses.BUILD.name(event.status)
         ended = event.status in BUILD_ENDS
-        status = _status(event.failure.message or event.error.message) if name == "FAILED" else Status()
+        fault = (event.failure.message or event.error.message) if name == "FAILED" else None
         if not ended:
             self._events.add(time, f"databuild.build.{name.lower()}", {})
         if event.status == ev.BUILD_STATUS_PLANNING:
@@ -189,19 +211,23 @@ class BuildTrace:
         planned = event.status == ev.BUILD_STATUS_ANALYSIS_COMPLETED
         planning = self._planning
         if planning and (planned or ended):
-            spans.append(self._span(span_of_planning(self._build), "planning", planning, time, status=status))
+            self._add_span(spans, span_of_planning(self._build), "planning", planning, time, fault=fault)
             self._planning = 0
         parent = span_of_planning(self._build) if planning else self._span_of_build
-        spans += [self._config_span(call, parent) for call in event.config_calls]
+        for call in event.config_calls:
+            self._add_config_span(spans, call, parent)
         for warning in event.warnings if ended else ():
             self._events.add(time, "databuild.warning", {"databuild.message": warning})
         if ended:
-            spans.append(self._build_span(event, name, time, status))
+            self._add_build_span(spans, event, name, time, fault)
 
-    def _build_span(self, event: ev.BuildRequestEvent, name: str, time: int, status: Status) -> Span:
+    def _add_build_span(
+        self, spans: Spans | None, event: ev.BuildRequestEvent, name: str, time: int, fault: str | None
+    ) -> None:
         assert self.trace is not None
         request = self._request
-        span = self._span(
+        span = self._add_span(
+            spans,
             self._span_of_build,
             f"build {request.graph_label}",
             self._received,
@@ -216,24 +242,24 @@ class BuildTrace:
                 "databuild.failure_category": _category(event),
                 "databuild.cancelled_by": event.cancelled_by,
             },
-            status=status,
-            events=self._events,
-            parent="",
+            fault=fault,
+            parent=self.trace.parent_span_id,
         )
-        span.parent_span_id = bytes.fromhex(self.trace.parent_span_id)
-        span.flags |= _PARENT_IS_REMOTE if span.parent_span_id else 0
-        return span
+        self._events.write(span)
+        if self.trace.parent_span_id:
+            span.flags |= _PARENT_IS_REMOTE
 
-    def _config_span(self, call: ev.ConfigCall, parent: str) -> Span:
+    def _add_config_span(self, spans: Spans | None, call: ev.ConfigCall, parent: str) -> None:
         self._config_calls += 1
         began = nanoseconds(call.time)
-        return self._span(
+        self._add_span(
+            spans,
             span_of_config_call(self._build, self._config_calls),
             f"config {call.job_label}",
             began,
             began + int(call.duration_seconds * 1e9),
             attributes={"databuild.job": call.job_label, "databuild.refs": call.refs},
-            status=_status(call.fault) if call.fault else Status(),
+            fault=call.fault or None,
             parent=parent,
         )
 
@@ -274,23 +300,20 @@ class BuildTrace:
             trace = self.trace if build == self._build else self._links.trace_of(build)
             if trace is not None:
                 attributes: Attributes = {"databuild.job_run_id": producer, "databuild.partitions": len(made)}
-                links.append(
-                    Span.Link(
-                        trace_id=bytes.fromhex(trace.trace_id),
-                        span_id=bytes.fromhex(span_of_job_run(producer)),
-                        attributes=key_values({**attributes, "databuild.partition": made[0]}),
-                    )
+                link = Span.Link(
+                    trace_id=bytes.fromhex(trace.trace_id), span_id=bytes.fromhex(span_of_job_run(producer))
                 )
+                add_attributes(link.attributes, {**attributes, "databuild.partition": made[0]})
+                links.append(link)
         run.links = links
 
-    def _on_partition(self, event: ev.PartitionEvent, at: Timestamp, spans: list[Span]) -> None:
+    def _on_partition(self, event: ev.PartitionEvent, time: int, spans: Spans | None) -> None:
         # The events about the outputs of a job run follow its end.
         closing = self._closing
         if closing is not None and event.job_run_id != closing.job_run_id:
             self._close_run(closing, spans)
         if (status := event.status) not in _REPORTED:
             return
-        time = nanoseconds(at)
         run = self._runs.get(event.job_run_id or event.cause)
         name = f"databuild.partition.{statuses.PARTITION.name(status).lower()}"
         attributes: Attributes = {"databuild.partition": event.ref, "databuild.message": event.failure.message}
@@ -322,84 +345,101 @@ class BuildTrace:
             }
             run.events.add(time, f"databuild.{'started' if event.started else 'accepted'}", attributes)
 
-    def _close_run(self, run: _Run, spans: list[Span]) -> None:
+    def _close_run(self, run: _Run, spans: Spans | None) -> None:
         self._closing = None
         del self._runs[run.job_run_id]
         end = run.end
         assert end is not None
         if run.started:
             self.ended_runs.append(EndedRun(run.job_run_id, run.job_label, run.ended))
+        span = spans.add() if spans is not None else Span()
+        span.MergeFrom(self._template_of(run.job_label, end))
+        span.span_id = bytes.fromhex(span_of_job_run(run.job_run_id))
+        start = run.started or run.scheduled
+        span.start_time_unix_nano = start
+        span.end_time_unix_nano = max(start, run.ended)
         attributes: dict[str, str | bool | int | float] = {
-            "databuild.job": run.job_label,
             "databuild.job_run_id": run.job_run_id,
             "databuild.task_id": end.task_id,
-            "databuild.attempt": end.attempt,
-            "databuild.status": statuses.JOB.name(end.status),
-            "databuild.exit_code": end.exit_code,
             "databuild.cpu_seconds": end.cpu_seconds,
             "databuild.peak_memory_bytes": end.peak_memory_bytes,
             "databuild.waited_seconds": ((run.started or run.ended) - run.scheduled) / 1e9,
             "databuild.worker_id": end.worker_id,
             "databuild.failure_category": _category(end),
         }
-        attributes |= {f"databuild.metric.{metric.name}": metric.value for metric in end.metrics}
-        failed = end.status == ev.JOB_STATUS_FAILED
-        span = self._span(
-            span_of_job_run(run.job_run_id),
-            f"run {run.job_label}",
-            run.started or run.scheduled,
-            run.ended,
-            attributes=attributes,
-            status=_status(end.failure.message) if failed else Status(),
-            events=run.events,
-            links=run.links,
-            dropped_links=run.dropped_links,
-        )
-        spans.append(span)
+        for metric in end.metrics:
+            attributes[f"databuild.metric.{metric.name}"] = metric.value
+        add_attributes(span.attributes, attributes)
+        run.events.write(span)
+        if run.links:
+            span.links.extend(run.links)
+        if run.dropped_links:
+            span.dropped_links_count = run.dropped_links
+        if end.status == ev.JOB_STATUS_FAILED:
+            _set_error(span, end.failure.message)
 
-    def _span(
+    def _template_of(self, job_label: str, end: ev.JobEvent) -> Span:
+        """Returns the part of the span of a job run that other job runs have, too."""
+        key = job_label, end.status, end.attempt, end.exit_code
+        template = self._templates.get(key)
+        if template is None:
+            if len(self._templates) == _MAX_TEMPLATES:
+                self._templates.clear()
+            attributes: Attributes = {
+                "databuild.job": job_label,
+                "databuild.attempt": end.attempt,
+                "databuild.status": statuses.JOB.name(end.status),
+                "databuild.exit_code": end.exit_code,
+            }
+            name = f"run {job_label}"
+            template = self._templates[key] = self._add_span(None, "", name, 0, 0, attributes=attributes)
+        return template
+
+    def _add_span(
         self,
+        spans: Spans | None,
         span_id: str,
         name: str,
         start: int,
         end: int,
         *,
-        attributes: Attributes | None = None,
-        status: Status,
-        events: _SpanEvents | None = None,
+        attributes: Attributes = EMPTY,
+        fault: str | None = None,
         parent: str | None = None,
-        links: Sequence[Span.Link] = (),
-        dropped_links: int = 0,
     ) -> Span:
+        """Adds a span.
+
+        Args:
+            spans: The spans to which it is added; None for none.
+            span_id: Its id.
+            name: Its name.
+            start: Its start.
+            end: Its end; if it is earlier, the start is the end.
+            attributes: Its attributes beside those of every span.
+            fault: The message of its error; None for no error.
+            parent: The parent; None for the span of the build, empty for none.
+        """
         assert self.trace is not None
-        parent = self._span_of_build if parent is None else parent
-        return Span(
-            trace_id=bytes.fromhex(self.trace.trace_id),
-            span_id=bytes.fromhex(span_id),
-            parent_span_id=bytes.fromhex(parent),
-            name=name,
-            kind=Span.SPAN_KIND_INTERNAL,
-            start_time_unix_nano=start,
-            end_time_unix_nano=max(start, end),
-            attributes=key_values(
-                {
-                    "databuild.build_request_id": self._build,
-                    "databuild.environment": self._environment,
-                    **(attributes or {}),
-                }
-            ),
-            events=events.events if events is not None else (),
-            dropped_events_count=events.dropped if events is not None else 0,
-            links=links,
-            dropped_links_count=dropped_links,
-            status=status,
-            flags=_SAMPLED_WITH_KNOWN_PARENT,
-        )
+        span = spans.add() if spans is not None else Span()
+        span.trace_id = bytes.fromhex(self.trace.trace_id)
+        span.span_id = bytes.fromhex(span_id)
+        span.parent_span_id = bytes.fromhex(self._span_of_build if parent is None else parent)
+        span.name = name
+        span.kind = Span.SPAN_KIND_INTERNAL
+        span.start_time_unix_nano = start
+        span.end_time_unix_nano = max(start, end)
+        span.flags = _SAMPLED_WITH_KNOWN_PARENT
+        every = {"databuild.build_request_id": self._build, "databuild.environment": self._environment}
+        add_attributes(span.attributes, {**every, **attributes})
+        if fault is not None:
+            _set_error(span, fault)
+        return span
 
 
 def _category(event: ev.BuildRequestEvent | ev.JobEvent) -> str:
     return category_name(event.failure.category) if event.HasField("failure") else ""
 
 
-def _status(message: str) -> Status:
-    return Status(code=Status.STATUS_CODE_ERROR, message=message)
+def _set_error(span: Span, message: str) -> None:
+    span.status.code = Status.STATUS_CODE_ERROR
+    span.status.message = message
