@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
-from google.protobuf.message import Message
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
@@ -15,7 +14,6 @@ from databuild.errors import StorageError
 from databuild.exporters.exporter import Batch, Delivery, ReceiverError
 from databuild.exporters.otlp.attributes import SCOPE, resource_of
 from databuild.exporters.otlp.build_trace import BuildTrace, EndedRun, Links, Spans
-from databuild.exporters.otlp.log_records import MAX_LOG_BYTES, log_records, log_request
 from databuild.exporters.otlp.senders import Sender
 from databuild.exporters.otlp.settings import LOGS, METRICS, TRACES, Settings
 from databuild.exporters.otlp.totals import Totals
@@ -26,6 +24,7 @@ from databuild.v1 import partition_pb2 as pt
 
 if TYPE_CHECKING:
     from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
+    from google.protobuf.message import Message
 
     from databuild.event_log.reads import ExportReads
     from databuild.model.records import JobRunRecord
@@ -273,6 +272,8 @@ class OtlpExporter:
     def _log_requests(
         self, run: EndedRun, trace: TraceContext, build_request_id: str, reads: ExportReads
     ) -> list[tuple[str, Message]]:
+        from databuild.exporters.otlp.log_records import MAX_LOG_BYTES, log_records, log_request
+
         record = reads.job_run(run.job_run_id)
         if record is None:
             return []
