@@ -17,7 +17,7 @@ from databuild.exporters.otlp.build_trace import BuildTrace, EndedRun, Links, Sp
 from databuild.exporters.otlp.senders import Sender
 from databuild.exporters.otlp.settings import LOGS, METRICS, TRACES, Settings
 from databuild.exporters.otlp.totals import Totals
-from databuild.model.lifecycle import BUILD_ENDS, JOB_ENDS
+from databuild.model.lifecycle import BUILD_ENDS, JOB_ENDS, PARTITION_ENDS
 from databuild.model.trace_context import TraceContext, trace_of_build
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
@@ -38,11 +38,6 @@ _MAX_REQUEST_BYTES: Final = 2 * 1024 * 1024
 
 _MAX_CACHED: Final = 20_000
 _PAGE: Final = 1000
-_ON_THE_WAY: Final = frozenset(
-    {pt.PARTITION_STATUS_REQUESTED, pt.PARTITION_STATUS_SCHEDULED, pt.PARTITION_STATUS_BUILDING}
-)
-"""The statuses of partitions that no span and no metric has: half of the events of builds with short job runs."""
-
 _STREAMS: Final = ("stdout", "stderr")
 
 _Key = TypeVar("_Key")
@@ -180,14 +175,16 @@ class OtlpExporter:
         follows_builds = TRACES in self._senders or LOGS in self._senders
         for position, event in batch.events:
             kind = event.WhichOneof("event")
-            if kind == "partition" and event.partition.status in _ON_THE_WAY:
-                build = self._builds.get(event.build_request_id)
-                if build is not None and build.passes(event):
-                    continue
-            elif kind != "job" or event.job.status in JOB_ENDS:
+            ended = False
+            if kind == "partition":
+                if event.partition.status in PARTITION_ENDS:
+                    totals.count(position, event)
+            elif kind == "job":
+                if event.job.status in JOB_ENDS:
+                    totals.count(position, event)
+            elif kind == "build_request" and event.build_request.status in BUILD_ENDS:
                 totals.count(position, event)
-            ended = kind == "build_request" and event.build_request.status in BUILD_ENDS
-            build_ended = build_ended or ended
+                build_ended = ended = True
             if follows_builds:
                 self._advance(event, kind, ended, traces, requests, reads)
         totals.pass_by(batch.events[-1][0])
@@ -212,8 +209,10 @@ class OtlpExporter:
         build = self._builds.get(build_id)
         if build is None or build.last_sequence != event.sequence - 1:
             build = self._builds[build_id] = self._replay(event, reads)
-        self._take(build, event, kind, spans)
-        if LOGS in self._senders and build.trace is not None:
+        if kind == "partition":
+            self._remember(event.partition)
+        build.advance(event, kind, spans)
+        if build.ended_runs and build.trace is not None and LOGS in self._senders:
             for run in build.ended_runs:
                 requests += self._log_requests(run, build.trace, build_id, reads)
         if ended or build.trace is None:  # an operation such as a taint is no build
@@ -233,16 +232,17 @@ class OtlpExporter:
             if not page:  # pruned meanwhile
                 break
             for earlier in page:
-                self._take(build, earlier, earlier.WhichOneof("event"), None)
+                kind = earlier.WhichOneof("event")
+                if kind == "partition":
+                    self._remember(earlier.partition)
+                build.advance(earlier, kind, None)
         return build
 
-    def _take(self, build: BuildTrace, event: ev.BuildEvent, kind: str | None, spans: Spans | None) -> None:
-        if kind == "partition":
-            partition = event.partition
-            # By default, the version of a partition is its job run.
-            if partition.status == pt.PARTITION_STATUS_AVAILABLE and partition.version != partition.job_run_id:
-                self._producers.set((partition.ref, partition.version), partition.job_run_id)
-        build.advance(event, kind, spans)
+    def _remember(self, event: ev.PartitionEvent) -> None:
+        """Remembers the job run that produced data, for links."""
+        # By default, the version of a partition is its job run.
+        if event.status == pt.PARTITION_STATUS_AVAILABLE and event.version != event.job_run_id:
+            self._producers.set((event.ref, event.version), event.job_run_id)
 
     def _producers_of(self, inputs: Sequence[pt.InputVersion], reads: ExportReads) -> Mapping[tuple[str, str], str]:
         found: dict[tuple[str, str], str] = {}
