@@ -159,6 +159,7 @@ class SpawnServer:
         self._ready = False
         self._poller = starter.poller
         self._runs: dict[int, _Served] = {}
+        self._numbers: dict[str, int] = {}
         self._last_number = 0
         self._epoch = 0
         self._received = bytearray()
@@ -189,18 +190,22 @@ class SpawnServer:
             grace_seconds: Returns the time between TERM and KILL.
 
         Raises:
-            NotStartedError: Another run of the queue has ended in a way that the caller has to look at first.
+            NotStartedError: Another run of the queue has ended in a way that the caller has to look at first, or a run
+                before it is not in the queue.
             ServerFaultError: The server could not start the process.
             ServerLostError: The server has ended.
             asyncio.CancelledError: The awaiting task was cancelled; the process group has ended, or never started.
         """
+        after = [self._numbers.get(run_id, 0) for run_id in queue.after]
+        if not all(after):
+            raise NotStartedError
         self._last_number += 1
-        number = self._last_number
+        number = self._numbers[spec.run_id] = self._last_number
         served = self._runs[number] = _Served(sinks, queue.on_start, spec.timeout_seconds)
         report = spec.report.encode(*_ENCODING)
         argv = [argument.encode(*_ENCODING) for argument in spec.argv]
         request = (number, argv, _encoded(spec.env), spec.cwd.encode(*_ENCODING), report)
-        self._send((START, self._epoch, queue.name, queue.slots, *request))
+        self._send((START, self._epoch, queue.name, queue.slots, after, *request))
         try:
             # Callers resume in the order of the replies, because nothing is between this future and their tasks.
             return await served.ended
@@ -214,7 +219,7 @@ class SpawnServer:
                 await uncancellable(self._end(number, served, grace_seconds))
             raise
         finally:
-            del self._runs[number]
+            del self._runs[number], self._numbers[spec.run_id]
             # Not before the caller handles this end: until then, no other run may start.
             self._epoch = max(self._epoch, served.epoch)
 
