@@ -106,6 +106,12 @@ class _Served:
         self._timer: asyncio.TimerHandle | None = None
         self._late_end: ServedEnd | Exception | None = None
 
+    @property
+    def comes_back(self) -> bool:
+        """True if the run was not started, or its end is not known, which its task has not seen yet."""
+        ended = self.ended
+        return ended.done() and (ended.cancelled() or ended.exception() is not None)
+
     def start(self, pid: int, started_time: float) -> None:
         """Called with the process of a run that has not ended soon."""
         if not self.pid and self._timeout_seconds is not None:
@@ -197,7 +203,7 @@ class SpawnServer:
             asyncio.CancelledError: The awaiting task was cancelled; the process group has ended, or never started.
         """
         after = [self._numbers.get(run_id, 0) for run_id in queue.after]
-        if not all(after):
+        if not all(number in self._runs and not self._runs[number].comes_back for number in after):
             raise NotStartedError
         self._last_number += 1
         number = self._numbers[spec.run_id] = self._last_number
@@ -219,7 +225,8 @@ class SpawnServer:
                 await uncancellable(self._end(number, served, grace_seconds))
             raise
         finally:
-            del self._runs[number], self._numbers[spec.run_id]
+            del self._runs[number]
+            self._numbers.pop(spec.run_id, None)
             # Not before the caller handles this end: until then, no other run may start.
             self._epoch = max(self._epoch, served.epoch)
 

@@ -6,6 +6,7 @@ fewer tasks are ready than may be claimed, tasks that follow them are claimed as
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -100,6 +101,7 @@ class ClaimAhead:
         self._max_claims = slots * CLAIMS_PER_SLOT
         self._short_seconds = short_seconds
         self._short = False
+        self._refill: asyncio.Handle | None = None
         self._claimed: deque[Claimed] = deque()
 
     def observe_duration(self, seconds: float) -> None:
@@ -123,17 +125,26 @@ class ClaimAhead:
         if batch:
             self.add(_claimed(batch, self._observer.claim(batch)))
             self._wake(len(batch) - 1)  # the caller takes one
-        if refills and (followers := self._take_following(batch_size - len(batch))):
-            for claimed in _claimed(followers, self._observer.claim_following(followers)):
-                if self._following.after(claimed.attempt.task) is None:
-                    self._following.wait(claimed)
-                else:
-                    self._claimed.append(claimed)
-                    self._wake(1)
+        if refills and len(batch) < batch_size and self._refill is None:
+            # Later, so that the claim of a task that can start does not wait in the same transaction.
+            self._refill = asyncio.get_running_loop().call_soon(self._claim_following)
         return self._claimed.popleft() if self._claimed else None
 
     def __len__(self) -> int:
         return len(self._claimed)
+
+    def _claim_following(self) -> None:
+        self._refill = None
+        held = len(self._claimed) + len(self._following)
+        followers = self._take_following(self._max_claims + 1 - held)
+        if not followers:
+            return
+        for claimed in _claimed(followers, self._observer.claim_following(followers)):
+            if self._following.after(claimed.attempt.task) is None:
+                self._following.wait(claimed)
+            else:
+                self._claimed.append(claimed)
+                self._wake(1)
 
     def add(self, claimed: Iterable[Claimed]) -> None:
         """Adds claimed attempts behind the others."""
@@ -142,6 +153,11 @@ class ClaimAhead:
     def put_back(self, claimed: Claimed) -> None:
         """Makes an attempt the next one again."""
         self._claimed.appendleft(claimed)
+
+    def stop(self) -> None:
+        """Claims nothing more unless it is asked to."""
+        if self._refill is not None:
+            self._refill.cancel()
 
     def drain(self) -> list[Claimed]:
         """Removes and returns all attempts of the queue."""

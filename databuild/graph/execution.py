@@ -190,6 +190,7 @@ class _Execution:
                 raise _first(errors) from errors
             finally:
                 self._postponed.cancel()
+                self._claims.stop()
         if self._result.stopped_by is not None:
             await self._give_up_rest(self._result.stopped_by)
         return self._result
@@ -309,6 +310,8 @@ class _Execution:
             if run.started_time is None:
                 run.withdraw()
             else:
+                if not run.prepared:  # it has run, although it is not known how the one before it ended
+                    run.prepare()
                 run.started(run.started_time, False)
                 self._observer.record(_cancelled(attempt, _STOPPED))
             raise
@@ -331,7 +334,7 @@ class _Execution:
         run.withdraw()
         if not self._queue.is_open(run.attempt.task):
             self._withdraw(run.attempt)
-        elif self._queue.awaited_by(run.attempt.task) == ():
+        elif not self._queue.waits(run.attempt.task):
             self._claims.put_back(granted(run.attempt))
             self._idle.wake(1)
         else:

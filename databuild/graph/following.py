@@ -105,7 +105,7 @@ class Following:
         """Called when the end of a task has been recorded: runs behind it may be recorded now."""
         for number in self._queue.downstream(task) if self._queued else ():
             run = self._queued.get(number)
-            if run is not None and not run.prepared and not self._queue.awaited_by(run.attempt.task):
+            if run is not None and not run.prepared and not self._queue.waits(run.attempt.task):
                 run.prepare()
 
     def drop(self, tasks: Iterable[Task]) -> list[Attempt]:

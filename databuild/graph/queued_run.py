@@ -14,10 +14,10 @@ class QueuedRun:
         attempt: The attempt.
         prepared: True if its start can be recorded: the runs that make its inputs have ended well.
         recorded: True if its start has been recorded.
-        started_time: The monotonic time of its start; None if it is not known to have started, or is not prepared.
+        started_time: The monotonic time of its start; None if it is not known to have started.
     """
 
-    __slots__ = ("_clock", "_is_running", "_known_time", "_observer", "_on_start", "attempt", "prepared", "recorded")
+    __slots__ = ("_clock", "_is_running", "_observer", "_on_start", "attempt", "prepared", "recorded", "started_time")
 
     def __init__(
         self,
@@ -37,28 +37,24 @@ class QueuedRun:
         self.attempt = attempt
         self.prepared = False
         self.recorded = False
+        self.started_time: float | None = None
         self._observer = observer
         self._on_start = on_start
         self._clock = clock
-        self._known_time: float | None = None
         self._is_running = False
-
-    @property
-    def started_time(self) -> float | None:
-        return self._known_time if self.prepared else None
 
     def prepare(self) -> None:
         """Lets its start be recorded."""
         self._observer.prepare(self.attempt)
         self.prepared = True
-        if self._known_time is not None:
+        if self.started_time is not None:
             self._on_start(self.attempt)
             self._record()
 
     def started(self, time: float, ended: bool) -> None:
-        is_first = self._known_time is None
+        is_first = self.started_time is None
         if is_first:
-            self._known_time = time
+            self.started_time = time
         self._is_running = self._is_running or not ended
         if self.prepared:
             if is_first:
@@ -76,6 +72,6 @@ class QueuedRun:
     def _record(self) -> None:
         """Records the start of a run that is running. That of a short one is recorded together with its end."""
         if self._is_running and not self.recorded:
-            assert self._known_time is not None
+            assert self.started_time is not None
             self.recorded = True
-            self._observer.record_start(self.attempt, self._clock() - self._known_time)
+            self._observer.record_start(self.attempt, self._clock() - self.started_time)

@@ -149,6 +149,10 @@ class ReadyQueue:
         """Returns the numbers of the tasks that need a task."""
         return self._downstream.get(task.task_id, ())
 
+    def waits(self, task: Task) -> bool:
+        """Returns True if a task waits for others."""
+        return bool(self._waiting_for[task.task_id])
+
     def awaited_by(self, task: Task) -> Sequence[int] | None:
         """Returns the numbers of the upstream tasks for which a task waits; None if it waits for other tasks."""
         if not (count := self._waiting_for[task.task_id]):

@@ -299,7 +299,7 @@ class _Build:
             raise PlanChangedError(differences)
         await emit_plan(self._orchestrator, plan)
         warnings = (*plan.warnings, *self._used_data.warnings())
-        await self._orchestrator.complete_planning(warnings, self._config_calls.take())
+        self._orchestrator.complete_planning(warnings, self._config_calls.take())
         return plan
 
     async def _record_losses(self, versions: Mapping[str, str]) -> None:
@@ -331,7 +331,8 @@ class _Build:
             self._versions.resume(plan, self._begun.available)
             self._recorder.resume(self._begun.progress.completed, self._begun.running)
         else:
-            await self._orchestrator.start_execution()
+            # Not awaited: the first claim is answered after this is durable.
+            self._orchestrator.start_execution()
             self._versions.start(plan)
         if not plan.tasks:
             return Success(jobs_completed=0)
