@@ -307,11 +307,10 @@ class _Execution:
             self._put_back(run)
             return None
         except asyncio.CancelledError:
-            if run.started_time is None:
+            # A run behind one whose end is not known is not recorded, although it may have started.
+            if run.started_time is None or not run.prepared:
                 run.withdraw()
             else:
-                if not run.prepared:  # it has run, although it is not known how the one before it ended
-                    run.prepare()
                 run.started(run.started_time, False)
                 self._observer.record(_cancelled(attempt, _STOPPED))
             raise

@@ -149,7 +149,8 @@ async def test_a_cancelled_build_ends_its_runs_and_starts_no_other(world: World)
 # Perl starts in a few milliseconds, so that its runs wait in the queue.
 DESCRIBED = """#!/usr/bin/perl
 use Socket;
-socket(my $socket, PF_UNIX, SOCK_STREAM, 0) && connect($socket, pack_sockaddr_un($ENV{DATABUILD_TASK})) || exit 8;
+socket(my $socket, PF_UNIX, SOCK_STREAM, 0) || exit 8;
+connect($socket, pack_sockaddr_un($ENV{DATABUILD_TASK})) || exit 9;
 syswrite($socket, "GET /job_runs/$ENV{DATABUILD_JOB_RUN_ID} HTTP/1.0\r\n\r\n");
 local $/;
 my $answer = <$socket>;
@@ -224,4 +225,5 @@ async def test_a_cancelled_chain_starts_no_other_run(world: World) -> None:
 
     assert isinstance(result, Cancelled)
     running = [event.job for event in world.events() if event.job.status == ev.JOB_STATUS_RUNNING]
-    assert world.count_of("+") == len(running) < TASKS
+    # Of the runs whose ends the build has not seen, only the first is recorded.
+    assert len(running) <= world.count_of("+") < TASKS

@@ -331,8 +331,7 @@ class _Build:
             self._versions.resume(plan, self._begun.available)
             self._recorder.resume(self._begun.progress.completed, self._begun.running)
         else:
-            # Not awaited: the first claim is answered after this is durable.
-            self._orchestrator.start_execution()
+            await self._orchestrator.start_execution()
             self._versions.start(plan)
         if not plan.tasks:
             return Success(jobs_completed=0)
