@@ -114,7 +114,7 @@ class Following:
         return [claimed.attempt for claimed in given_up if claimed is not None]
 
     def refuse(self, attempt: Attempt) -> int:
-        """Takes a follower back that cannot be claimed. Returns 1 if its task is ready now, else 0."""
+        """Gives up a follower that cannot be claimed. Returns 1 if its task is ready now, else 0."""
         self._refused.add(attempt.task.task_id)
         return self._queue.put_back(attempt.task)
 

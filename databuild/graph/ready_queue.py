@@ -175,7 +175,7 @@ class ReadyQueue:
         self._taken.add(task.task_id)
 
     def put_back(self, task: Task) -> int:
-        """Takes a task back that was handed out by `take`, and returns 1 if it is ready now, else 0."""
+        """Undoes `take`, and returns 1 if the task is ready now, else 0."""
         self._taken.discard(task.task_id)
         if self._waiting_for[task.task_id]:
             return 0
