@@ -128,10 +128,14 @@ class Environments:
         started.used = self._clock()
         return started.service
 
-    def exists(self, environment: str) -> bool:
-        """Returns True if an environment exists. Blocks."""
+    async def exists(self, environment: str) -> bool:
+        """Returns True if an environment exists.
+
+        Raises:
+            InvalidRequestError: The name is invalid.
+        """
         check_environment(environment)
-        return environment in self._logs.names()
+        return environment in self._started or environment in await asyncio.to_thread(self._logs.names)
 
     async def overviews(self) -> Sequence[EnvironmentView]:
         """Returns the environments, in order of their names."""

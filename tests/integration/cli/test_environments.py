@@ -265,6 +265,22 @@ def test_what_is_older_than_the_base_is_not_promoted(graph: Workspace) -> None:
     assert "its input 'number/1' is another one in the base" in err
 
 
+def test_refused_commands_make_no_environment(graph: Workspace) -> None:
+    graph("build")
+
+    for command in (
+        ("retry",),
+        ("build", "nothing"),
+        ("build", "number/1", "--exporter=nowhere:"),
+        ("build", "number/1", "--notify=nowhere"),
+        ("taint", "number/9", "--reason=x"),
+        ("partitions", "adopt", "nothing", "--reason=x"),
+    ):
+        code, _, err = graph(*command, "--environment=pr-1")
+        assert (code, err.count("\n")) == (2, 1), command
+        assert graph.json("environments")[1]["environments"] == [], command
+
+
 def test_a_removed_environment_leaves_nothing_behind(graph: Workspace) -> None:
     built_in_both(graph)
     graph("build", "--environment=pr-2", "number/9")
