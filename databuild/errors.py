@@ -213,7 +213,7 @@ class BuildNotFoundError(InvalidRequestError):
     """No build has the given id.
 
     Args:
-        build_request_id: The id, or a prefix of an id.
+        build_request_id: The id, a prefix of an id, or `latest`.
         candidates: The ids with this prefix, if there is more than one.
     """
 
@@ -222,6 +222,8 @@ class BuildNotFoundError(InvalidRequestError):
         self.candidates = tuple(candidates)
         if candidates:
             message = f"{build_request_id!r} is the prefix of several builds: {', '.join(self.candidates)}"
+        elif build_request_id == "latest":
+            message = "there are no builds yet"
         else:
             message = f"there is no build {build_request_id!r}; `builds` lists the builds"
         super().__init__(message)
