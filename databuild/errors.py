@@ -234,7 +234,7 @@ class JobRunNotFoundError(InvalidRequestError):
 
     def __init__(self, job_run_id: str) -> None:
         self.job_run_id = job_run_id
-        super().__init__(f"there is no job run {job_run_id!r}; `status` lists the job runs of a build")
+        super().__init__(f"there is no job run {job_run_id!r}; `explain` lists those of a partition")
 
 
 class JobNotFoundError(InvalidRequestError):
@@ -528,7 +528,8 @@ class ServiceUnreachableError(ServiceError):
     def __init__(self, endpoint: str, fault: str) -> None:
         self.endpoint = endpoint
         self.fault = fault
-        super().__init__(f"the service at {endpoint} cannot be reached: {fault}")
+        step = "; is this its port for HTTP instead of gRPC?" if "http1.x server" in fault else ""
+        super().__init__(f"the service at {endpoint} cannot be reached: {fault}{step}")
 
 
 class SlowReaderError(ServiceError):

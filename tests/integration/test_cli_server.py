@@ -244,6 +244,12 @@ def test_the_environment_may_name_the_service_and_a_flag_another_or_none(
     assert (wrong[0], wrong[2].startswith("databuild: the service at localhost:1 cannot be reached: ")) == (3, True)
 
 
+def test_the_port_for_http_is_named_as_the_wrong_one(graph: ScriptGraph, served: ServedGraph) -> None:
+    code, _, err = graph("status", f"--server={served.addresses['http'].removeprefix('http://')}")
+
+    assert (code, err.endswith("; is this its port for HTTP instead of gRPC?\n")) == (3, True), err
+
+
 def test_the_next_step_is_asked_of_the_same_service(graph: ScriptGraph, served: ServedGraph) -> None:
     flag = f"--server={served.addresses['grpc']}"
 
