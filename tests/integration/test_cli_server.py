@@ -372,6 +372,19 @@ def test_a_build_is_watched_on_when_the_service_is_back(graph: ScriptGraph) -> N
     assert graph.run("retry", f"--server=127.0.0.1:{port}")[0] == 0
 
 
+def test_a_build_that_ends_while_the_service_stops_has_its_outcome(graph: ScriptGraph) -> None:
+    service = graph.serve("--drain_seconds=60")
+    process = graph.start("build", "number/wait-1", f"--server={service.addresses['grpc']}")
+    graph.wait_for("pid-wait-1")
+
+    service.process.send_signal(signal.SIGTERM)
+    wait_until(lambda: service.ask("GET", "/healthz")[0] == 503)
+    (graph.folder / "go-wait-1").touch()
+    out, err = process.communicate(timeout=30)
+
+    assert (process.returncode, "COMPLETED" in out) == (0, True), err
+
+
 def test_events_and_logs_are_followed_while_they_come(graph: ScriptGraph, served: ServedGraph) -> None:
     flag = f"--server={served.addresses['grpc']}"
     build = served.build("number/wait-1")

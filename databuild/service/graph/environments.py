@@ -214,9 +214,14 @@ class Environments:
         storages = Storages(self._catalog.extensions)
         return await asyncio.to_thread(removal.remove, self._logs, environment, folder, storages, with_data=delete_data)
 
-    async def drain(self, seconds: float) -> None:
-        """Accepts no new builds, and waits a limited time for those that run."""
-        await asyncio.gather(*(started.service.drain(seconds) for started in self._started.values()))
+    @property
+    def has_builds(self) -> bool:
+        """True if a service of an environment has builds, in its queue or running."""
+        return any(started.service.has_builds for started in self._started.values())
+
+    async def drain(self, seconds: float) -> bool:
+        """Accepts no new builds, and waits a limited time for those that run. Returns True if no build is left."""
+        return all(await asyncio.gather(*(started.service.drain(seconds) for started in self._started.values())))
 
     async def close(self, *, leave_builds: bool = False) -> None:
         """Stops the services of all environments, as `GraphService.close` does."""
