@@ -124,7 +124,7 @@ class Follower:
         Raises:
             EventLogError: The event log failed.
         """
-        self._cursors.take(self.name, self._holder, HOLD_SECONDS)
+        self._reached = self._cursors.take(self.name, self._holder, HOLD_SECONDS)
         # A daemon, so that a receiver that never answers cannot keep the process.
         self._thread = threading.Thread(target=self._run, name=f"exporter {self.name}", daemon=True)
         self._thread.start()
@@ -158,7 +158,7 @@ class Follower:
     def step(self) -> Step:
         """Sends the next events."""
         try:
-            # The cursor is held since the last advance.
+            # The cursor is held since the start or the last advance.
             before = self._reached or self._cursors.take(self.name, self._holder, HOLD_SECONDS)
             self._reached = None
             if before is None:
