@@ -77,7 +77,7 @@ class _Build:
         self.requests = requests
         self.upload = upload
         self.number = 0
-        self.unsent: list[bes.PublishBuildToolEventStreamRequest] = []
+        self.unsent: list[bytes] = []
 
     def add(self, event: BuildEvent) -> None:
         """Adds the part of the stream that an event adds, without what was acknowledged before the call."""
@@ -155,7 +155,9 @@ class BesExporter:
             self._acknowledged[name] = max(number, self._acknowledged.get(name, 0))
         refusals: list[str] = []
         handled = len(batch.events)
+        ends: list[tuple[int, BuildEvent]] = []
         fault: ReceiverError | None = None
+        self._logs.look_again()
         try:
             for index, (_, event) in enumerate(batch.events):
                 build = self._builds.get(event.build_request_id)
@@ -163,20 +165,21 @@ class BesExporter:
                     continue
                 handled = index
                 self._guard(event, refusals, partial(self._add, event, reads, deadline))
+                if _is_end(event):
+                    ends.append((index, event))
             handled = len(batch.events)
         except ReceiverError as error:
             fault = error
-        for name in dict.fromkeys(event.build_request_id for _, event in batch.events):
+        for build in self._builds.values():
             # A fault stays until the next event of the build, or until it is finished.
             with contextlib.suppress(grpc.RpcError, ReceiverError):
-                self._flush(name, deadline)
+                build.flush(deadline)
         try:
             # The streams of several builds are acknowledged at the same time.
-            for index, (_, event) in enumerate(batch.events[:handled]):
-                if _is_end(event):
-                    handled, before = index, handled
-                    self._guard(event, refusals, partial(self._finish, event, deadline))
-                    handled = before
+            for index, event in ends:
+                handled, before = index, handled
+                self._guard(event, refusals, partial(self._finish, event, deadline))
+                handled = before
         except ReceiverError as error:
             fault = error
         if not handled and fault is not None:
@@ -235,10 +238,6 @@ class BesExporter:
         if len(build.unsent) >= _MAX_UNSENT:
             build.flush(deadline)
         build.add(event)
-
-    def _flush(self, name: str, deadline: float) -> None:
-        if build := self._builds.get(name):
-            build.flush(deadline)
 
     def _open(self, event: BuildEvent, reads: BuildReads, deadline: float) -> _Build:
         """Begins a call for a build."""

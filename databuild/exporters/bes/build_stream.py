@@ -19,13 +19,13 @@ from databuild.exporters.bes import stream_ids
 from databuild.exporters.bes.ending import Progression, exit_code_of, finished, metrics
 from databuild.exporters.bes.opening import opening, requested_pattern
 from databuild.exporters.bes.run_results import (
+    NANOSECONDS,
     RunLogs,
+    RunResults,
     abortion_of,
     has_run,
-    result_of,
     result_of_check,
     run_of,
-    started_of,
     status_of,
 )
 from databuild.exporters.bes.targets import Target, Targets
@@ -54,8 +54,6 @@ _MAX_FILES: Final = 500
 _MAX_ANNOUNCED: Final = 500
 """The maximum number of results that one event announces."""
 
-_NANOSECONDS: Final = 1_000_000_000
-
 _OUTPUTS: Final = "default"
 """The group of outputs that user interfaces show."""
 
@@ -81,6 +79,7 @@ class BuildStream:
         self._exit_code_of_error = exit_code_of_error
         self._targets = Targets()
         self._checks = Targets()
+        self._results = RunResults()
         self._placements: dict[str, ev.PlacementEvent] = {}
         self._unannounced: dict[str, BuildEventId] = {}
         self._announced: dict[str, BuildEventId] = {}
@@ -106,7 +105,7 @@ class BuildStream:
             adds = event.partition.status in _TOLD_PARTITIONS
         else:
             adds = kind != "job" or event.job.status != ev.JOB_STATUS_RUNNING
-        if adds or (self._lines and _nanoseconds(event.time) >= self._announced_time + _NANOSECONDS):
+        if adds or (self._lines and _nanoseconds(event.time) >= self._announced_time + NANOSECONDS):
             return False
         self.sequence += 1
         return True
@@ -116,7 +115,7 @@ class BuildStream:
         self.sequence = event.sequence
         self._now = _nanoseconds(event.time)
         yield from self._of(event)
-        if self._lines and self._now >= self._announced_time + _NANOSECONDS:
+        if self._lines and self._now >= self._announced_time + NANOSECONDS:
             yield self._announce(())
 
     def _of(self, event: ev.BuildEvent) -> Iterator[bep.BuildEvent]:
@@ -259,21 +258,18 @@ class BuildStream:
             yield bep.BuildEvent(id=result_id, aborted=abortion_of(job))
             return
         status = status_of(job, remote=self._remote)
-        started = started_of(event)
-        result = result_of(event, status, started, placement)
-        job_run = run_of(event, self._log_store)
-        files = self._logs.files(job_run)
-        result.test_action_output.extend(files)
-        target.add_result(number, job.attempt, status, started, event.time, job.duration_seconds)
+        seconds = job.duration_seconds
+        started = self._now - int(seconds * NANOSECONDS)
+        files = self._logs.files(event, self._log_store)
+        target.add_result(number, job.attempt, status, started, self._now, seconds)
         target.cpu_seconds += job.cpu_seconds
-        seconds = f"{job.duration_seconds:.1f}s"
-        self._lines.append(f"{bep.TestStatus.Name(status)} {target.label} (run {number}) in {seconds}")
+        self._lines.append(f"{bep.TestStatus.Name(status)} {target.label} (run {number}) in {seconds:.1f}s")
         yield from self._announce_result(job, result_id)
         if status != bep.PASSED:
             target.fault = job.failure.message
             target.add_failed_logs(files)
-            yield from self._say([job.failure.message, *self._logs.end(job_run)])
-        yield bep.BuildEvent(id=result_id, test_result=result)
+            yield from self._say([job.failure.message, *self._logs.end(run_of(event, self._log_store))])
+        yield self._results.event(result_id, job, status, started, placement, files)
 
     def _of_check(self, event: ev.BuildEvent) -> Iterator[bep.BuildEvent]:
         check = event.check.result
@@ -286,7 +282,7 @@ class BuildStream:
         target.runs += 1
         result_id = stream_ids.test_result(label, target.runs, 1)
         result = result_of_check(event)
-        target.add_result(target.runs, 1, result.status, event.time, event.time, 0.0)
+        target.add_result(target.runs, 1, result.status, self._now, self._now)
         lines = [] if check.passed else [f"FAILED {label}: {result.status_details}"]
         if known:
             yield self._announce((result_id,), lines)
@@ -362,7 +358,7 @@ class BuildStream:
 
 
 def _nanoseconds(time: Timestamp) -> int:
-    return time.seconds * _NANOSECONDS + time.nanos
+    return time.seconds * NANOSECONDS + time.nanos
 
 
 def _progress(number: int, children: Iterable[BuildEventId], lines: Sequence[str]) -> bep.BuildEvent:
