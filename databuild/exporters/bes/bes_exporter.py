@@ -220,13 +220,16 @@ class BesExporter:
     def _add(self, event: BuildEvent, reads: BuildReads, deadline: float) -> None:
         """Sends the part of a stream that an event adds, after the parts of earlier events that were not sent."""
         name = event.build_request_id
-        if event.WhichOneof("event") in OPERATIONS or name in self._left_out:
-            return
-        build = self._builds.get(name) or self._open(event, reads, deadline)
+        build = self._builds.get(name)
+        if build is None:
+            if event.WhichOneof("event") in OPERATIONS or name in self._left_out:
+                return
+            build = self._open(event, reads, deadline)
         while build.stream.sequence < event.sequence - 1:
             earlier = reads.events(name, after_sequence=build.stream.sequence, limit=_PAGE)
             if not earlier:
                 raise RefusedError(_PRUNED)
+            self._logs.look_again()  # these events may be newer than the batch
             for one in earlier:
                 self._send(build, one, deadline)
         if build.stream.sequence < event.sequence:

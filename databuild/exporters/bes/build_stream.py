@@ -120,18 +120,20 @@ class BuildStream:
 
     def _of(self, event: ev.BuildEvent) -> Iterator[bep.BuildEvent]:
         kind = event.WhichOneof("event")
-        if kind == "build_request":
+        if kind == "partition":
+            yield from self._of_partition(event.partition)
+        elif kind == "job":
+            job = event.job
+            if job.status == ev.JOB_STATUS_SCHEDULED:
+                self._of_scheduled(job)
+            elif job.status in JOB_ENDS:
+                yield from self._of_job(event, job)
+        elif kind == "build_request":
             yield from self._of_build(event)
         elif kind == "job_graph":
             yield from self._of_tasks(event.job_graph)
         elif kind == "delegation":
             yield from self._of_delegation(event.delegation)
-        elif kind == "partition":
-            yield from self._of_partition(event.partition)
-        elif kind == "job" and event.job.status in JOB_ENDS:
-            yield from self._of_job(event)
-        elif kind == "job" and event.job.status == ev.JOB_STATUS_SCHEDULED:
-            self._of_scheduled(event.job)
         elif kind == "check":
             yield from self._of_check(event)
         elif kind == "placement" and event.placement.started:
@@ -243,8 +245,7 @@ class BuildStream:
         for begin in range(0, len(ids), _MAX_ANNOUNCED):
             yield self._announce(ids[begin : begin + _MAX_ANNOUNCED])
 
-    def _of_job(self, event: ev.BuildEvent) -> Iterator[bep.BuildEvent]:
-        job = event.job
+    def _of_job(self, event: ev.BuildEvent, job: ev.JobEvent) -> Iterator[bep.BuildEvent]:
         placement = self._placements.pop(job.job_run_id, None)
         run = self._targets.run_of(job.task_id)
         if run is None:

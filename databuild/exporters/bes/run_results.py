@@ -21,6 +21,7 @@ NANOSECONDS: Final = 1_000_000_000
 """The nanoseconds of a second."""
 
 _STREAMS: Final = ("stdout", "stderr")
+_RAN: Final = frozenset({ev.JOB_STATUS_COMPLETED, ev.JOB_STATUS_FAILED})
 _NANOSECONDS_PER_MS: Final = 1_000_000
 _MAX_BYTES: Final = 4096
 _MAX_LINES: Final = 12
@@ -41,22 +42,22 @@ class RunLogs:
         """
         self._place = place
         self._read = read
-        self._looked: dict[str, bool] = {}
+        self._has_none: dict[str, bool] = {}
 
     def look_again(self) -> None:
-        """Forgets which folders have no logs. Call this before job runs end that were not known at the last call."""
-        self._looked.clear()
+        """Forgets which builds have no logs. To be called whenever events were read."""
+        self._has_none.clear()
 
     def files(self, event: ev.BuildEvent, log_store: str) -> Sequence[bep.File]:
         """Returns the logs that are not empty of a job run whose end is an event."""
         build = event.build_request_id
-        if self._looked.get(build):
+        if self._has_none.get(build):
             return ()
         job_run = run_of(event, log_store)
         files = [file for stream in _STREAMS if (file := self._file(job_run, stream)) is not None]
-        if not files and build not in self._looked:
-            # Job runs of jobs that print nothing need not be looked up one by one.
-            self._looked[build] = not log_store and _is_empty(os.path.dirname(self._place(job_run, _STREAMS[0])))  # noqa: PTH120
+        if not files and not log_store and build not in self._has_none:
+            # The logs of all job runs whose end was read exist, so that an empty folder tells about all of them.
+            self._has_none[build] = _is_empty(os.path.dirname(self._place(job_run, _STREAMS[0])))  # noqa: PTH120
         return files
 
     def end(self, job_run: JobRunRecord) -> Sequence[str]:
@@ -119,7 +120,7 @@ def run_of(event: ev.BuildEvent, log_store: str) -> JobRunRecord:
 
 def has_run(job: ev.JobEvent) -> bool:
     """Returns True for the end of a job run whose process was started, or could not be."""
-    return job.status in {ev.JOB_STATUS_COMPLETED, ev.JOB_STATUS_FAILED} or job.duration_seconds > 0
+    return job.status in _RAN or job.duration_seconds > 0
 
 
 def status_of(job: ev.JobEvent, *, remote: bool) -> bep.TestStatus:
