@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Final
 
 from google.protobuf.duration_pb2 import Duration
@@ -23,6 +24,9 @@ NANOSECONDS: Final = 1_000_000_000
 _STREAMS: Final = ("stdout", "stderr")
 _RAN: Final = frozenset({ev.JOB_STATUS_COMPLETED, ev.JOB_STATUS_FAILED})
 _NANOSECONDS_PER_MS: Final = 1_000_000
+_MAX_LISTED: Final = 200
+"""The number of logs in a folder from which on they are looked up one by one."""
+
 _MAX_BYTES: Final = 4096
 _MAX_LINES: Final = 12
 """The size of the end of a log that a failed job run shows."""
@@ -42,23 +46,24 @@ class RunLogs:
         """
         self._place = place
         self._read = read
-        self._has_none: dict[str, bool] = {}
+        self._listed: dict[str, frozenset[str] | None] = {}
 
     def look_again(self) -> None:
-        """Forgets which builds have no logs. To be called whenever events were read."""
-        self._has_none.clear()
+        """Forgets which job runs have logs. To be called whenever events were read."""
+        self._listed.clear()
 
     def files(self, event: ev.BuildEvent, log_store: str) -> Sequence[bep.File]:
         """Returns the logs that are not empty of a job run whose end is an event."""
-        build = event.build_request_id
-        if self._has_none.get(build):
-            return ()
+        if not log_store:
+            build = event.build_request_id
+            if build not in self._listed:
+                # All job runs whose end was read have their logs by now.
+                self._listed[build] = _list_logs(os.path.dirname(self._place(run_of(event, ""), _STREAMS[0])))  # noqa: PTH120
+            listed = self._listed[build]
+            if listed is not None and event.job.job_run_id not in listed:
+                return ()
         job_run = run_of(event, log_store)
-        files = [file for stream in _STREAMS if (file := self._file(job_run, stream)) is not None]
-        if not files and not log_store and build not in self._has_none:
-            # The logs of all job runs whose end was read exist, so that an empty folder tells about all of them.
-            self._has_none[build] = _is_empty(os.path.dirname(self._place(job_run, _STREAMS[0])))  # noqa: PTH120
-        return files
+        return [file for stream in _STREAMS if (file := self._file(job_run, stream)) is not None]
 
     def end(self, job_run: JobRunRecord) -> Sequence[str]:
         """Returns the last lines of the errors of a job run, or of its output; empty if they cannot be read."""
@@ -89,15 +94,19 @@ class RunLogs:
         return bep.File(name=stream, uri=place, length=length or 0)
 
 
-def _is_empty(folder: str) -> bool:
-    """Returns True if a folder has no files, or does not exist."""
+def _list_logs(folder: str) -> frozenset[str] | None:
+    """Returns the job runs with logs in a folder; None if there are too many to list, or if it cannot be read.
+
+    A log has the name of its job run and of the stream (`log_files.log_path`).
+    """
     try:
         with os.scandir(folder) as entries:
-            return next(entries, None) is None
+            names = [entry.name for entry in islice(entries, _MAX_LISTED)]
     except FileNotFoundError:
-        return True
+        return frozenset()
     except OSError:
-        return False
+        return None
+    return frozenset(name.rpartition(".")[0] for name in names) if len(names) < _MAX_LISTED else None
 
 
 def run_of(event: ev.BuildEvent, log_store: str) -> JobRunRecord:
