@@ -36,8 +36,6 @@ from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
 if TYPE_CHECKING:
-    from google.protobuf.timestamp_pb2 import Timestamp
-
     from databuild.exporters.bes.build_event_stream_pb2 import BuildEventId
 
 _JOB: Final = "databuild_job rule"
@@ -93,51 +91,40 @@ class BuildStream:
         self._pattern: BuildEventId | None = None
         self._progression: Progression
 
-    def passes(self, event: ev.BuildEvent) -> bool:
-        """Advances by an event that adds nothing, as most events about partitions; returns False if it adds something.
-
-        It may return False for others, too.
-        """
-        if event.sequence != self.sequence + 1:
-            return False
-        kind = event.WhichOneof("event")
-        if kind == "partition":
-            adds = event.partition.status in _TOLD_PARTITIONS
-        else:
-            adds = kind != "job" or event.job.status != ev.JOB_STATUS_RUNNING
-        if adds or (self._lines and _nanoseconds(event.time) >= self._announced_time + NANOSECONDS):
-            return False
-        self.sequence += 1
-        return True
-
-    def of(self, event: ev.BuildEvent) -> Iterator[bep.BuildEvent]:
-        """Yields the events of the stream that an event of the build adds."""
+    def of(self, event: ev.BuildEvent) -> Sequence[bep.BuildEvent]:
+        """Returns the events of the stream that an event of the build adds. Most events add none."""
         self.sequence = event.sequence
-        self._now = _nanoseconds(event.time)
-        yield from self._of(event)
+        time = event.time
+        self._now = time.seconds * NANOSECONDS + time.nanos
+        added = [*self._of(event)]
         if self._lines and self._now >= self._announced_time + NANOSECONDS:
-            yield self._announce(())
+            added.append(self._announce(()))
+        return added
 
-    def _of(self, event: ev.BuildEvent) -> Iterator[bep.BuildEvent]:
+    def _of(self, event: ev.BuildEvent) -> Iterable[bep.BuildEvent]:
         kind = event.WhichOneof("event")
+        added: Iterable[bep.BuildEvent] = ()
         if kind == "partition":
-            yield from self._of_partition(event.partition)
+            partition = event.partition
+            if partition.status in _TOLD_PARTITIONS:
+                added = self._of_partition(partition)
         elif kind == "job":
             job = event.job
-            if job.status == ev.JOB_STATUS_SCHEDULED:
-                self._of_scheduled(job)
-            elif job.status in JOB_ENDS:
-                yield from self._of_job(event, job)
+            if job.status in JOB_ENDS:
+                added = self._of_job(event, job)
+            elif job.status == ev.JOB_STATUS_SCHEDULED:
+                self._add_scheduled(job)
         elif kind == "build_request":
-            yield from self._of_build(event)
+            added = self._of_build(event)
         elif kind == "job_graph":
-            yield from self._of_tasks(event.job_graph)
+            added = self._of_tasks(event.job_graph)
         elif kind == "delegation":
-            yield from self._of_delegation(event.delegation)
+            added = self._of_delegation(event.delegation)
         elif kind == "check":
-            yield from self._of_check(event)
+            added = self._of_check(event)
         elif kind == "placement" and event.placement.started:
             self._placements[event.placement.job_run_id] = event.placement
+        return added
 
     def _of_build(self, event: ev.BuildEvent) -> Iterator[bep.BuildEvent]:
         build = event.build_request
@@ -224,7 +211,7 @@ class BuildStream:
             if target.made:
                 yield from self._complete(target, success=True)
 
-    def _of_scheduled(self, job: ev.JobEvent) -> None:
+    def _add_scheduled(self, job: ev.JobEvent) -> None:
         if run := self._targets.run_of(job.task_id):
             target, number = run
             self._unannounced[job.job_run_id] = stream_ids.test_result(target.label, number, max(job.attempt, 1))
@@ -356,10 +343,6 @@ class BuildStream:
         said, self._lines = [*self._lines, *lines], []
         self._announced_time = self._now
         return _progress(number, (stream_ids.progress(self._progress), *ids), said)
-
-
-def _nanoseconds(time: Timestamp) -> int:
-    return time.seconds * NANOSECONDS + time.nanos
 
 
 def _progress(number: int, children: Iterable[BuildEventId], lines: Sequence[str]) -> bep.BuildEvent:

@@ -7,15 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from google.protobuf.timestamp_pb2 import Timestamp
 
-from databuild.event_log.open import open_event_log
-from databuild.exporters.bes.bes_exporter import BesExporter
-from databuild.exporters.bes.run_results import RunLogs
-from databuild.exporters.exporter import Batch
-from databuild.model.client_tls import ClientTls
-from databuild.v1 import events_pb2 as ev
-from databuild.v1 import plan_pb2
 from tests.engines.s3 import S3Server
 from tests.support.bes_server import BesServer
 from tests.support.script_graph import ScriptGraph
@@ -98,43 +90,3 @@ def test_objects(graph: ScriptGraph, server: BesServer) -> None:
             return s3.content(uri.removeprefix("s3://bucket/"))
 
         assert opened(server, read_object) == EXPECTED
-
-
-def test_logs_that_are_written_while_a_build_is_sent(tmp_path: Path, server: BesServer) -> None:
-    def status(status: ev.BuildStatus) -> ev.BuildEvent:
-        return ev.BuildEvent(build_request=ev.BuildRequestEvent(status=status))
-
-    def ended(task: int) -> ev.BuildEvent:
-        job = ev.JobEvent(
-            job_run_id=f"b.{task}.1", task_id=task, job_label="//:a", attempt=1, status=ev.JOB_STATUS_COMPLETED
-        )
-        return ev.BuildEvent(job=job)
-
-    tasks = [plan_pb2.Task(task_id=task, job_label="//:a") for task in (1, 2)]
-    graph = ev.BuildEvent(job_graph=ev.JobGraphEvent(tasks=tasks, total_tasks=2))
-    received, analysed = status(ev.BUILD_STATUS_RECEIVED), status(ev.BUILD_STATUS_ANALYSIS_COMPLETED)
-    events = [received, graph, analysed, ended(1), ended(2), status(ev.BUILD_STATUS_COMPLETED)]
-    for number, event in enumerate(events, 1):
-        event.build_request_id, event.sequence = "b", number
-        event.time.CopyFrom(Timestamp(seconds=number))
-    log = open_event_log("memory:")  # it exists as long as this object
-    reader = log.reader()
-    exporter = BesExporter(
-        server.uri,
-        headers={},
-        credential_helper="",
-        environ={},
-        tls=ClientTls(),
-        logs=RunLogs(lambda job_run, stream: f"{tmp_path}/{job_run.job_run_id}.{stream}", lambda *_: b""),
-        exit_code_of_error=lambda _error: 3,
-    )
-    try:
-        exporter.send(Batch(list(enumerate(events[:4], 1))), reader)
-        (tmp_path / "b.2.1.stdout").write_text("two")
-        exporter.send(Batch(list(enumerate(events[4:], 5))), reader)
-    finally:
-        exporter.close()
-        reader.close()
-
-    results = server.only_stream().rules.of("test_result")
-    assert [[file.length for file in event.test_result.test_action_output] for event in results] == [[], [3]]
