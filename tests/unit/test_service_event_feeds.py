@@ -286,11 +286,42 @@ async def test_watchers_that_have_read_equally_far_share_batches(watching: Watch
         assert list(map(id, seen)) == list(map(id, first))
 
 
-async def test_large_events_are_served_one_by_one(watching: Watching) -> None:
+async def test_large_events_are_served_one_by_one_and_batches_have_a_limited_size(watching: Watching) -> None:
     log = FakeLog()
-    log.log = [event(1, size=200_000), *(event(number, size=100_000) for number in range(2, 6)), event(6, last=True)]
+    sizes = [200_000, 10, 10, 60_000, *[40_000] * 8, 70_000, 10]
+    log.log = [event(number, size=size) for number, size in enumerate(sizes, 1)]
+    log.log.append(event(len(sizes) + 1, last=True))
 
-    assert await collect(watching(log)) == [[1], [2, 3], [4, 5, 6]]
+    assert await collect(watching(log)) == [[1], [2, 3], [4], [5, 6, 7, 8, 9, 10], [11, 12], [13], [14, 15]]
+
+
+async def test_events_are_added_while_no_watcher_waits_and_none_is_missing(watching: Watching) -> None:
+    log = FakeLog(1, ended=False)
+    one = watching(log, wake_seconds=600.0)
+    events = one.watch("b")
+    seen = [found.sequence for found in await anext(events)]
+
+    for number in range(2, 1499, 3):
+        one.notify([event(number), event(number + 1), event(number + 2)])
+    one.notify([event(1497), event(1498), event(1499), event(1500), event(1501, last=True)])  # two of them again
+
+    seen += [found.sequence async for some in events for found in some]
+    assert seen == list(range(1, 1502))
+    assert log.read_after == [0]
+
+
+async def test_events_for_which_no_watcher_comes_back_have_a_limited_size(watching: Watching) -> None:
+    log = FakeLog(1, ended=False)
+    one = watching(log, wake_seconds=600.0)
+    events = one.watch("b")
+    await anext(events)
+
+    for number in range(2, 3002):
+        one.notify([event(number, size=20_000)])
+
+    feed = one._feeds["b"]
+    assert len(feed._buffer) + sum(map(len, feed._added)) < 750
+    await events.aclose()
 
 
 async def test_a_gap_in_what_is_told_is_filled_from_the_log(watching: Watching) -> None:
