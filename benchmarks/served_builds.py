@@ -103,7 +103,7 @@ class _Watched(_Served):
     _clients: int
 
     def __init__(self, graph: Graph, parallelism: int, watchers: Path) -> None:
-        """Takes the program of the clients, made from `plain_watchers.c`."""
+        """Starts nothing yet. `watchers` is the program of the clients, compiled from `plain_watchers.c`."""
         super().__init__(graph, parallelism)
         self._watchers = watchers
 

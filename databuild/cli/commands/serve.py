@@ -87,7 +87,7 @@ async def _serve(call: Invocation, options: ServerOptions) -> None:
     beside = environment_exports(call) if exports is not None and environments is not None else None
 
     def started(addresses: Addresses) -> None:
-        # What has been made so far lives as long as the service. Garbage collection would visit it, for 30 ms at once.
+        # All objects so far live as long as the service. A collection of garbage would visit them, for 30 ms at once.
         gc.freeze()
         _print_addresses(call, addresses)
 

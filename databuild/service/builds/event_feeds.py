@@ -34,7 +34,11 @@ would take more time than the build."""
 
 _FLOOD_EVENTS: Final = 20
 _FLOOD_FACTOR: Final = 5
-"""The interval between wake-ups grows at least by this factor after a wake-up for _FLOOD_EVENTS or more."""
+"""The interval between wake-ups grows at least by this factor after a wake-up for _FLOOD_EVENTS or more, and before one
+for as many at once."""
+
+_MAX_NEW_EVENTS: Final = 1500
+"""The number of events for which watchers are woken at the latest, so that the buffer has all of them."""
 
 _OWNERSHIP_SECONDS: Final = 1.0
 _WAIT_SECONDS: Final = 0.2
@@ -129,23 +133,31 @@ class _BuildFeed:
             self._bytes -= self._buffer.popleft()[1]
 
     def wake_soon(self, new_events: int) -> None:
-        """Wakes waiting watchers, at most once in each interval, or when there is a complete batch of events.
+        """Wakes waiting watchers, at most once in each interval, or before so many events are new that some are lost.
+
+        Many events at once wait for an interval, so that those who write them can go on first: after planning, the jobs
+        of the build start meanwhile.
 
         Args:
             new_events: The number of events that were added.
         """
         self._new_events += new_events
-        if self._new_events >= _MAX_BATCH_EVENTS:
+        if self._new_events >= _MAX_NEW_EVENTS:
             self.wake()
         elif self._timer is None:
             loop = asyncio.get_running_loop()
-            next_wake = self._woken_at + self._wake_seconds * max(
-                self._interval_factor, min(self.watchers, _MAX_WATCHERS_OF_INTERVAL)
-            )
-            if loop.time() < next_wake:
+            now = loop.time()
+            if new_events >= _FLOOD_EVENTS:
+                next_wake = now + self._interval(_FLOOD_FACTOR)
+            else:
+                next_wake = self._woken_at + self._interval(self._interval_factor)
+            if now < next_wake:
                 self._timer = loop.call_at(next_wake, self.wake)
             else:
                 self.wake()
+
+    def _interval(self, factor: int) -> float:
+        return self._wake_seconds * max(factor, min(self.watchers, _MAX_WATCHERS_OF_INTERVAL))
 
     def wake(self) -> None:
         """Wakes waiting watchers now."""
