@@ -213,7 +213,7 @@ class BuildNotFoundError(InvalidRequestError):
     """No build has the given id.
 
     Args:
-        build_request_id: The id, or a prefix of an id.
+        build_request_id: The id, a prefix of an id, or `latest`.
         candidates: The ids with this prefix, if there is more than one.
     """
 
@@ -222,6 +222,8 @@ class BuildNotFoundError(InvalidRequestError):
         self.candidates = tuple(candidates)
         if candidates:
             message = f"{build_request_id!r} is the prefix of several builds: {', '.join(self.candidates)}"
+        elif build_request_id == "latest":
+            message = "there are no builds yet"
         else:
             message = f"there is no build {build_request_id!r}; `builds` lists the builds"
         super().__init__(message)
@@ -232,7 +234,7 @@ class JobRunNotFoundError(InvalidRequestError):
 
     def __init__(self, job_run_id: str) -> None:
         self.job_run_id = job_run_id
-        super().__init__(f"there is no job run {job_run_id!r}; `status` lists the job runs of a build")
+        super().__init__(f"there is no job run {job_run_id!r}; `explain` lists those of a partition")
 
 
 class JobNotFoundError(InvalidRequestError):
@@ -526,7 +528,8 @@ class ServiceUnreachableError(ServiceError):
     def __init__(self, endpoint: str, fault: str) -> None:
         self.endpoint = endpoint
         self.fault = fault
-        super().__init__(f"the service at {endpoint} cannot be reached: {fault}")
+        step = "; is this its port for HTTP instead of gRPC?" if "http1.x server" in fault else ""
+        super().__init__(f"the service at {endpoint} cannot be reached: {fault}{step}")
 
 
 class SlowReaderError(ServiceError):

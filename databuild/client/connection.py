@@ -18,7 +18,7 @@ from google.protobuf.message import Message
 from databuild.client.endpoint import Endpoint, Tls, parse_endpoint
 from databuild.client.grpc_errors import error_of
 from databuild.client.transport import Metadata, Transport
-from databuild.errors import ServiceUnreachableError
+from databuild.errors import ServiceUnreachableError, ShuttingDownError
 from databuild.model.environments import check_environment
 from databuild.model.trace_context import TRACEPARENT_VARIABLE
 from databuild.user import user_name
@@ -71,7 +71,8 @@ class Backoff:
 class Connection:
     """Sends requests to a service.
 
-    A request is repeated only after the service has responded once: a wrong address fails immediately.
+    A request is repeated only after the service has responded once: a wrong address fails immediately. A service that
+    is shutting down counts as one that has gone away, since another may start at its address.
 
     Args:
         transport: Sends the requests.
@@ -149,7 +150,7 @@ class Connection:
 
     async def _pause_or_raise(self, fault: grpc.RpcError, backoff: Backoff) -> None:
         error = error_of(fault, self._endpoint, DEADLINE_SECONDS)
-        if not isinstance(error, ServiceUnreachableError) or not self._reached or backoff.over:
+        if not isinstance(error, (ServiceUnreachableError, ShuttingDownError)) or not self._reached or backoff.over:
             raise error from None
         await self._transport.sleep(backoff.next_pause())
 

@@ -267,7 +267,7 @@ class Freshness:
             return _LOST
         if record.removal is not None:
             return Decision(pt.REASON_FORGOTTEN, record.removal.reason)
-        return _FAILED_BEFORE if record.failure is not None or record.status == "BUILDING" else _MISSING
+        return _FAILED_BEFORE if record.failure is not None else _MISSING
 
     def _stale(self, ref: str, record: PartitionRecord) -> Decision | None:
         if record.adoption is not None and record.manifest is None:

@@ -20,6 +20,7 @@ from databuild.event_log.open import environments, open_event_log, open_overlay_
 from databuild.event_log.reads import Reader
 from databuild.event_log.verify import verify
 from databuild.graph.catalog import Job, JobCatalog
+from databuild.model.environment_views import Promotion
 from databuild.model.results import Failed, Success
 from databuild.orchestration.environments.promotion import promote
 from databuild.orchestration.events.payloads import job_event, partition_missing
@@ -79,14 +80,14 @@ class World(RuleBasedStateMachine):
         hidden = base is None or not base.available or base.version == own.version
         return own if own.available or hidden else base
 
-    @rule(name=some_log, ref=some_ref, code=st.sampled_from(["1", "2"]))
-    def build(self, name: str, ref: str, code: str) -> None:
+    @rule(name=some_log, ref=some_ref, code=st.sampled_from(["1", "2"]), digest=st.sampled_from(["", "same"]))
+    def build(self, name: str, ref: str, code: str, digest: str) -> None:
         inputs = {used: data.version for used in INPUTS[ref] if (data := self.seen(name, used)) is not None}
         build = next(self.names)
-        self.loop.run(self._build(self.make_log(name), build, ref, code, inputs))
-        self.own[name][ref] = Data(f"{build}.1.1", code, inputs)
+        self.loop.run(self._build(self.make_log(name), build, ref, code, digest, inputs))
+        self.own[name][ref] = Data(digest or f"{build}.1.1", code, inputs)
 
-    async def _build(self, log: EventLog, build: str, ref: str, code: str, inputs: dict[str, str]) -> None:
+    async def _build(self, log: EventLog, build: str, ref: str, code: str, digest: str, inputs: dict[str, str]) -> None:
         one = await begin(log, build, ref)
         run = f"{build}.1.1"
         one.emit_job_scheduled(run, 1, JOB)
@@ -97,7 +98,7 @@ class World(RuleBasedStateMachine):
         one.emit(("job", running))
         one.emit_partition_building(ref, 1, run)
         one.emit_job_completed(run, 1, JOB)
-        one.emit_partition_available(ref, 1, run, "", {"by": build})
+        one.emit_partition_available(ref, 1, run, digest, {"by": build})
         await one.complete_build(Success(jobs_completed=1))
 
     @rule(name=some_log, ref=some_ref)
@@ -136,10 +137,10 @@ class World(RuleBasedStateMachine):
         allowed = self.promotable(name, refs)
         if set(refs) - allowed:
             with pytest.raises(PromotionRefusedError) as refused:
-                self.loop.run(self._promote(name, refs))
+                self.loop.run(self.promotion(name, refs))
             assert set(refs) - allowed == set(refused.value.faults)
             return
-        assert set(self.loop.run(self._promote(name, refs)).promoted) == allowed
+        assert set(self.loop.run(self.promotion(name, refs)).promoted) == allowed
         for ref in allowed:
             self.own[BASE][ref] = self.own[name][ref]
 
@@ -148,7 +149,7 @@ class World(RuleBasedStateMachine):
         allowed = {ref for ref in refs or own if ref in own and own[ref].available and not own[ref].tainted}
         allowed = {ref for ref in allowed if own[ref].code == "1"}
         if not refs:
-            allowed = {ref for ref in allowed if ref not in base or base[ref].version != own[ref].version}
+            allowed = {ref for ref in allowed if ref not in base or base[ref][:3] != own[ref][:3]}
         while True:
             after = {ref: data.version for ref, data in base.items()} | {ref: own[ref].version for ref in allowed}
             kept = {
@@ -158,7 +159,7 @@ class World(RuleBasedStateMachine):
                 return allowed
             allowed = kept
 
-    async def _promote(self, name: str, refs: list[str]) -> Any:
+    async def promotion(self, name: str, refs: list[str]) -> Promotion:
         with contextlib.closing(open_overlay_reader(self.uri, name)) as reader:
             return await promote(
                 refs,
@@ -227,6 +228,20 @@ class World(RuleBasedStateMachine):
         for log in self.logs.values():
             self.loop.run(log.close())
         self.loop.close()
+
+
+@pytest.mark.parametrize("base_code", ["1", "2"])
+def test_data_with_the_content_of_the_base_is_promoted_if_other_code_has_made_it(
+    tmp_path: Path, base_code: str
+) -> None:
+    world = World(SqliteFiles(tmp_path).uri)
+    world.build(BASE, "p", base_code, "same")
+    world.build("a", "p", "1", "same")
+
+    promotion = world.loop.run(world.promotion("a", []))
+    assert promotion.promoted == (() if base_code == "1" else ("p",))
+    assert world.loop.run(world.promotion("a", [])).promoted == ()
+    world.teardown()
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])

@@ -244,6 +244,12 @@ def test_the_environment_may_name_the_service_and_a_flag_another_or_none(
     assert (wrong[0], wrong[2].startswith("databuild: the service at localhost:1 cannot be reached: ")) == (3, True)
 
 
+def test_the_port_for_http_is_named_as_the_wrong_one(graph: ScriptGraph, served: ServedGraph) -> None:
+    code, _, err = graph("status", f"--server={served.addresses['http'].removeprefix('http://')}")
+
+    assert (code, err.endswith("; is this its port for HTTP instead of gRPC?\n")) == (3, True), err
+
+
 def test_the_next_step_is_asked_of_the_same_service(graph: ScriptGraph, served: ServedGraph) -> None:
     flag = f"--server={served.addresses['grpc']}"
 
@@ -364,6 +370,19 @@ def test_a_build_is_watched_on_when_the_service_is_back(graph: ScriptGraph) -> N
     assert "failed: its orchestrator has died" in out
     (graph.folder / "go-wait-1").touch()
     assert graph.run("retry", f"--server=127.0.0.1:{port}")[0] == 0
+
+
+def test_a_build_that_ends_while_the_service_stops_has_its_outcome(graph: ScriptGraph) -> None:
+    service = graph.serve("--drain_seconds=60")
+    process = graph.start("build", "number/wait-1", f"--server={service.addresses['grpc']}")
+    graph.wait_for("pid-wait-1")
+
+    service.process.send_signal(signal.SIGTERM)
+    wait_until(lambda: service.ask("GET", "/healthz")[0] == 503)
+    (graph.folder / "go-wait-1").touch()
+    out, err = process.communicate(timeout=30)
+
+    assert (process.returncode, "COMPLETED" in out) == (0, True), err
 
 
 def test_events_and_logs_are_followed_while_they_come(graph: ScriptGraph, served: ServedGraph) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from databuild.cli.display.formats import bytes_text, duration_text, place_text, time_text
+from databuild.cli.display.formats import bytes_text, duration_text, place_text, time_text, version_text
 from databuild.model.records import JobRunRecord
 
 
@@ -25,6 +25,20 @@ def test_a_job_run_tells_where_it_is(facts: dict[str, Any], text: str) -> None:
     run = JobRunRecord("b.1.1", "b", 1, 1, "//:j", 1, "COMPLETED", executor="dask://e:1")
 
     assert place_text(run._replace(**facts), now=100.0) == text
+
+
+@pytest.mark.parametrize(
+    ("version", "text"),
+    [
+        ("sha256:5f0c", "sha256:5f0c"),
+        ("", ""),
+        ("unrecorded:12:mtime:17", "(changed after it was recorded: 12 B, version mtime:17)"),
+        ("unrecorded:4096:", "(changed after it was recorded: 4.0 KiB)"),
+        ("unrecorded:None:e1", "(changed after it was recorded: version e1)"),
+    ],
+)
+def test_the_version_of_changed_data_is_in_words(version: str, text: str) -> None:
+    assert version_text(version) == text
 
 
 @pytest.mark.parametrize(

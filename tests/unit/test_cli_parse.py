@@ -36,6 +36,10 @@ def test_a_value_may_stand_apart_from_its_flag() -> None:
     assert (flags["jobs"], flags["grace_period"]) == (4, 2.0)
 
 
+def test_a_number_may_follow_its_letter() -> None:
+    assert parse(["build", "-j12", "p"])[1:] == (parse(["build", "--jobs=12", "p"])[1], ["p"])
+
+
 def test_a_flag_may_stand_before_the_command() -> None:
     command, flags, positionals = parse(["--state_dir", "/s", "status", "latest"])
 
@@ -77,8 +81,18 @@ def test_the_output_of_plan_may_be_a_file() -> None:
         (["build", "--grace_period=soon"], "--grace_period takes a number, 0 or more, not 'soon'"),
         (["build", "--grace_period=nan"], "--grace_period takes a number of seconds, not nan"),
         (["build", "--grace_period=inf"], "--grace_period takes a number of seconds, not inf"),
-        (["build", "--stale=maybe"], "rebuild"),
-        (["status", "--output=xml"], "json"),
+        (["build", "--stale=maybe"], "--stale takes rebuild or reuse, not 'maybe'"),
+        (["status", "--output=xml"], "--output takes text or json, not 'xml'"),
+        (["build", "--keep_going=5"], "--keep_going takes no value, `true` or `false`, not '5'"),
+        (["build", "--jobs"], "--jobs needs a value"),
+        (["build", "-j"], "-j needs a value"),
+        (["build", "--nojobs"], "--jobs takes a value, so there is no --nojobs"),
+        (["build", "-x"], "build has no flag -x"),
+        (["build", "-jx"], "build has no flag -jx"),
+        (["build", "-k2"], "build has no flag -k2"),
+        (["plan", "-j2"], "-j is a flag of build, retry, serve, not of plan"),
+        (["plan", "--nokeep_going"], "--nokeep_going is a flag of build, retry, not of plan"),
+        (["serve", "--flagfile=none"], "the file of --flagfile cannot be read: No such file or directory: 'none'"),
     ],
 )
 def test_arguments_that_cannot_be_parsed_are_named(args: list[str], said: str) -> None:

@@ -30,6 +30,7 @@ from databuild.errors import (
     PlanChangedError,
     ServiceError,
     ServiceUnreachableError,
+    ShuttingDownError,
 )
 from databuild.model.records import BuildRecord, FailureRecord
 from databuild.model.results import BuildResult
@@ -178,6 +179,19 @@ def test_a_service_that_answered_before_is_awaited() -> None:
     assert run_sync(calls.get()).build.status == "EXECUTING"
     assert run_sync(calls.get()).build.status == "COMPLETED"
     assert 0.15 <= transport.now <= 0.7
+
+
+def test_a_service_that_shuts_down_is_awaited_if_it_answered_before() -> None:
+    detail = sv.ErrorDetail(code="SHUTTING_DOWN", message="it is shutting down", status="UNAVAILABLE")
+    stopping = Fault(trailing=(("databuild-error-bin", detail.SerializeToString()),))
+    calls, transport = calls_over(stopping, summary(), stopping, Fault(), summary("COMPLETED"))
+
+    with pytest.raises(ShuttingDownError):
+        run_sync(calls.get())
+    assert transport.now == 0
+    run_sync(calls.get())
+    assert run_sync(calls.get()).build.status == "COMPLETED"
+    assert transport.now > 0
 
 
 def test_retries_end() -> None:

@@ -114,6 +114,26 @@ def test_an_input_that_precedes_its_partition_is_decided_first() -> None:
     assert decisions == [changed, Decision(pt.REASON_MISSING, ""), changed]
 
 
+@pytest.mark.parametrize("status", ["SCHEDULED", "BUILDING"])
+def test_a_partition_that_a_build_of_the_base_makes_has_not_failed_in_an_environment(status: PartitionStatus) -> None:
+    graph = PartitionGraph()
+    graph.add(["p"])
+    graph.upstream.append([])
+    record = PartitionRecord("p", status, "b", 0, False)  # an environment reads it without the claim of that build
+    freshness = Freshness(
+        graph,
+        {"p": JobConfig(("p",))},
+        {},
+        {"p": record},
+        {"p": JOB},
+        {JOB: "code"},
+        forced=frozenset(),
+        options=PlanOptions(),
+    )
+
+    assert run_through(freshness.decide(["p"])) == [Decision(pt.REASON_MISSING, "")]
+
+
 @pytest.mark.parametrize(
     ("status", "failure"), [("FORGOTTEN", None), ("FAILED", FailureRecord("USER", "no")), ("BUILDING", None)]
 )

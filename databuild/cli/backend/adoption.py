@@ -23,7 +23,7 @@ from databuild.event_log.reads import PartitionReads
 from databuild.executors.local import LocalExecutor
 from databuild.graph.patterns import PartitionPattern
 from databuild.model.build_request_id import new_build_request_id
-from databuild.orchestration.maintenance.adoption import AdoptionCounts, adopt, adopt_from, record_pages
+from databuild.orchestration.maintenance.adoption import AdoptionCounts, adopt, adopt_from, check_produced, record_pages
 from databuild.user import user_name
 from databuild.v1 import events_pb2 as ev
 
@@ -55,7 +55,8 @@ def adopt_here(call: Invocation, refs: list[str], *, author: str, reason: str, f
 
 
 async def _adopt(call: Invocation, refs: list[str], author: str, reason: str, *, force: bool) -> ev.BuildEvent:
-    catalog = call.catalog()
+    executor = LocalExecutor(base_env=call.job_environ)
+    await check_produced(refs, catalog=call.catalog(), executor=executor, working_directory=call.cwd)
     event_log = call.open_event_log()
     try:
         return await adopt(
@@ -64,10 +65,8 @@ async def _adopt(call: Invocation, refs: list[str], author: str, reason: str, *,
             author=author,
             reason=reason,
             force=force,
-            catalog=catalog,
             event_log=event_log,
-            executor=LocalExecutor(base_env=call.job_environ),
-            working_directory=call.cwd,
+            executor=executor,
         )
     finally:
         await event_log.close()

@@ -26,15 +26,13 @@ _BES = "bes:"
 _DEFAULT_OCCASIONS = ("failure", "check")
 
 
-def start_exports(call: Invocation, event_log: EventLog) -> ExportSet | None:
-    """Begins to export the events of an event log; returns None if neither flags nor the graph want that.
+def start_exports(call: Invocation, event_log: EventLog, exporters: Sequence[Exporter]) -> ExportSet | None:
+    """Begins to export the events of an event log; returns None without exporters.
 
     Raises:
-        InvalidRequestError: An address, a template, or a variable of the environment cannot be used.
-        UsageError: A flag is invalid.
         EventLogError: The event log failed.
     """
-    if not (exporters := open_exporters(call, call.environment)):
+    if not exporters:
         return None
     exports = export_set(call, event_log, exporters)
     exports.start()

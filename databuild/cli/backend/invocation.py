@@ -46,7 +46,7 @@ _LOCAL_FLAGS = {
 }
 """The flags that are refused together with a service, with their defaults."""
 
-_WITHOUT_RECORDS: Final = frozenset({"build", "graph", "plan", "retry", "taint"})
+_WITHOUT_RECORDS: Final = frozenset({"build", "graph", "plan", "taint"})
 """The commands that make an environment or read the base if it does not exist yet."""
 
 _ACTIONS_WITHOUT_RECORDS: Final = frozenset({"adopt", "forget", "delete", "clean"})

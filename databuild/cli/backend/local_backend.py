@@ -412,6 +412,8 @@ class LocalBackend:
             return prunable(self.records, places, options, now)
         total = Pruned()
         reader = self.records
+        if not reader.builds(limit=1):
+            return total  # opening a pruner would create a log
         pruner = open_pruner(self._call.event_log_uri, self._call.environment)
         try:
             for part in prune(reader, pruner, places, options, now):

@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import os
 
+from databuild.cli import quick_asyncio
 from databuild.cli.backend.build_outcome import BuildOutcome, Stopped, Summary, summarize
 from databuild.cli.backend.engines import chosen_executor, engines
-from databuild.cli.backend.exporting import start_exports
+from databuild.cli.backend.exporting import open_exporters, start_exports
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.backend.local_plan import settings
 from databuild.cli.backend.log_stores import InvocationUploads, chosen_log_store
@@ -63,12 +64,13 @@ def run(call: Invocation, request: BuildRequest, display: BuildDisplay) -> Build
     """Runs a build to its end, and shows it on the display."""
     catalog = call.catalog()
     print_hint(call)
+    exporters = open_exporters(call, call.environment)  # first, so that a wrong address creates no log
     event_log = call.open_event_log()
-    exports = start_exports(call, event_log)
+    exports = start_exports(call, event_log, exporters)
     display.announce(request.build_request_id, request.retry_of)
     outcome: BuildOutcome
     try:
-        outcome = asyncio.run(_build(call, catalog, request, event_log, display))
+        outcome = quick_asyncio.run(_build(call, catalog, request, event_log, display))
     except DataBuildError as error:
         outcome = Stopped(request.build_request_id, error)
     if exports is not None:

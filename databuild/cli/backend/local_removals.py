@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -27,6 +28,8 @@ def forget(call: Invocation, texts: Sequence[str], *, author: str, reason: str) 
     """Makes the event log forget the data of partitions."""
     author = author or user_name(call.environ)
     selection = _selection(call, texts)
+    if _has_no_records(call):
+        return Forgotten((), author, ())
     done = _run(call, lambda _, removals: removals.forget(selection, author=author, reason=reason))
     return Forgotten(done.partitions, author, done.operations)
 
@@ -37,6 +40,9 @@ def delete(
     """Deletes the data of partitions, and yields the result of each part when it is done."""
     author = author or user_name(call.environ)
     selection = _selection(call, texts)
+    if _has_no_records(call):
+        yield Deletion(author="" if dry_run else author)
+        return
     after, more = "", True
     while more:
         part = _run(
@@ -57,7 +63,15 @@ def clean(call: Invocation, options: CleanOptions, *, author: str) -> Cleaning:
     def run(event_log: EventLog, removals: Removals) -> Awaitable[Cleaning]:
         return Cleaner(event_log, call.catalog(), removals, clock=call.clock).clean(options, author=author)
 
-    return _run(call, run)
+    return Cleaning() if _has_no_records(call) else _run(call, run)
+
+
+def _has_no_records(call: Invocation) -> bool:
+    """Returns True if there is nothing to remove, so that no event log is created to find that out."""
+    if call.event_log_uri == "memory:":
+        return True
+    with contextlib.closing(call.open_reader()) as reader:
+        return not reader.builds(limit=1) and not reader.partition_counts()
 
 
 def _selection(call: Invocation, texts: Sequence[str]) -> Selection:

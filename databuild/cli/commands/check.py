@@ -25,35 +25,66 @@ from databuild.model.job_graph import Plan
 from databuild.orchestration.jobs.lookup_process import lookup_for
 
 
+class _Results:
+    """The results of checks: as text each is printed at once, as JSON all of them at the end.
+
+    Attributes:
+        has_fault: True if a check found a fault.
+    """
+
+    def __init__(self, call: Invocation) -> None:
+        self._call = call
+        self._results: list[dict[str, str]] = []
+        self.has_fault = False
+
+    def add(self, outcome: str, text: str) -> None:
+        """Adds a result, whose outcome is `ok`, `FAULT`, `not proven` or `not checked`."""
+        self.has_fault |= outcome == "FAULT"
+        if self._call.json:
+            self._results.append({"outcome": outcome.upper().replace(" ", "_"), "text": text})
+        else:
+            self._call.out.line(f"{outcome}: {text}")
+
+    def print_json(self) -> None:
+        self._call.out.json({"ok": not self.has_fault, "checks": self._results})
+
+
 def run(call: Invocation) -> int:
-    """Prints a line for each check, until one finds a fault."""
-    out = call.out
+    """Prints the result of each check, until one finds a fault."""
+    results = _Results(call)
     try:
-        catalog = call.catalog()
-        out.line(f"ok: {counted(len(catalog.jobs), 'job')} of {catalog.graph_label}, no two patterns overlap")
-        _check_default_partitions(call, catalog)
-        if not _prove(call, catalog):
-            return JOB_FAILED
-        refs = expand(call, call.positionals)
-        if not refs:
-            if unproven := len(catalog.jobs) - len(catalog.declared):
-                jobs = counted(unproven, "job with `config`", "jobs with `config`")
-                out.line(f"inputs, cycles and config of {jobs} were not checked; name at least one REF to check them")
-            return BUILT
-        first, second = (plan_for(call, refs, reader=NoRecords()) for _ in range(2))
+        _check(call, results)
     except (InvalidRequestError, JobConfigurationError, LookupFaultError) as error:
-        out.line(f"FAULT: {error}")
-        return JOB_FAILED
-    out.line(f"ok: {some_of(refs)}: every input has a producer, and there is no cycle ({_size(first)})")
+        results.add("FAULT", str(error))
+    if call.json:
+        results.print_json()
+    return JOB_FAILED if results.has_fault else BUILT
+
+
+def _check(call: Invocation, results: _Results) -> None:
+    catalog = call.catalog()
+    results.add("ok", f"{counted(len(catalog.jobs), 'job')} of {catalog.graph_label}, no two patterns overlap")
+    _check_default_partitions(call, catalog, results)
+    _prove(catalog, results)
+    if results.has_fault:
+        return
+    refs = expand(call, call.positionals)
+    if not refs:
+        if unproven := len(catalog.jobs) - len(catalog.declared):
+            jobs = counted(unproven, "job with `config`", "jobs with `config`")
+            results.add("not checked", f"inputs, cycles and config of {jobs}; name at least one REF to check them")
+        return
+    first, second = (plan_for(call, refs, reader=NoRecords()) for _ in range(2))
+    results.add("ok", f"{some_of(refs)}: every input has a producer, and there is no cycle ({_size(first)})")
     changed = _differences(first, second)
     if changed:
-        out.line(f"FAULT: config is not deterministic: two calls gave different answers for {some_of(changed)}")
-        return JOB_FAILED
-    out.line("ok: config is deterministic")
-    return BUILT
+        text = f"config is not deterministic: two calls gave different answers for {some_of(changed)}"
+        results.add("FAULT", text)
+    else:
+        results.add("ok", "config is deterministic")
 
 
-def _check_default_partitions(call: Invocation, catalog: JobCatalog) -> None:
+def _check_default_partitions(call: Invocation, catalog: JobCatalog, results: _Results) -> None:
     """Checks that each default partition has a producer. Asks no job for its configuration.
 
     Raises:
@@ -69,16 +100,13 @@ def _check_default_partitions(call: Invocation, catalog: JobCatalog) -> None:
     except InvalidRequestError as error:
         message = f"default_partitions of {catalog.graph_label}: {error}"
         raise InvalidRequestError(message) from error
-    call.out.line(f"ok: {counted(len(refs), 'default partition')}, each with a producer")
+    results.add("ok", f"{counted(len(refs), 'default partition')}, each with a producer")
 
 
-def _prove(call: Invocation, catalog: JobCatalog) -> bool:
-    """Proves that inputs of declared jobs have producers and that there is no cycle; returns False if there is a fault.
-
-    An undecided proof is no fault: the output reports it.
-    """
+def _prove(catalog: JobCatalog, results: _Results) -> None:
+    """Proves that inputs of declared jobs have producers and that there is no cycle. An undecided proof is no fault."""
     if not catalog.declared:
-        return True
+        return
     from databuild.graph.proofs.coverage import check_coverage
     from databuild.graph.proofs.cycles import check_cycles
     from databuild.graph.proofs.links import Links
@@ -87,18 +115,17 @@ def _prove(call: Invocation, catalog: JobCatalog) -> bool:
     coverage = check_coverage(catalog, links)
     cycles = check_cycles(catalog, links)
     for fault in (*coverage.missing, *cycles.chains):
-        call.out.line(f"FAULT: {fault}")
+        results.add("FAULT", str(fault))
     for undecided in (*coverage.undecided, *cycles.undecided):
-        call.out.line(f"not proven: {undecided}")
+        results.add("not proven", str(undecided))
     jobs = f"all partitions of {counted(len(catalog.declared), 'declared job')}"
     if catalog.lookup:
-        call.out.line("not proven: that inputs have producers, since the lookup decides which job produces a partition")
+        results.add("not proven", "that inputs have producers, since the lookup decides which job produces a partition")
     elif not coverage.missing and not coverage.undecided:
-        call.out.line(f"ok: {jobs}: every input has a producer ({counted(coverage.templates, 'template')})")
+        results.add("ok", f"{jobs}: every input has a producer ({counted(coverage.templates, 'template')})")
     if not cycles.chains and not cycles.undecided:
         job_cycles = counted(cycles.job_cycles, "cycle between jobs", "cycles between jobs")
-        call.out.line(f"ok: {jobs}: none needs itself ({job_cycles})")
-    return not coverage.missing and not cycles.chains
+        results.add("ok", f"{jobs}: none needs itself ({job_cycles})")
 
 
 def _size(plan: Plan) -> str:

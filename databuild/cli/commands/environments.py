@@ -96,7 +96,12 @@ def _promote(call: Invocation, rest: list[str]) -> int:
         call.out.json(promotion._asdict())
         return BUILT
     count = counted(len(promotion.promoted), "partition")
-    call.out.line(f"promoted {count} of {name}; builds of the base use them as they are")
+    if promotion.promoted:
+        call.out.line(f"promoted {count} of {name}; builds of the base use them as they are")
+    elif promotion.left_out:
+        call.out.line(f"promoted nothing of {name}")
+    else:
+        call.out.line(f"nothing to promote: the base has all data of {name} already")
     for ref, fault in promotion.left_out.items():
         call.out.line(f"  left out {ref}: {fault}")
     return BUILT

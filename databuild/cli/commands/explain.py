@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from databuild.cli.backend.invocation import Invocation
-from databuild.cli.display.formats import bytes_text, counted, place_text, time_text
+from databuild.cli.display.formats import bytes_text, counted, place_text, time_text, version_text
 from databuild.cli.display.output import as_json
 from databuild.cli.flags.exit_codes import BUILT
 from databuild.cli.flags.usage_error import UsageError
@@ -66,7 +66,7 @@ def run(call: Invocation) -> int:
 
 def _plan(call: Invocation) -> tuple[str, Plan]:
     """Returns the ref and the plan for it."""
-    plan = call.backend().plan(call.positionals) if call.positionals else None
+    plan = call.backend().plan(call.positionals, verify=call.flags["verify"]) if call.positionals else None
     if plan is None or len(plan.requested) != 1:  # the plan has the refs of a range
         count = len(plan.requested) if plan is not None else 0
         raise UsageError(f"explain takes one REF, not {count}", call.command)
@@ -113,7 +113,7 @@ def _print_record(call: Invocation, record: PartitionRecord | None, death: str |
     for item in inputs[:_MAX_INPUTS]:
         query = "QUERY" if item.version else "QUERY, did not exist"
         kind = f" ({query})" if item.query else ""
-        call.out.line(f"input      {item.ref} {item.version}{kind}".rstrip())
+        call.out.line(f"input      {item.ref} {version_text(item.version)}{kind}".rstrip())
     if len(inputs) > _MAX_INPUTS:
         call.out.line(f"input      {len(inputs) - _MAX_INPUTS} more")
 

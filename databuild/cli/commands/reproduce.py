@@ -6,7 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from databuild.cli.backend.invocation import Invocation
-from databuild.cli.display.formats import bytes_text, launcher_command, place_text
+from databuild.cli.display.formats import bytes_text, launcher_command, place_text, version_text
 from databuild.cli.display.output import as_json
 from databuild.cli.flags.exit_codes import BAD_REQUEST, BUILT, JOB_FAILED
 from databuild.cli.flags.usage_error import UsageError
@@ -82,7 +82,9 @@ def _print(call: Invocation, reproduction: Reproduction) -> None:
         call.out.line(f"{name:<10} {text}".rstrip())
     for used in reproduction.inputs[:_MAX_LINES]:
         query = " (QUERY)" if used.query else ""
-        call.out.line(f"input      {used.ref} {used.version or '(no record)'}{query}{_place(used.location)}")
+        call.out.line(
+            f"input      {used.ref} {version_text(used.version) or '(no record)'}{query}{_place(used.location)}"
+        )
         if used.change:
             call.out.line(f"changed    {used.ref} {used.change}")
     _print_rest(call, "input", len(reproduction.inputs))

@@ -8,7 +8,7 @@ import logging
 import signal
 
 from databuild.cli.backend.engines import chosen_executor, engines
-from databuild.cli.backend.exporting import environment_exports, start_exports
+from databuild.cli.backend.exporting import environment_exports, open_exporters, start_exports
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.backend.job_environment import TOKENS_VARIABLE
 from databuild.cli.backend.local_build import FORCED_GRACE_SECONDS, number_of_jobs
@@ -81,8 +81,9 @@ async def _serve(call: Invocation, options: ServerOptions) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup starts programs with SIGHUP ignored
             loop.add_signal_handler(number, on_signal)
+    exporters = open_exporters(call, call.environment)
     event_log = call.open_event_log()
-    exports = start_exports(call, event_log)
+    exports = start_exports(call, event_log, exporters)
     environments = call.environment_logs()
     beside = environment_exports(call) if exports is not None and environments is not None else None
 

@@ -41,6 +41,17 @@ def build_duration_text(build: BuildRecord, *, alive: bool, now: float) -> str:
     return duration_text(max((now if alive else build.updated_time) - build.received_time, 0.0))
 
 
+def version_text(version: str) -> str:
+    """Returns the version of an input for a person: `UNRECORDED` versions in words, and all others as they are."""
+    from databuild.model.records import UNRECORDED
+
+    if not version.startswith(UNRECORDED):
+        return version
+    size, _, found = version.removeprefix(UNRECORDED).partition(":")
+    facts = (bytes_text(int(size)) if size.isdecimal() else "", f"version {found}" if found else "")
+    return f"(changed after it was recorded: {', '.join(filter(None, facts))})"
+
+
 def place_text(job_run: JobRunRecord, now: float) -> str:
     """Tells where a job run is or was: `waits at ENGINE for 12.3 s`, or `on MACHINE of ENGINE, waited 0.50 s`.
 

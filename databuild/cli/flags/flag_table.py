@@ -119,7 +119,8 @@ FLAGS = (
          "`inputs` is the data of other builds that tasks read, `requested` also the requested partitions.", _BUILDING,
          values=("none", "inputs", "requested", "all")),
     Flag("verify", ENUM, "inputs", "The data to look for in its store; missing data is planned to be made again, and "
-         "nothing is recorded. Give `build` the same value.", ("plan",), values=("none", "inputs", "requested", "all")),
+         "nothing is recorded. Give `build` the same value.", ("plan", "explain"),
+         values=("none", "inputs", "requested", "all")),
     Flag("plan", STRING, None, "Run exactly the plan in this file, which `plan --output=FILE` wrote. If anything has "
          "changed since, stop and list the changes.", ("build",), value_name="FILE"),
     Flag("dry_run", BOOL, False, "Only show the plan, as `plan` does.", ("build",), short="n"),

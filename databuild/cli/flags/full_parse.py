@@ -11,10 +11,12 @@ from typing import Any
 from absl import flags
 
 from databuild.cli.flags.command_table import COMMANDS_BY_NAME, DEFAULT_COMMAND
-from databuild.cli.flags.flag_table import BOOL, ENUM, FLAGS, FLOAT, INT, STRINGS, flags_of, min_value
+from databuild.cli.flags.flag_table import BOOL, ENUM, FLAGS, FLOAT, INT, STRINGS, Flag, flags_of, min_value
 from databuild.cli.flags.usage_error import UsageError
 
 _FLAG_FILE = "--flagfile="
+_NUMBER_AFTER_LETTER = re.compile(r"-([a-z])([0-9]+)")
+_LETTERS_WITH_NUMBER = frozenset(flag.short for flag in FLAGS if flag.kind == INT)
 
 
 def parse(args: Sequence[str], folder: str = "") -> tuple[str, dict[str, Any], list[str]]:
@@ -27,7 +29,7 @@ def parse(args: Sequence[str], folder: str = "") -> tuple[str, dict[str, Any], l
     Raises:
         UsageError: The command line is invalid.
     """
-    args = [_with_underscores(arg) for arg in args]
+    args = [_spelled_out(arg) for arg in args]
     command, rest = _take_command(args)
     before_dashes = rest[: rest.index("--")] if "--" in rest else rest
     if any(arg in {"--help", "-h", "--helpfull", "--helpshort"} for arg in before_dashes):
@@ -37,12 +39,8 @@ def parse(args: Sequence[str], folder: str = "") -> tuple[str, dict[str, Any], l
     rest = [_in_folder(arg, folder) for arg in rest]
     try:
         remaining = values(["databuild", *rest])
-    except flags.UnrecognizedFlagError as error:
-        raise UsageError(_unknown_flag(error, command), command) from None
-    except flags.IllegalFlagValueError as error:
-        raise UsageError(_illegal_value(error, command), command) from None
     except flags.Error as error:
-        raise UsageError(str(error), command) from None
+        raise UsageError(_wrong(error, rest, command), command) from None
     value_of: dict[str, Any] = {flag.name: values[flag.name].value for flag in flags_of(command)}
     for flag in flags_of(command):
         value = value_of[flag.name]
@@ -51,7 +49,10 @@ def parse(args: Sequence[str], folder: str = "") -> tuple[str, dict[str, Any], l
     return command, value_of, remaining[1:]
 
 
-def _with_underscores(arg: str) -> str:
+def _spelled_out(arg: str) -> str:
+    """Returns a flag with underscores in its name, and the number after a letter, as in `-j8`, as its value."""
+    if (number := _NUMBER_AFTER_LETTER.fullmatch(arg)) and number[1] in _LETTERS_WITH_NUMBER:
+        return f"-{number[1]}={number[2]}"
     if not arg.startswith("--") or arg == "--":
         return arg
     name, equals, value = arg[2:].partition("=")
@@ -107,23 +108,45 @@ def _flag_values(command: str) -> flags.FlagValues:
     return values
 
 
-def _illegal_value(error: flags.IllegalFlagValueError, command: str) -> str:
-    """Words an error about a number plainly, and any other one as absl does."""
-    match = re.match(r"flag --(\w+)=(.*?): ", str(error), re.DOTALL)
-    flag = next((flag for flag in flags_of(command) if match and flag.name == match[1]), None)
-    if match is None or flag is None or flag.kind not in {INT, FLOAT}:
-        return str(error)
-    allowed = f"a whole number, {min_value(flag)} or more" if flag.kind == INT else "a number, 0 or more"
-    return f"--{flag.name} takes {allowed}, not {match[2]!r}"
+def _wrong(error: flags.Error, args: Sequence[str], command: str) -> str:
+    """Words an error of absl plainly."""
+    text = str(error)
+    if isinstance(error, flags.UnrecognizedFlagError):
+        return _unknown_flag(error.flagname, args, command)
+    if isinstance(error, flags.IllegalFlagValueError):
+        match = re.match(r"flag --(\w+)=(.*?): ", text, re.DOTALL)
+        flag = next((flag for flag in flags_of(command) if match and flag.name == match[1]), None)
+        return text if match is None or flag is None else f"--{flag.name} takes {_allowed(flag)}, not {match[2]!r}"
+    if match := re.fullmatch(r"Missing value for flag (--?\w+)", text):
+        return f"{match[1]} needs a value"
+    if isinstance(error, flags.CantOpenFlagFileError):
+        reason = re.sub(r".*flagfile: (\[Errno \d+\] )?", "", text)
+        return f"the file of --flagfile cannot be read: {reason}"
+    return text
 
 
-def _unknown_flag(error: flags.UnrecognizedFlagError, command: str) -> str:
-    name = error.flagname.removeprefix("no")  # absl reports a negated flag with its prefix
-    owners = sorted({owner for flag in FLAGS if flag.name == name for owner in flag.commands})
+def _allowed(flag: Flag) -> str:
+    """Returns the values that a flag takes, in words."""
+    if flag.kind == INT:
+        return f"a whole number, {min_value(flag)} or more"
+    if flag.kind == FLOAT:
+        return "a number, 0 or more"
+    if flag.kind == BOOL:
+        return "no value, `true` or `false`"
+    return f"{', '.join(flag.values[:-1])} or {flag.values[-1]}"
+
+
+def _unknown_flag(name: str, args: Sequence[str], command: str) -> str:
+    dashes = "--" if any(arg.startswith(f"--{name}") for arg in args) else "-"
+    positive = name.removeprefix("no")  # absl reports a negated flag with its prefix
+    own = flags_of(command)
+    if positive != name and any(flag.name == positive for flag in own):
+        return f"--{positive} takes a value, so there is no --{name}"
+    owners = sorted({owner for flag in FLAGS if name in {flag.name, flag.short} for owner in flag.commands})
+    owners = owners or sorted({owner for flag in FLAGS if flag.name == positive for owner in flag.commands})
     if owners:
-        return f"--{error.flagname} is a flag of {', '.join(owners)}, not of {command}"
+        return f"{dashes}{name} is a flag of {', '.join(owners)}, not of {command}"
     import difflib
 
-    nearest = difflib.get_close_matches(name, [flag.name for flag in flags_of(command)], n=1)
-
-    return f"{command} has no flag --{error.flagname}" + (f"; did you mean --{nearest[0]}?" if nearest else "")
+    nearest = difflib.get_close_matches(positive, [flag.name for flag in own], n=1)
+    return f"{command} has no flag {dashes}{name}" + (f"; did you mean --{nearest[0]}?" if nearest else "")

@@ -113,8 +113,7 @@ class _Candidates:
                 self.faults[ref] = "the environment has no data of its own for it"
         self._base.look_up(iter(self.records))
         if not refs:
-            # Data that the base has already, such as that of an earlier promotion.
-            for ref in [ref for ref, record in self.records.items() if self._base.versions[ref] == record.version]:
+            for ref in self._promoted_before():
                 del self.records[ref]
         for ref, record in tuple(self.records.items()):
             if fault := self._fault(record):
@@ -127,6 +126,16 @@ class _Candidates:
         relied_on = set(self.records)
         relied_on.update(used for record in self.records.values() for used in _inputs(record.manifest))
         return {ref: self._base.versions[ref] for ref in relied_on}
+
+    def _promoted_before(self) -> list[str]:
+        """Returns the partitions that the base has in the same version from the same code, configuration and inputs."""
+        same = [ref for ref, record in self.records.items() if self._base.versions[ref] == record.version]
+        return [
+            ref
+            for part in slices(same, _READ)
+            for ref, record in self._base.reader.partition_records(part).items()
+            if record.manifest == self.records[ref].manifest
+        ]
 
     def _fault(self, record: PartitionRecord) -> str:
         if record.tainted:

@@ -23,6 +23,24 @@ _MAX_ADOPTED: Final = 1000
 """Maximum number of partitions adopted by one event."""
 
 
+async def check_produced(
+    refs: Sequence[str], *, catalog: JobCatalog, executor: ProcessExecutor, working_directory: str
+) -> None:
+    """Checks that partitions may be adopted, as far as the graph says.
+
+    Args:
+        refs: The partitions, ranges expanded.
+        catalog: The jobs.
+        executor: Runs the graph's lookup if there is one.
+        working_directory: The working directory of the lookup.
+
+    Raises:
+        UnknownPartitionError: No job produces a partition.
+        LookupFaultError: The graph's lookup failed.
+    """
+    await Ownership(catalog, lookup_for(catalog, executor, working_directory)).find(refs)
+
+
 async def adopt(
     refs: Sequence[str],
     *,
@@ -30,35 +48,28 @@ async def adopt(
     author: str,
     reason: str,
     force: bool = False,
-    catalog: JobCatalog,
     event_log: EventLog,
     executor: ProcessExecutor,
-    working_directory: str,
     clock: Callable[[], float] = time.time,
 ) -> ev.BuildEvent:
-    """Makes partitions available without building them, all or none, and returns the event.
+    """Makes partitions that jobs produce available without building them, all or none, and returns the event.
 
     Ends dead builds first: their claims would refuse the adoption, and their end could fail the partitions later.
 
     Args:
-        refs: The partitions, ranges expanded.
+        refs: The partitions, ranges expanded, which `check_produced` has checked.
         operation_id: The id of the operation, which the event has instead of the id of a build.
         author: The user.
         reason: The reason, and the source of the data.
         force: True to adopt partitions that are available already or claimed by a build.
-        catalog: The jobs.
         event_log: Stores the event.
-        executor: Ends processes of dead builds, and runs the graph's lookup if there is one.
-        working_directory: The working directory of the lookup.
+        executor: Ends processes of dead builds.
         clock: Returns the time in seconds since the epoch.
 
     Raises:
-        UnknownPartitionError: No job produces a partition.
         AdoptionRefusedError: A partition is available, or claimed by a build.
-        LookupFaultError: The graph's lookup failed.
         EventLogError: The event could not be written.
     """
-    await Ownership(catalog, lookup_for(catalog, executor, working_directory)).find(refs)
     await _end_dead_builds(event_log, executor, operation_id, clock)
     event = adoption_event(refs, operation_id=operation_id, author=author, reason=reason, force=force, time=clock())
     await event_log.append([event])

@@ -101,7 +101,6 @@ ROLES: Final[Mapping[str, str]] = {
 }
 """The role that each RPC requires. An RPC that is missing here cannot be served, so none is open by mistake."""
 
-_MAKES_ENVIRONMENT: Final = frozenset({"SubmitBuild", "RetryBuild", "TaintPartitions", "AdoptPartitions"})
 _PLANS: Final = frozenset({"PlanBuild", "ExplainPartition"})
 _ABOUT_ENVIRONMENTS: Final = frozenset(
     {"ListEnvironments", "CompareEnvironment", "PromoteEnvironment", "RemoveEnvironment"}
@@ -154,26 +153,51 @@ class Api:
         except TimeoutError:
             raise DeadlineExceededError(seconds) from None
 
-    async def of_environment(self, environment: str, rpc: str) -> Api:
+    async def of_environment(self, environment: str, rpc: str, request: Message, caller: Caller) -> Api:
         """Returns the API of an environment; this one for no environment.
 
-        A request that changes something makes the environment. Before that, plans are those of the base.
+        A request that records something makes the environment, unless it is refused. Before that, plans are those of
+        the base.
 
         Args:
             environment: The name of the environment; empty for none.
             rpc: The name of the RPC that follows.
+            request: Its request message.
+            caller: The sender of the request.
 
         Raises:
             InvalidRequestError: The name is invalid, this service has no environments, or the RPC is for the base only.
             EnvironmentNotFoundError: There is no such environment.
+            DataBuildError: The request would make the environment and be refused there.
         """
         if not environment or rpc in _ABOUT_ENVIRONMENTS:
             return self
         if rpc in _REMOVALS:
             refuse_removal(environment)
         environments = self._known_environments()
-        plans = rpc in _PLANS and not await asyncio.to_thread(environments.exists, environment)
-        return self if plans else Api(await environments.service(environment, create=rpc in _MAKES_ENVIRONMENT))
+        if await environments.exists(environment):
+            return Api(await environments.service(environment, create=False))
+        if rpc in _PLANS:
+            return self
+        caller.check(ROLES[rpc])
+        return Api(await environments.service(environment, create=await self._begins_environment(request)))
+
+    async def _begins_environment(self, request: Message) -> bool:
+        """Returns True for a request that makes its environment, which has no records yet.
+
+        Raises:
+            DataBuildError: The environment would refuse the request, since the base does for the same reason.
+        """
+        match request:
+            case sv.SubmitBuildRequest():
+                await self._builds.check(_submission(request))
+            case sv.TaintPartitionsRequest():
+                await self._partitions.check_taint(tuple(request.partitions), downstream=request.downstream)
+            case sv.AdoptPartitionsRequest():
+                await self._service.adoptions.check(tuple(request.partitions), reason=request.reason)
+            case _:
+                return False
+        return True
 
     async def list_environments(
         self, _request: sv.ListEnvironmentsRequest, _caller: Caller
@@ -216,14 +240,7 @@ class Api:
         return self._environments
 
     async def submit_build(self, request: sv.SubmitBuildRequest, caller: Caller) -> sv.SubmitBuildResponse:
-        submission = Submission(
-            build_request_id=request.build_request_id,
-            partitions=tuple(request.partitions),
-            options=BuildOptions.from_message(request.options),
-            plan=plan_from_message(request.plan) if request.HasField("plan") else None,
-            downstream=request.downstream,
-        )
-        view = await self._builds.submit(submission, submitter=caller.name, traceparent=caller.traceparent)
+        view = await self._builds.submit(_submission(request), submitter=caller.name, traceparent=caller.traceparent)
         return sv.SubmitBuildResponse(build_request_id=view.build.build_request_id, build=build_to_message(view))
 
     async def get_build(self, request: sv.GetBuildRequest, _caller: Caller) -> sv.BuildSummary:
@@ -491,6 +508,16 @@ def _status(kind: StatusEnum[Any], value: int) -> str | None:
         raise InvalidRequestError(
             f"the status is {value}; it must be one of {', '.join(map(kind.message_name, kind.names))}"
         ) from None
+
+
+def _submission(request: sv.SubmitBuildRequest) -> Submission:
+    return Submission(
+        build_request_id=request.build_request_id,
+        partitions=tuple(request.partitions),
+        options=BuildOptions.from_message(request.options),
+        plan=plan_from_message(request.plan) if request.HasField("plan") else None,
+        downstream=request.downstream,
+    )
 
 
 def _job_run_number(page_token: str) -> int:

@@ -110,15 +110,24 @@ class BuildService:
             OverloadedError: The queue is full.
             ShuttingDownError: The service is stopping.
         """
-        plan = submission.plan
-        if plan is not None:
-            self._check_plan(submission)
-            requested = Requested(plan.requested)
-        elif submission.downstream:
-            requested = await self._downstream(submission)
-        else:
-            requested = Requested(await self._requested(submission.partitions))
+        requested = await self._requested(submission)
         return await self._submit(submission, requested, submitter, traceparent=traceparent)
+
+    async def check(self, submission: Submission) -> None:
+        """Checks a request as `submit` does, and records nothing.
+
+        Raises:
+            InvalidRequestError: The request is not valid, or nothing is downstream.
+            BuildConflictError: A build with this id and another request exists.
+            ShuttingDownError: The service is stopping.
+        """
+        self._running.check_open()
+        request = build_request(submission, await self._requested(submission), self._limits, retry_of="")
+        if build_request_id := submission.build_request_id:
+            running = self._running.get(build_request_id)
+            existing = running.request if running else await self._recorded(build_request_id)
+            if existing is not None:
+                _check_same(existing, request)
 
     async def retry(
         self,
@@ -347,15 +356,28 @@ class BuildService:
         position = self._running.position(build_request_id)
         return BuildView(running.record, queue_position=position, warnings=tuple(running.warnings))
 
-    async def _requested(self, partitions: tuple[str, ...]) -> tuple[str, ...]:
+    async def _requested(self, submission: Submission) -> Requested:
+        """Returns the partitions that a request stands for.
+
+        Raises:
+            InvalidRequestError: A partition is not valid, there is none, or nothing is downstream.
+        """
+        plan = submission.plan
+        if plan is not None:
+            self._check_plan(submission)
+            return Requested(plan.requested)
+        if submission.downstream:
+            return await self._downstream(submission)
+        return Requested(await self._refs(submission.partitions))
+
+    async def _refs(self, partitions: tuple[str, ...]) -> tuple[str, ...]:
         """Returns the requested refs, with ranges expanded: in a thread, unless that takes longer."""
         if (refs := few_known_refs(self._catalog, partitions, self._limits)) is not None:
             return refs
         return await asyncio.to_thread(requested_partitions, self._catalog, partitions, self._limits)
 
     async def _get_existing(self, existing: BuildRequest, request: BuildRequest) -> BuildView:
-        if difference := describe_difference(existing, request):
-            raise BuildConflictError(request.build_request_id, difference)
+        _check_same(existing, request)
         return await self.get(request.build_request_id)
 
     def _check_plan(self, submission: Submission) -> None:
@@ -384,6 +406,11 @@ class BuildService:
 
     def _is_running(self, build: BuildRecord) -> bool:
         return self._running.get(build.build_request_id) is not None
+
+
+def _check_same(existing: BuildRequest, request: BuildRequest) -> None:
+    if difference := describe_difference(existing, request):
+        raise BuildConflictError(request.build_request_id, difference)
 
 
 def _warnings(reader: BuildReads, build: BuildRecord) -> tuple[str, ...]:

@@ -153,6 +153,15 @@ class RunningBuilds:
         """Returns a build; None if it has ended or belongs to another process."""
         return self._builds.get(build_request_id)
 
+    def check_open(self) -> None:
+        """Checks that new builds are accepted.
+
+        Raises:
+            ShuttingDownError: The service is stopping.
+        """
+        if self._stopped:
+            raise ShuttingDownError
+
     def start(self, request: BuildRequest, submitter: str) -> RunningBuild:
         """Adds a new build to the queue.
 
@@ -160,8 +169,7 @@ class RunningBuilds:
             OverloadedError: The queue is full.
             ShuttingDownError: The service is stopping.
         """
-        if self._stopped:
-            raise ShuttingDownError
+        self.check_open()
         self._queue.check_capacity()
         return self._start(RunningBuild(request, submitter))
 

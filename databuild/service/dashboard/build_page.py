@@ -76,7 +76,7 @@ async def _changes(visit: Visit, build_request_id: str, after: int) -> AsyncGene
     async def listen() -> None:
         nonlocal newest
         with contextlib.suppress(DataBuildError):  # the browser reconnects and gets the error then
-            api = await visit.api_for("WatchBuild")
+            api = await visit.api_for("WatchBuild", request)
             async with contextlib.aclosing(api.watch_build(request, visit.session.caller)) as batches:
                 async for events in batches:
                     newest = events[-1].sequence

@@ -33,7 +33,7 @@ async def switch(visit: Visit) -> Response:
     if not name:
         response.delete_cookie(ENVIRONMENT_COOKIE)
         return response
-    await visit.site.api.of_environment(name, "ListBuilds")  # refuses one that does not exist
+    await visit._replace(environment=name).api_for("ListBuilds", sv.ListBuildsRequest())  # refuses an unknown one
     response.set_cookie(
         ENVIRONMENT_COOKIE,
         name,

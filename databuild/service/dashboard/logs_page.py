@@ -64,7 +64,7 @@ async def follow(visit: Visit) -> Response:
 async def _chunks(visit: Visit, request: sv.FollowLogRequest) -> AsyncGenerator[ServerSentEvent]:
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     with contextlib.suppress(DataBuildError):  # the browser reconnects and gets the error then
-        api = await visit.api_for("FollowLog")
+        api = await visit.api_for("FollowLog", request)
         async with contextlib.aclosing(api.follow_log(request, visit.session.caller)) as chunks:
             async for chunk in chunks:
                 text = decoder.decode(chunk.data)

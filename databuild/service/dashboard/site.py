@@ -106,11 +106,11 @@ class Visit(NamedTuple):
 
     async def call(self, rpc: str, message: Message) -> Any:
         """Calls an RPC that is not a stream, and returns its response."""
-        return await (await self.api_for(rpc)).answer(rpc, message, self.session.caller)
+        return await (await self.api_for(rpc, message)).answer(rpc, message, self.session.caller)
 
-    async def api_for(self, rpc: str) -> Api:
-        """Returns the API of the chosen environment for an RPC."""
-        return await self.site.api.of_environment(self.environment, rpc)
+    async def api_for(self, rpc: str, message: Message) -> Api:
+        """Returns the API of the chosen environment for an RPC and its request."""
+        return await self.site.api.of_environment(self.environment, rpc, message, self.session.caller)
 
     async def rows(
         self, rpc: str, request: Any, rows_of: Callable[[Any], Iterable[_Row]], limit: int

@@ -128,10 +128,14 @@ class Environments:
         started.used = self._clock()
         return started.service
 
-    def exists(self, environment: str) -> bool:
-        """Returns True if an environment exists. Blocks."""
+    async def exists(self, environment: str) -> bool:
+        """Returns True if an environment exists.
+
+        Raises:
+            InvalidRequestError: The name is invalid.
+        """
         check_environment(environment)
-        return environment in self._logs.names()
+        return environment in self._started or environment in await asyncio.to_thread(self._logs.names)
 
     async def overviews(self) -> Sequence[EnvironmentView]:
         """Returns the environments, in order of their names."""
@@ -210,9 +214,14 @@ class Environments:
         storages = Storages(self._catalog.extensions)
         return await asyncio.to_thread(removal.remove, self._logs, environment, folder, storages, with_data=delete_data)
 
-    async def drain(self, seconds: float) -> None:
-        """Accepts no new builds, and waits a limited time for those that run."""
-        await asyncio.gather(*(started.service.drain(seconds) for started in self._started.values()))
+    @property
+    def has_builds(self) -> bool:
+        """True if a service of an environment has builds, in its queue or running."""
+        return any(started.service.has_builds for started in self._started.values())
+
+    async def drain(self, seconds: float) -> bool:
+        """Accepts no new builds, and waits a limited time for those that run. Returns True if no build is left."""
+        return all(await asyncio.gather(*(started.service.drain(seconds) for started in self._started.values())))
 
     async def close(self, *, leave_builds: bool = False) -> None:
         """Stops the services of all environments, as `GraphService.close` does."""

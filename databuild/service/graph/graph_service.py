@@ -209,6 +209,11 @@ class GraphService:
         self._housekeeping = asyncio.create_task(self._keep_house(), name="housekeeping")
         return ended
 
+    @property
+    def has_builds(self) -> bool:
+        """True if there are builds, in the queue or running."""
+        return bool(self.running.ids)
+
     async def drain(self, seconds: float) -> bool:
         """Accepts no new builds, and waits a limited time for those that run. Returns True if no build is left."""
         return await self.running.drain(seconds)

@@ -115,7 +115,7 @@ class _Endpoints:
         # The role is checked before the body is read, so that a refused request costs little.
         caller = self._authenticate(request, ROLES[route.rpc])
         message = await _read_message(route, request)
-        api = await self._api.of_environment(_environment(request), route.rpc)
+        api = await self._api.of_environment(_environment(request), route.rpc, message, caller)
         if route.media_type == EVENT_STREAM:
             return await self._stream(api, route, request, message, caller)
         if route.media_type == OCTET_STREAM:

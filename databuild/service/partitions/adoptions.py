@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from databuild.errors import InvalidRequestError
 from databuild.event_log.log import EventLog
@@ -12,7 +12,7 @@ from databuild.executors.executor import ProcessExecutor
 from databuild.graph.catalog import JobCatalog
 from databuild.model.build_request_id import new_build_request_id
 from databuild.orchestration.build.settings import Settings
-from databuild.orchestration.maintenance.adoption import adopt
+from databuild.orchestration.maintenance.adoption import adopt, check_produced
 from databuild.service.resources.limits import Limits
 from databuild.v1.events_pb2 import BuildEvent
 
@@ -60,21 +60,34 @@ class Adoptions:
             AdoptionRefusedError: A partition is available already, or claimed by a build.
             LookupFaultError: The lookup of the graph failed.
         """
-        if not partitions:
-            raise InvalidRequestError("the request has no partitions; name at least one")
-        reason = reason.strip()
-        if not reason:
-            raise InvalidRequestError("the request has no reason; say where the data comes from")
         return await adopt(
-            # In a thread, since a large range takes long to expand.
-            await asyncio.to_thread(self._catalog.expand, partitions, self._limits.max_partitions),
+            await self._refs(partitions, reason),
             operation_id=new_build_request_id(self._clock()),
             author=author,
-            reason=reason,
+            reason=reason.strip(),
             force=force,
-            catalog=self._catalog,
             event_log=self._event_log,
             executor=self._executor,
-            working_directory=self._settings.working_directory,
             clock=self._clock,
         )
+
+    async def check(self, partitions: tuple[str, ...], *, reason: str) -> None:
+        """Checks a request as `adopt` does, for an event log that has no partitions yet. Records nothing.
+
+        Raises:
+            InvalidRequestError: There is no partition or no reason, or no job produces a partition.
+            LookupFaultError: The lookup of the graph failed.
+        """
+        await self._refs(partitions, reason)
+
+    async def _refs(self, partitions: tuple[str, ...], reason: str) -> Sequence[str]:
+        """Returns the refs of a valid request, with ranges expanded."""
+        if not partitions:
+            raise InvalidRequestError("the request has no partitions; name at least one")
+        if not reason.strip():
+            raise InvalidRequestError("the request has no reason; say where the data comes from")
+        # In a thread, since a large range takes long to expand.
+        refs = await asyncio.to_thread(self._catalog.expand, partitions, self._limits.max_partitions)
+        working_directory = self._settings.working_directory
+        await check_produced(refs, catalog=self._catalog, executor=self._executor, working_directory=working_directory)
+        return refs

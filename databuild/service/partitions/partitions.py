@@ -269,6 +269,24 @@ class Partitions:
         Raises:
             InvalidRequestError: There is no partition, a partition has no record, or there are too many.
         """
+        refs, taints = await self._taints(
+            partitions, tainted=tainted, author=author, reason=reason, downstream=downstream
+        )
+        for event in taints:
+            await self._event_log.append([event])
+        return refs
+
+    async def check_taint(self, partitions: tuple[str, ...], *, downstream: bool = False) -> None:
+        """Checks a request as `taint` does, and records nothing.
+
+        Raises:
+            InvalidRequestError: There is no partition, a partition has no record, or there are too many.
+        """
+        await self._taints(partitions, tainted=True, author="", reason="", downstream=downstream)
+
+    async def _taints(
+        self, partitions: tuple[str, ...], *, tainted: bool, author: str, reason: str, downstream: bool
+    ) -> tuple[Sequence[str], Sequence[BuildEvent]]:
         limit = self._limits.max_partitions
         if downstream:
             given = await asyncio.to_thread(starting_points, self._catalog, partitions, self._limits)
@@ -281,10 +299,7 @@ class Partitions:
             refs = partitions_to_taint(reader, given, limit) if downstream else given
             return refs, taint(reader, refs, tainted=tainted, author=author, reason=reason, clock=self._clock)
 
-        refs, taints = await self._readers.read(events)
-        for event in taints:
-            await self._event_log.append([event])
-        return refs
+        return await self._readers.read(events)
 
 
 class _Search(NamedTuple):

@@ -49,6 +49,9 @@ if TYPE_CHECKING:
 _STOP_SECONDS: Final = 2.0
 """The time that requests in progress get to finish after all builds have ended."""
 
+_OUTCOME_SECONDS: Final = 1.0
+"""The time that callers get to read the outcome of a build which has ended while the service was stopping."""
+
 _KEEP_ALIVE_SECONDS: Final = 30
 _HEADER_BYTES: Final = 64 * 1024
 _BACKLOG: Final = 2048
@@ -174,7 +177,8 @@ async def serve(
             # Both ports stay open while builds finish, so that clients can watch them.
             await grpc_server.drain()
             leave_builds = options.leave_builds
-            await _drain([service, *([beside] if beside is not None else [])], options.drain_seconds, force_stop)
+            services: list[GraphService | Environments] = [service, *([beside] if beside is not None else [])]
+            await _drain(services, options.drain_seconds, force_stop or asyncio.Event())
             if beside is not None:
                 await beside.close(leave_builds=leave_builds)
             await service.close(leave_builds=leave_builds)
@@ -185,16 +189,20 @@ async def serve(
         await service.close(leave_builds=leave_builds)
 
 
-async def _drain(
-    services: Sequence[GraphService | Environments], seconds: float, force_stop: asyncio.Event | None
-) -> None:
-    """Waits until running builds have ended, the time is up or `force_stop` is set."""
+async def _drain(services: Sequence[GraphService | Environments], seconds: float, force_stop: asyncio.Event) -> None:
+    """Waits until running builds have ended, the time is up or `force_stop` is set.
+
+    After builds that have ended meanwhile, it also waits for callers that read their outcome.
+    """
 
     async def drain() -> None:
-        await asyncio.gather(*(service.drain(seconds) for service in services))
+        has_builds = any(service.has_builds for service in services)
+        ended = await asyncio.gather(*(service.drain(seconds) for service in services))
+        if has_builds and all(ended):
+            await asyncio.sleep(_OUTCOME_SECONDS)
 
     drain_task = asyncio.create_task(drain(), name="drain")
-    force_stop_task = asyncio.create_task((force_stop or asyncio.Event()).wait(), name="force-stop")
+    force_stop_task = asyncio.create_task(force_stop.wait(), name="force-stop")
     await asyncio.wait({drain_task, force_stop_task}, return_when=asyncio.FIRST_COMPLETED)
     for task in (drain_task, force_stop_task):
         task.cancel()

@@ -142,10 +142,10 @@ def _handler(
     name = method_name(method.name)
     role = ROLES[method.name]
 
-    async def api_of(context: grpc.aio.ServicerContext) -> Api:
+    async def api_of(context: grpc.aio.ServicerContext, request: Message, caller: Caller) -> Api:
         """Returns the API of the environment that the metadata names."""
         environment = _headers(context.invocation_metadata()).get(ENVIRONMENT_METADATA, "")
-        return await api.of_environment(environment, method.name) if environment else api
+        return await api.of_environment(environment, method.name, request, caller) if environment else api
 
     async def unary(data: bytes, context: grpc.aio.ServicerContext) -> Message:
         try:
@@ -153,7 +153,7 @@ def _handler(
             caller.check(role)
             request = await _read_request(method, data)
             async with _time_limit(limits.answer_timeout_seconds, DeadlineExceededError):
-                answer: Message = await getattr(await api_of(context), name)(request, caller)
+                answer: Message = await getattr(await api_of(context, request, caller), name)(request, caller)
                 return answer
         except Exception as error:
             report(error, method.name)
@@ -165,7 +165,7 @@ def _handler(
             caller = authenticate(context.invocation_metadata(), context.auth_context())
             caller.check(role)
             request = await _read_request(method, data)
-            addressed = await api_of(context)
+            addressed = await api_of(context, request, caller)
             encodings = addressed.service.event_feeds.encodings(serialize_events)
             async with contextlib.aclosing(getattr(addressed, name)(request, caller)) as answers:
                 async for answer in answers:

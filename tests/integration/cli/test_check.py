@@ -98,7 +98,7 @@ def test_declared_jobs_need_no_samples(graph: ScriptGraph) -> None:
     assert code == 0
     assert "ok: all partitions of 1 declared job: every input has a producer (1 template)" in out
     assert "ok: all partitions of 1 declared job: none needs itself (0 cycles between jobs)" in out
-    assert "inputs, cycles and config of 1 job with `config` were not checked; name at least one REF" in out
+    assert "not checked: inputs, cycles and config of 1 job with `config`; name at least one REF to check them" in out
 
 
 def test_samples_check_jobs_with_config_beside_declared_ones(graph: ScriptGraph) -> None:
@@ -133,3 +133,14 @@ def test_inputs_that_are_not_proven_are_named(graph: ScriptGraph) -> None:
     assert code == 0
     assert "not proven: //numbers:sum, 'number/{name}-{name}': automata" in out
     assert "every input has a producer" not in out
+
+
+def test_as_json_a_check_has_the_same_results(graph: ScriptGraph) -> None:
+    declare(graph)
+    code, result = graph.json("check")
+    assert (code, result["ok"]) == (0, True)
+    assert [one["outcome"] for one in result["checks"]] == ["OK", "OK", "OK", "OK", "NOT_CHECKED"]
+
+    code, result = graph.json("check", "nothing")
+    assert (code, result["ok"]) == (1, False)
+    assert result["checks"][-1] == {"outcome": "FAULT", "text": "no job produces the partition 'nothing'"}

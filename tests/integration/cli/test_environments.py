@@ -232,6 +232,7 @@ def test_promoted_partitions_are_up_to_date_in_the_base_and_survive_the_removal(
     assert promotion["author"] == "ann"
     assert "nothing to do" in graph("plan")[1]
     assert graph.json("environments", "promote", "pr-1")[1]["promoted"] == []
+    assert graph("environments", "promote", "pr-1")[1] == "nothing to promote: the base has all data of pr-1 already\n"
     code, removed = graph.json("environments", "remove", "pr-1", "--delete_data")
     assert (code, removed["deleted"], len(removed["kept"])) == (0, [], 3)
     assert "nothing to do" in graph("plan")[1]
@@ -249,6 +250,7 @@ def test_only_what_the_asking_code_has_made_from_inputs_of_the_base_is_promoted(
     code, result = graph.json("environments", "promote", "pr-1")
     assert (code, result["promoted"]) == (0, [])
     assert "other code of //numbers:number has made it" in result["left_out"]["number/1"]
+    assert graph("environments", "promote", "pr-1")[1].startswith("promoted nothing of pr-1\n  left out number/1: ")
     graph.switch_to("1")
     assert "nothing to do" in graph("plan")[1]
 
@@ -263,6 +265,22 @@ def test_what_is_older_than_the_base_is_not_promoted(graph: Workspace) -> None:
 
     assert code == 2
     assert "its input 'number/1' is another one in the base" in err
+
+
+def test_refused_commands_make_no_environment(graph: Workspace) -> None:
+    graph("build")
+
+    for command in (
+        ("retry",),
+        ("build", "nothing"),
+        ("build", "number/1", "--exporter=nowhere:"),
+        ("build", "number/1", "--notify=nowhere"),
+        ("taint", "number/9", "--reason=x"),
+        ("partitions", "adopt", "nothing", "--reason=x"),
+    ):
+        code, _, err = graph(*command, "--environment=pr-1")
+        assert (code, err.count("\n")) == (2, 1), command
+        assert graph.json("environments")[1]["environments"] == [], command
 
 
 def test_a_removed_environment_leaves_nothing_behind(graph: Workspace) -> None:

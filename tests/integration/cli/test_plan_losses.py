@@ -123,3 +123,27 @@ def test_an_unknown_policy_is_refused(graph: ScriptGraph) -> None:
     assert graph("plan", "sum/a_bb", "--verify=some")[0] == 2
     status, answer = graph.serve().ask("POST", "/api/v1/plans", {"partitions": ["sum/a_bb"], "verify": 9})
     assert (status, answer["error"]["code"]) == (400, "INVALID_REQUEST")
+
+
+@pytest.mark.parametrize("served", [False, True])
+def test_explain_looks_for_data_as_a_plan_does(graph: ScriptGraph, served: bool) -> None:
+    (graph.folder / "data" / "number-bb").unlink()
+    flags = [f"--server={graph.serve().addresses['grpc']}"] if served else []
+
+    assert graph.json("explain", "number/bb", *flags)[1]["planned"]["reason"] == "UP_TO_DATE"
+    assert graph.json("explain", "number/bb", "--verify=requested", *flags)[1]["planned"]["reason"] == "LOST"
+    assert "with 3 tasks in total" in graph("explain", "sum/bb_ccc", *flags)[1]
+    assert "with 2 tasks in total" in graph("explain", "sum/bb_ccc", "--verify=none", *flags)[1]
+
+
+def test_explain_says_that_an_input_was_changed_after_it_was_recorded(graph: ScriptGraph) -> None:
+    (graph.folder / "data" / "number-bb").write_text("7")
+    assert graph("build", "sum/a_bb", "--force")[0] == 0
+
+    code, text, err = graph("explain", "sum/a_bb")
+    assert code == 0
+    assert "input      number/bb (changed after it was recorded: 1 B, version " in text
+    assert "a build    would use it as it is (up to date)" in text
+    assert "has changed in its store" in err
+    inputs = graph.json("explain", "sum/a_bb")[1]["record"]["manifest"]["inputs"]
+    assert inputs[1]["version"].startswith("unrecorded:1:")

@@ -172,3 +172,23 @@ def test_a_prefix_without_partitions_that_is_close_to_a_form_has_a_hint(graph: S
     assert err.startswith("databuild: no partition begins with 'Verfy'; did you mean `partitions verify`?\n")
     for without_hint in (["clean/"], ["other"], ["verfy", "--status=FAILED"], ["verfy", "--after=a"], ["number"]):
         assert "did you mean" not in graph("partitions", *without_hint)[2]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("status",),
+        ("prune", "--keep=1"),
+        ("partitions", "forget", "number/a", "--reason=x"),
+        ("partitions", "delete", "number/a", "--reason=x", "--yes"),
+        ("partitions", "clean"),
+        ("partitions", "verify"),
+        ("events", "verify"),
+    ],
+)
+def test_where_nothing_was_built_no_event_log_is_created(graph: ScriptGraph, command: tuple[str, ...]) -> None:
+    code, _, err = graph(*command)
+
+    assert code == (2 if command == ("status",) else 0)
+    assert err == ("databuild: there are no builds yet\n" if command == ("status",) else "")
+    assert not (graph.folder / ".databuild").exists()

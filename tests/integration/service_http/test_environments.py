@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from databuild.client import AsyncDatabuildClient
-from databuild.errors import EnvironmentNotFoundError, PromotionRefusedError
+from databuild.errors import EnvironmentNotFoundError, PromotionRefusedError, UnknownPartitionError
 from databuild.event_log.log import EventLog
 from databuild.event_log.open import EnvironmentLogs, open_event_log
 from databuild.orchestration.build.settings import Settings
@@ -91,6 +91,44 @@ async def test_only_requests_that_change_something_make_an_environment(served: S
     assert names == ["pr-1"]
     partition = (await served.get("/partition", ref="raw/1")).json()["record"]
     assert not partition.get("tainted")
+
+
+REFUSED: Mapping[str, tuple[str, Mapping[str, object], str]] = {
+    "unknown partition": ("/builds", {"partitions": ["nothing"]}, "UNKNOWN_PARTITION"),
+    "invalid id": ("/builds", {"build_request_id": "latest", "partitions": ["raw/1"]}, "INVALID_REQUEST"),
+    "invalid option": ("/builds", {"partitions": ["raw/1"], "options": {"jobs": 10**6}}, "INVALID_REQUEST"),
+    "unknown executor": ("/builds", {"partitions": ["raw/1"], "options": {"executor": "dask:"}}, "INVALID_REQUEST"),
+    "nothing downstream": ("/builds", {"partitions": ["clean/1"], "downstream": True}, "NOTHING_DOWNSTREAM"),
+    "id of another build": ("/builds", {"build_request_id": "b", "partitions": ["raw/1"]}, "BUILD_CONFLICT"),
+    "retry": ("/builds/latest/retry", {}, "ENVIRONMENT_NOT_FOUND"),
+    "taint without partitions": ("/taints", {"reason": "x"}, "INVALID_REQUEST"),
+    "taint without record": ("/taints", {"partitions": ["raw/2"], "reason": "x"}, "INVALID_REQUEST"),
+    "adoption without reason": ("/adoptions", {"partitions": ["raw/2"]}, "INVALID_REQUEST"),
+    "adoption of unknown": ("/adoptions", {"partitions": ["nothing"], "reason": "x"}, "UNKNOWN_PARTITION"),
+}
+
+
+@pytest.mark.parametrize("request_name", REFUSED)
+async def test_refused_requests_make_no_environment(served: Served, request_name: str) -> None:
+    path, body, code = REFUSED[request_name]
+    await served.build("clean/1")
+    await served.post("/builds", {"build_request_id": "b", "partitions": ["clean/1"]})
+    await served.events("/builds/b/watch")
+
+    answer = await served.post(path, body, PR)
+    assert error_of(answer)[1] == code
+    assert (await served.get("/environments")).json() == {"environments": []}
+
+
+async def test_refused_requests_of_clients_make_no_environment(served: Served) -> None:
+    async with AsyncDatabuildClient(served.grpc, environment="pr-1") as client:
+        with pytest.raises(EnvironmentNotFoundError):
+            await client.retry()
+        with pytest.raises(UnknownPartitionError):
+            await client.submit(["nothing"])
+        names = [one.name for one in await client.environments()]
+
+    assert names == []
 
 
 async def test_environments_are_compared_promoted_and_removed_by_the_client(served: Served) -> None:
