@@ -266,6 +266,9 @@ def test_logs_that_were_pruned_for_their_age_say_so(cli: CommandLine, tmp_path: 
         in cli("logs", OLD, reader=FakeReader([old, new]))[2]
     )
     assert "no job run of latest has written anything" in cli("logs", reader=FakeReader([old, new]))[2]
+    assert cli("logs", f"{NEW}.2.1", reader=FakeReader([old, new], [FAILED_RUN]))[2].endswith(
+        f"{NEW}.2.1 wrote nothing\n"
+    )
 
 
 def test_status_of_no_build_makes_no_sense(cli: CommandLine) -> None:

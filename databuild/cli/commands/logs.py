@@ -51,7 +51,8 @@ def run(call: Invocation) -> int:
         if ended or call.out.closed or not call.flags["follow"]:
             printer.report_missing()
             if not printer.current:
-                reason = _pruned_message(call, build) or f"no job run of {text} has written anything"
+                empty = f"no job run of {text} has written anything" if job_run is None else f"{text} wrote nothing"
+                reason = _pruned_message(call, build) or empty
                 call.err.line(f"databuild: {reason}")
             return BUILT
         call.out.flush()
