@@ -199,7 +199,7 @@ def test_status_tells_how_a_build_stands(cli: CommandLine) -> None:
 
     assert code == 0
     assert f"build      {NEW}  COMPLETED\n" in out
-    assert "2: 2 completed, 0 failed" in out
+    assert "2: 2 completed, 0 failed, 0 not run\n" in out
     assert "duration 3.50 s" in out
 
 
