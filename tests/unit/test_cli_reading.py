@@ -271,6 +271,23 @@ def test_logs_that_were_pruned_for_their_age_say_so(cli: CommandLine, tmp_path: 
     )
 
 
+@pytest.mark.parametrize("command", ["status", "logs", "report", "retry"])
+def test_a_second_build_is_refused(cli: CommandLine, command: str) -> None:
+    code, out, err = cli(command, NEW, OLD, reader=FakeReader([build_record(NEW), build_record(OLD)]))
+
+    assert (code, out) == (2, "")
+    assert err == f"databuild: {command} takes one BUILD, not 2; see `help {command}`\n"
+
+
+def test_builds_takes_no_build(cli: CommandLine) -> None:
+    code, _, err = cli("builds", NEW, reader=FakeReader([build_record(NEW)]))
+
+    assert (code, err) == (
+        2,
+        f"databuild: builds takes only flags, not '{NEW}'; `status` shows one; see `help builds`\n",
+    )
+
+
 def test_status_of_no_build_makes_no_sense(cli: CommandLine) -> None:
     code, out, err = cli("status", "nothing", reader=FakeReader())
 

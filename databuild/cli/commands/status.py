@@ -20,9 +20,10 @@ MAX_RUNS = 10
 
 
 def run(call: Invocation) -> int:
+    text = call.one_build()
     backend = call.backend()
     reader = backend.records
-    build = backend.find_build(*call.positionals[:1])
+    build = backend.find_build(text)
     failed = reader.job_runs(build.build_request_id, status="FAILED", limit=MAX_RUNS)
     ended = build.status in statuses.BUILD.ended
     running = () if ended else reader.job_runs(build.build_request_id, status="RUNNING", limit=MAX_RUNS)
