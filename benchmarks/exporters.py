@@ -21,8 +21,9 @@ OTLP_HTTP: Final = "OpenTelemetry, HTTP"
 OTLP_GRPC: Final = "OpenTelemetry, gRPC"
 BES: Final = "Build Event Service"
 OPENLINEAGE: Final = "OpenLineage"
+OPENLINEAGE_EACH: Final = "OpenLineage, a request each"
 
-EXPORTERS: Final = (WEBHOOK, OTLP_HTTP, OTLP_GRPC, BES, OPENLINEAGE)
+EXPORTERS: Final = (WEBHOOK, OTLP_HTTP, OTLP_GRPC, BES, OPENLINEAGE, OPENLINEAGE_EACH)
 
 
 class _Receiver:
@@ -34,7 +35,7 @@ class _Receiver:
         self.port = self._number()
 
     def take(self) -> int:
-        """Returns the number of requests, and of messages of gRPC, since the last call."""
+        """Returns the number of requests, of messages of gRPC, and of run events in batches since the last call."""
         self._input.write(b"\n")
         self._input.flush()
         return self._number()
@@ -103,13 +104,17 @@ def compare_exporters(session: Session, _: Mapping[str, Measurement]) -> Iterato
         http = {"OTEL_EXPORTER_OTLP_ENDPOINT": url}
         grpc = {**http, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
         bes = f"--exporter=bes:grpc://127.0.0.1:{receiver.port}"
+        lineage = {"OPENLINEAGE_URL": url}
+        each = {"OPENLINEAGE_ENDPOINT": "single/lineage"}
+        run_events = 2 * (shape.tasks + 1)
         contestants = [
             build(NONE, 0, {}),
             build(WEBHOOK, 1, {}, f"--notify={url}/hook", "--notify_on=end"),
             build(OTLP_HTTP, 2, http, otlp),
             build(OTLP_GRPC, 2, grpc, otlp),
             build(BES, shape.tasks, {}, bes),
-            build(OPENLINEAGE, 2 * shape.tasks, {"OPENLINEAGE_URL": url}, "--exporter=openlineage:"),
+            build(OPENLINEAGE, run_events, lineage, "--exporter=openlineage:"),
+            build(OPENLINEAGE_EACH, run_events, lineage | each, "--exporter=openlineage:"),
         ]
         for measurement in session.measure(SCENARIO, contestants):
             yield Row(

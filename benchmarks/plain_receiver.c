@@ -4,8 +4,10 @@
  * has a thread that reads, counts and answers. It acknowledges each message of a stream of the Build Event Service, and
  * answers all other calls with an empty message. HTTP/2 is only as complete as gRPC without TLS needs.
  *
- * It prints its port. For each line of its input, it prints the number of requests and messages since the last one, and
- * it ends with its input.
+ * It takes batches of run events of OpenLineage, except below /single, where it does not have their endpoint.
+ *
+ * It prints its port. For each line of its input, it prints the number of requests, of messages, and of run events in
+ * batches since the last one, and it ends with its input.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -25,6 +27,11 @@ enum { STREAMS = 64, INITIAL_WINDOW = 65535, MAX_FRAME = 16384, SETTING_INITIAL_
 
 #define PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 static const char ANSWER[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+static const char NO_CONTENT[] = "HTTP/1.1 204 No Content\r\n\r\n";
+static const char NOT_FOUND[] = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
+/* Paths of batches, and a member that each run event has once. */
+static const char BATCH[] = "/lineage/batch ", NO_BATCH[] = "POST /single/lineage/batch ";
+static const char RUN_EVENT[] = "\"eventType\":";
 /* `:status: 200` and `content-type: application/grpc`; `grpc-status: 0`: https://www.rfc-editor.org/rfc/rfc7541 */
 static const char HEAD[] = "\x88\x0f\x10\x10" "application/grpc";
 static const char TRAILERS[] = "\x00\x0b" "grpc-status" "\x01" "0";
@@ -94,6 +101,28 @@ static size_t content_length(const char *head, const char *end) {
   return 0;
 }
 
+static long count(const uint8_t *data, size_t size, const char *text) {
+  long found = 0;
+  size_t length = strlen(text);
+  for (const uint8_t *end = data + size, *at = data; (at = memmem(at, end - at, text, length)); at += length) found++;
+  return found;
+}
+
+/* Answers the request that the input begins with. */
+static void answer_http(struct connection *c, size_t size) {
+  const uint8_t *line_end = memmem(c->input.data, size, "\r\n", 2);
+  size_t line = line_end - c->input.data;
+  if (!memcmp(c->input.data, NO_BATCH, sizeof NO_BATCH - 1)) {
+    append(&c->output, NOT_FOUND, sizeof NOT_FOUND - 1);
+  } else if (memmem(c->input.data, line, BATCH, sizeof BATCH - 1)) {
+    __atomic_add_fetch(&received, count(c->input.data, size, RUN_EVENT), __ATOMIC_RELAXED);
+    append(&c->output, NO_CONTENT, sizeof NO_CONTENT - 1);
+  } else {
+    __atomic_add_fetch(&received, 1, __ATOMIC_RELAXED);
+    append(&c->output, ANSWER, sizeof ANSWER - 1);
+  }
+}
+
 static void serve_http(struct connection *c) {
   do {
     for (;;) {
@@ -101,9 +130,8 @@ static void serve_http(struct connection *c) {
       if (!end) break;
       size_t size = end + 4 - c->input.data + content_length((char *)c->input.data, (char *)end);
       if (c->input.size < size) break;
+      answer_http(c, size);
       take(&c->input, size);
-      __atomic_add_fetch(&received, 1, __ATOMIC_RELAXED);
-      append(&c->output, ANSWER, sizeof ANSWER - 1);
     }
     if (!flush(c)) return;
   } while (receive(c));

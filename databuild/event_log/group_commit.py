@@ -7,6 +7,7 @@ runs writes many of their events together. It knows threads and futures; the sto
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import queue
 import threading
@@ -102,6 +103,7 @@ class GroupCommit:
         self._thread: threading.Thread | None = None
         self._observers: list[Observer] = []
         self._closed = False
+        self._ending: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
 
     def observe(self, observer: Observer) -> None:
         """Notifies an observer of the events of every later append when they are durable."""
@@ -145,9 +147,10 @@ class GroupCommit:
             return
         self._closed = True
         if self._thread is not None:
+            self._ending = (asyncio.get_running_loop(), asyncio.Event())
             self._batches.put(None)
-            await asyncio.to_thread(self._thread.join)
-            await asyncio.sleep(0)  # lets the last `_settle`, which the thread has scheduled, run
+            await self._ending[1].wait()  # after the last `_settle`, which the thread has scheduled before
+            self._thread.join()
         for observer in self._observers:
             observer.close()
 
@@ -162,6 +165,10 @@ class GroupCommit:
                 batch[0].get_loop().call_soon_threadsafe(self._settle, batch, results)
             except RuntimeError:
                 continue  # the event loop was closed, so no caller is waiting
+        if self._ending is not None:
+            loop, ended = self._ending
+            with contextlib.suppress(RuntimeError):  # as above
+                loop.call_soon_threadsafe(ended.set)
 
     def _settle(self, batch: Sequence[_PendingOperation], results: Sequence[object]) -> None:
         for pending, result in zip(batch, results, strict=True):

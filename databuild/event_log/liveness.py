@@ -53,7 +53,7 @@ def _name_of(pid: int) -> str:
 @functools.lru_cache(1)
 def _machine_of(pid: int) -> str:
     try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:  # noqa: PTH123
+        with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:  # noqa: PTH123
             boot = file.read().strip()
         return f"{boot}-{os.readlink('/proc/self/ns/pid')}"  # noqa: PTH115
     except OSError:
@@ -63,7 +63,7 @@ def _machine_of(pid: int) -> str:
 def start_time(pid: int) -> str:
     """Returns the start time of a process in clock ticks since boot; empty if it does not exist or is a zombie."""
     try:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:  # noqa: PTH123
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:  # noqa: PTH123
             # The name of the program, in parentheses, may contain anything; the fields are those after it.
             fields = file.read().rpartition(")")[2].split()
     except OSError:

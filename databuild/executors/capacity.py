@@ -49,7 +49,7 @@ def _process_limits(cgroup_root: str, own_groups: str) -> Iterator[tuple[int, st
         yield allowed, "ulimit -u"
     for path in control_group_files("pids", "pids.max", "pids.max", cgroup_root=cgroup_root, own_groups=own_groups):
         try:
-            with open(path, encoding="ascii") as file:  # noqa: PTH123
+            with open(path, encoding="utf-8") as file:  # noqa: PTH123
                 text = file.read().strip()
         except OSError:
             continue

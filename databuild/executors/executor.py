@@ -122,15 +122,19 @@ class RunQueue(NamedTuple):
         slots: The number of its runs that run at once.
         on_start: Called with the monotonic time of the start, and True if the run has ended already, as a short one
             has. Called before anything else is reported of the run, and possibly again.
+        may_report: Returns False while nothing may be reported of the run.
+        after: The names of runs in the queue (`ProcessSpec.run_id`) that have to end well before it starts.
     """
 
     name: str
     slots: int
     on_start: Callable[[float, bool], None]
+    may_report: Callable[[], bool]
+    after: Sequence[str] = ()
 
 
 class NotStartedError(Exception):
-    """A run that waited in a queue was not started, since another run of the queue failed or has reports.
+    """A run that waited in a queue was not started, since another run of the queue failed, has reports, or has left it.
 
     The caller looks at that one first, and then decides whether it runs this one.
     """
@@ -148,7 +152,7 @@ class ProcessSpec(NamedTuple):
         stderr: The same for standard error.
         report: The file to which the process may append report lines; empty for none.
         timeout_seconds: The maximum run time; None for no limit.
-        run_id: The name of the run, which no other run ever has. Local processes need none.
+        run_id: The name of the run, which no other run ever has. Local processes outside of queues need none.
         code: The program, for executors that ship code.
         task: The task description of the run, or the file with it if it is large; for executors without access to this
             machine.

@@ -21,7 +21,7 @@ from databuild.errors import ProcessesLeftError
 from databuild.executors.capacity import capacity_of
 from databuild.executors.command_size import CommandSize
 from databuild.executors.descriptor_limit import DescriptorLimit
-from databuild.executors.executor import Capabilities, Capacity, ProcessResult, ProcessSpec, RunQueue
+from databuild.executors.executor import Capabilities, Capacity, NotStartedError, ProcessResult, ProcessSpec, RunQueue
 from databuild.executors.out_of_memory import OomKills
 from databuild.executors.output import LogFile, TailBuffer
 from databuild.executors.process_end import ProcessEnd, end_group, reap
@@ -144,10 +144,11 @@ class LocalExecutor:
         return MAX_QUEUED_PER_SLOT * slots if self._plain_runs >= MIN_PLAIN_RUNS else 0
 
     async def run(self, spec: ProcessSpec, on_report: Callable[[bytes], None] | None = None) -> ProcessResult:
+        may_report: Callable[[], bool] = _always
         if spec.queue is not None and on_report is not None:
-            on_report = _after_start(spec.queue, on_report)
+            on_report, may_report = _after_start(spec.queue, on_report), spec.queue.may_report
         async with self._slots:
-            with self._reports.reading(spec.report, on_report):
+            with self._reports.reading(spec.report, on_report, may_report):
                 if spec.worker is not None:
                     from databuild.executors.workers.worker_runs import request_of
 
@@ -160,6 +161,8 @@ class LocalExecutor:
 
                     with contextlib.suppress(ServerFaultError):  # the start below explains it, or waits
                         return await self._run_queued(spec, spec.queue, self._server)
+                elif spec.queue is not None and spec.queue.after:
+                    raise NotStartedError
                 return await self._run_process(spec)
 
     async def _run_queued(self, spec: ProcessSpec, queue: RunQueue, server: SpawnServer) -> ProcessResult:
@@ -323,6 +326,10 @@ class LocalExecutor:
         for running in self._unread:
             running.start_reading()
         self._unread.clear()
+
+
+def _always() -> bool:
+    return True
 
 
 def _after_start(queue: RunQueue, on_report: Callable[[bytes], None]) -> Callable[[bytes], None]:

@@ -66,7 +66,7 @@ class MemoryPressure:
 
 def _text(path: str) -> str:
     try:
-        with open(path, encoding="ascii") as file:  # noqa: PTH123
+        with open(path, encoding="utf-8") as file:  # noqa: PTH123
             return file.read()
     except (OSError, ValueError):
         return ""

@@ -68,7 +68,7 @@ class OomKills:
 
 def _count(path: str) -> int | None:
     try:
-        with open(path, encoding="ascii") as file:  # noqa: PTH123
+        with open(path, encoding="utf-8") as file:  # noqa: PTH123
             counts = dict(line.split(" ", 1) for line in file.read().splitlines() if " " in line)
     except (OSError, ValueError):
         return None

@@ -16,17 +16,19 @@ _POLL_SECONDS: Final = 0.25
 class ReportFile:
     """Passes each line of a report file to a callback, once."""
 
-    __slots__ = ("_on_report", "_partial_line", "_path", "_position")
+    __slots__ = ("_may_report", "_on_report", "_partial_line", "_path", "_position")
 
-    def __init__(self, path: str, on_report: Callable[[bytes], None]) -> None:
+    def __init__(self, path: str, on_report: Callable[[bytes], None], may_report: Callable[[], bool]) -> None:
         self._path = path
         self._on_report = on_report
+        self._may_report = may_report
         self._position = 0
         self._partial_line = b""
 
     def read(self) -> None:
         """Passes on the new lines that are complete."""
-        if not os.access(self._path, os.F_OK):  # of most runs; an exception would take longer
+        # Most runs have no file; an exception would take longer.
+        if not os.access(self._path, os.F_OK) or not self._may_report():
             return
         try:
             # A job may put anything at this path. Without O_NONBLOCK, opening a FIFO would block.
@@ -59,7 +61,9 @@ class ReportPoller:
         self._timer: asyncio.TimerHandle | None = None
 
     @contextlib.contextmanager
-    def reading(self, path: str, on_report: Callable[[bytes], None] | None) -> Iterator[None]:
+    def reading(
+        self, path: str, on_report: Callable[[bytes], None] | None, may_report: Callable[[], bool] = lambda: True
+    ) -> Iterator[None]:
         """Returns a context in which each line of a file is passed on, at most a fraction of a second after its write.
 
         At the end of the context, every line has been passed on.
@@ -67,11 +71,12 @@ class ReportPoller:
         Args:
             path: The path of the file; empty for none.
             on_report: Called with each line; None to read nothing.
+            may_report: Returns False while nothing may be read.
         """
         if not path or on_report is None:
             yield
             return
-        report = ReportFile(path, on_report)
+        report = ReportFile(path, on_report, may_report)
         self._reports.add(report)
         if self._timer is None:
             loop = asyncio.get_running_loop()

@@ -106,6 +106,12 @@ class _Served:
         self._timer: asyncio.TimerHandle | None = None
         self._late_end: ServedEnd | Exception | None = None
 
+    @property
+    def comes_back(self) -> bool:
+        """True if the run was not started, or its end is not known, which its task has not seen yet."""
+        ended = self.ended
+        return ended.done() and (ended.cancelled() or ended.exception() is not None)
+
     def start(self, pid: int, started_time: float) -> None:
         """Called with the process of a run that has not ended soon."""
         if not self.pid and self._timeout_seconds is not None:
@@ -159,6 +165,7 @@ class SpawnServer:
         self._ready = False
         self._poller = starter.poller
         self._runs: dict[int, _Served] = {}
+        self._numbers: dict[str, int] = {}
         self._last_number = 0
         self._epoch = 0
         self._received = bytearray()
@@ -189,18 +196,22 @@ class SpawnServer:
             grace_seconds: Returns the time between TERM and KILL.
 
         Raises:
-            NotStartedError: Another run of the queue has ended in a way that the caller has to look at first.
+            NotStartedError: Another run of the queue has ended in a way that the caller has to look at first, or a run
+                before it is not in the queue.
             ServerFaultError: The server could not start the process.
             ServerLostError: The server has ended.
             asyncio.CancelledError: The awaiting task was cancelled; the process group has ended, or never started.
         """
+        after = [self._numbers.get(run_id, 0) for run_id in queue.after]
+        if not all(number in self._runs and not self._runs[number].comes_back for number in after):
+            raise NotStartedError
         self._last_number += 1
-        number = self._last_number
+        number = self._numbers[spec.run_id] = self._last_number
         served = self._runs[number] = _Served(sinks, queue.on_start, spec.timeout_seconds)
         report = spec.report.encode(*_ENCODING)
         argv = [argument.encode(*_ENCODING) for argument in spec.argv]
         request = (number, argv, _encoded(spec.env), spec.cwd.encode(*_ENCODING), report)
-        self._send((START, self._epoch, queue.name, queue.slots, *request))
+        self._send((START, self._epoch, queue.name, queue.slots, after, *request))
         try:
             # Callers resume in the order of the replies, because nothing is between this future and their tasks.
             return await served.ended
@@ -215,6 +226,7 @@ class SpawnServer:
             raise
         finally:
             del self._runs[number]
+            self._numbers.pop(spec.run_id, None)
             # Not before the caller handles this end: until then, no other run may start.
             self._epoch = max(self._epoch, served.epoch)
 

@@ -4,8 +4,9 @@ It needs only parts of the standard library that are imported in a few milliseco
 starts while a build runs. It ends when its client closes the requests, or dies; then no process that it has started
 stays behind.
 
-Runs wait in queues. A run that fails, or that has written a report, is reported before any other run of its queue
-starts: those that wait go back to the client, which decides whether they still have to run. Requests that were sent
+Runs wait in queues, and some of them for the ends of others. A run that fails, or that has written a report, is
+reported before any other run of its queue starts: those that wait go back to the client, which decides whether they
+still have to run. Requests that were sent
 before the client knew of it have the number of an earlier epoch, and go back as well.
 """
 
@@ -56,13 +57,66 @@ class _Run:
         self.finished = False
 
 
+_Start = tuple[int, list[bytes], dict[bytes, bytes], bytes, bytes]
+
+
 class _Queue:
-    __slots__ = ("running", "slots", "waiting")
+    __slots__ = ("following", "open", "running", "slots", "waiting")
 
     def __init__(self, slots: int) -> None:
         self.slots = slots
         self.running = 0
-        self.waiting: collections.deque[tuple[int, list[bytes], dict[bytes, bytes], bytes, bytes]] = collections.deque()
+        self.waiting: collections.deque[_Start] = collections.deque()
+        # Runs that wait for others, with the numbers of these; and the runs that have not ended, with those that wait
+        # for them.
+        self.following: dict[int, tuple[set[int], _Start]] = {}
+        self.open: dict[int, list[int]] = {}
+
+    def add(self, after: list[int], start: _Start) -> None:
+        number = start[0]
+        self.open[number] = []
+        if awaited := self.open.keys() & after:
+            self.following[number] = (awaited, start)
+            for before in awaited:
+                self.open[before].append(number)
+        else:
+            self.waiting.append(start)
+
+    def ended(self, number: int) -> None:
+        """Lets the runs that wait for a run wait for it no more."""
+        for follower in self.open.pop(number, ()):
+            if follower in self.following:
+                awaited, start = self.following[follower]
+                awaited.discard(number)
+                if not awaited:
+                    del self.following[follower]
+                    self.waiting.append(start)
+
+    def take_all(self) -> list[int]:
+        """Removes all runs that wait, and returns their numbers."""
+        numbers = [*self.following, *(start[0] for start in self.waiting)]
+        self.following.clear()
+        self.waiting.clear()
+        for number in numbers:
+            del self.open[number]
+        return numbers
+
+    def take(self, number: int) -> list[int]:
+        """Removes a run that waits, and all that wait for it; returns their numbers, which are none if it does not."""
+        waiting = next((start for start in self.waiting if start[0] == number), None)
+        if waiting is not None:
+            self.waiting.remove(waiting)
+        elif number not in self.following:
+            return []
+        taken = []
+        left = [number]
+        while left:
+            one = left.pop()
+            if one in self.open:
+                self.following.pop(one, None)
+                taken.append(one)
+                left += [follower for follower in self.open.pop(one) if follower in self.following]
+        return taken
 
 
 class _Server:
@@ -106,7 +160,7 @@ class _Server:
             for name, queue in tuple(self._queues.items()):
                 while queue.waiting and queue.running < queue.slots:
                     self._start(queue, *queue.waiting.popleft())
-                waiting += len(queue.waiting)
+                waiting += len(queue.waiting) + len(queue.following)
                 if not queue.running:
                     del self._queues[name]
             # Replies share a message while there is enough to do: the client handles many at a time much faster.
@@ -128,14 +182,14 @@ class _Server:
             request = marshal.loads(bytes(received[LENGTH_BYTES:end]))  # noqa: S302 - of the process that started this
             del received[:end]
             if request[0] == START:
-                _, epoch, name, slots, *arguments = request
+                _, epoch, name, slots, after, *start = request
                 if epoch == self._epoch:
                     queue = self._queues.get(name)
                     if queue is None:
                         queue = self._queues[name] = _Queue(slots)
-                    queue.waiting.append(tuple(arguments))
+                    queue.add(after, tuple(start))
                 else:
-                    self._replies.append((RETURNED, arguments[0]))
+                    self._replies.append((RETURNED, start[0]))
                     self._urgent = True
             elif request[0] == WITHDRAW:
                 self._withdraw(request[1])
@@ -157,12 +211,9 @@ class _Server:
             self._announce(run)
             return
         for queue in self._queues.values():
-            for waiting in queue.waiting:
-                if waiting[0] == number:
-                    queue.waiting.remove(waiting)
-                    self._replies.append((RETURNED, number))
-                    self._urgent = True
-                    return
+            for taken in queue.take(number):
+                self._replies.append((RETURNED, taken))
+                self._urgent = True
 
     def _start(
         self, queue: _Queue, number: int, argv: list[bytes], env: dict[bytes, bytes], cwd: bytes, report: bytes
@@ -201,7 +252,7 @@ class _Server:
             for descriptor in descriptors:
                 os.close(descriptor)
             self._replies.append((FAULT, number, self._epoch + 1))
-            self._return_waiting(queue)
+            self._return_waiting(queue, number)
             return
         run.started = time.monotonic()
         os.close(stdout_of_child)
@@ -233,12 +284,15 @@ class _Server:
             self._finish(run)
         exit_code = os.waitstatus_to_exitcode(status)
         reported = bool(run.report) and os.access(run.report, os.F_OK)
-        epoch = self._epoch + (exit_code != 0 or reported)
+        # The client may take the end of a group that it ends for that of a run over its timeout.
+        epoch = self._epoch + (exit_code != 0 or reported or run.group_stays)
         cpu_seconds = usage.ru_utime + usage.ru_stime
         peak = usage.ru_maxrss * 1024  # in KiB on Linux
         self._replies.append((ENDED, run.number, epoch, exit_code, run.started, ended, cpu_seconds, peak, reported))
         if epoch > self._epoch:
-            self._return_waiting(run.queue)
+            self._return_waiting(run.queue, run.number)
+        else:
+            run.queue.ended(run.number)
 
     def _finish(self, run: _Run) -> None:
         """Reads the rest of the output of a run, and makes room for the next."""
@@ -253,12 +307,12 @@ class _Server:
         run.queue.running -= 1
         run.finished = True
 
-    def _return_waiting(self, queue: _Queue) -> None:
+    def _return_waiting(self, queue: _Queue, ended: int) -> None:
         """Sends the waiting runs of a queue back, after the reply about the run that is the reason."""
         self._epoch += 1
         # The last first: each goes back to the front of a queue of the client.
-        while queue.waiting:
-            self._replies.append((RETURNED, queue.waiting.pop()[0]))
+        self._replies += [(RETURNED, number) for number in sorted(queue.take_all(), reverse=True)]
+        del queue.open[ended]
         self._urgent = True
 
     def _watch_long_runs(self) -> None:

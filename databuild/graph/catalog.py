@@ -476,7 +476,7 @@ def _job(job: Mapping[str, Any], runfiles: str) -> Job:
     digest_file = _get(job, "code_digest_file", "")
     digest = ""
     if digest_file:
-        with open(_resolved(digest_file, runfiles), encoding="ascii") as file:  # noqa: PTH123
+        with open(_resolved(digest_file, runfiles), encoding="utf-8") as file:  # noqa: PTH123
             digest = file.read().strip()
     return Job(
         label=job["label"],

@@ -1,8 +1,8 @@
 """Execution of a job graph: the loop that takes a ready task, claims its outputs, runs it and records its end.
 
 Each slot runs this loop for one task after the other. The parts have files of their own: `ready_queue`, `claim_ahead`,
-`attempts` (with retries) and `postponed` (tasks that wait for other builds). Execution knows tasks and outcomes; it
-does not know processes, events or the source of the request.
+`following`, `attempts` (with retries) and `postponed` (tasks that wait for other builds). Execution knows tasks and
+outcomes; it does not know processes, events or the source of the request.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import Final
 from databuild.errors import InvalidRequestError
 from databuild.graph.attempts import Attempts
 from databuild.graph.catalog import RetryPolicy
-from databuild.graph.claim_ahead import SHORT_SECONDS, ClaimAhead
+from databuild.graph.claim_ahead import SHORT_SECONDS, ClaimAhead, Claimed, granted
+from databuild.graph.following import Following
 from databuild.graph.ports import (
     Attempt,
     Ended,
@@ -33,6 +34,7 @@ from databuild.graph.ports import (
     Verdict,
 )
 from databuild.graph.postponed import PostponedTasks
+from databuild.graph.queued_run import QueuedRun
 from databuild.graph.ready_queue import ReadyQueue
 from databuild.model.job_graph import Task
 from databuild.tuples import EMPTY, NamedTuple
@@ -92,6 +94,7 @@ async def execute(
     options: ExecutionOptions,
     *,
     needed: Callable[[Task], bool] = lambda _: True,
+    may_follow: Callable[[Task], bool] = lambda _: False,
     recover: Recover = _cannot_recover,
     inputs: InputCheck | None = None,
     progress: ExecutionProgress | None = None,
@@ -105,6 +108,8 @@ async def execute(
         observer: Makes the claims, and records starts and ends.
         options: Limits, retries and the reaction to failures.
         needed: Called right before a task is claimed; returns False if the task need not run any more.
+        may_follow: Returns True for a task that has to run whatever becomes of its inputs, so that it may be claimed
+            while they are being made.
         recover: Finds the tasks that make inputs that are missing.
         inputs: Looks for the inputs of tasks that are about to start; None to leave that to the tasks.
         progress: The state of an execution that another process began; None for a new one. The runner is asked to run
@@ -115,7 +120,7 @@ async def execute(
         InvalidRequestError: A job needs more of a resource than there is.
         asyncio.CancelledError: The awaiting task was cancelled; the observer has the ends of all attempts.
     """
-    execution = _Execution(tasks, runner, observer, options, needed, recover, inputs, queueing)
+    execution = _Execution(tasks, runner, observer, options, needed, may_follow, recover, inputs, queueing)
     if progress is not None:
         execution.restore(progress)
     return await execution.run()
@@ -129,6 +134,7 @@ class _Execution:
         observer: ExecutionObserver,
         options: ExecutionOptions,
         needed: Callable[[Task], bool],
+        may_follow: Callable[[Task], bool],
         recover: Recover,
         inputs: InputCheck | None,
         queueing: QueueingRunner | None,
@@ -146,8 +152,15 @@ class _Execution:
         self._attempts = Attempts(options.retries)
         self._idle = _IdleSlots()
         self._postponed = PostponedTasks(observer, self._make_ready)
+        self._following = Following(self._queue, may_follow)
         self._claims = ClaimAhead(
-            observer, self._take_ready, self._idle.wake, slots=self._slots, short_seconds=options.short_seconds
+            observer,
+            self._take_ready,
+            self._idle.wake,
+            self._following,
+            self._take_following,
+            slots=self._slots,
+            short_seconds=options.short_seconds,
         )
         self._queueing = queueing
         self._queued = 0
@@ -177,6 +190,7 @@ class _Execution:
                 raise _first(errors) from errors
             finally:
                 self._postponed.cancel()
+                self._claims.stop()
         if self._result.stopped_by is not None:
             await self._give_up_rest(self._result.stopped_by)
         return self._result
@@ -187,17 +201,16 @@ class _Execution:
         # Record its end, in one append with the start of the next task.
         ended = self._settle(resumed, await self._run(resumed)) if resumed is not None else None
         while (started := await self._start_next(ended, extra=extra)) is not None:
-            attempt, queued = started
-            if queued:
-                ended = await self._run_queued(attempt)
+            if isinstance(started, _Queued):
+                ended = await self._run_queued(started)
             else:
-                ended = self._settle(attempt, await self._run(attempt))
+                ended = self._settle(started, await self._run(started))
                 self._unqueued -= 1
         if extra:
             self._extra_slots -= 1
             self._idle.wake(1)  # a task that became ready for this slot may be left
 
-    async def _start_next(self, ended: Ended | None, *, extra: bool) -> tuple[Attempt, bool] | None:
+    async def _start_next(self, ended: Ended | None, *, extra: bool) -> Attempt | _Queued | None:
         """Records the end of the last attempt, if any, and the start of the next.
 
         Args:
@@ -205,16 +218,16 @@ class _Execution:
             extra: True for a slot whose attempts wait in the queue of the runner. It ends if nothing can wait.
 
         Returns:
-            The attempt, and True if it waits in the queue; None if all is done.
+            The attempt, or its place in the queue; None if all is done.
         """
         while True:
             may_take = self._result.stopped_by is None and (not extra or bool(self._queue_room()))
-            claimed = self._claims.pop() if may_take else None
+            claimed = self._next_claimed() if may_take else None
             if claimed is not None and claimed.may_start():
                 return self._start(claimed.attempt, ended)
             # An end is recorded without delay; only a start that needs no waiting shares its append.
             if ended is not None:
-                self._observer.record(ended)
+                self._record_end(ended)
                 ended = None
             if extra:
                 if claimed is not None:
@@ -227,72 +240,108 @@ class _Execution:
                     self._idle.wake_all()
                     return None
                 await self._idle.sleep()
-            elif (verdict := await claimed.verdict()) is not Verdict.START:
+            elif (verdict := await claimed.verdict()) is Verdict.START:
+                self._claims.put_back(claimed)  # it may have to wait for others by now
+            else:
                 self._put_off(claimed.attempt, verdict)
-            elif self._result.stopped_by is None:
-                return self._start(claimed.attempt, None)
 
-    def _start(self, attempt: Attempt, ended: Ended | None) -> tuple[Attempt, bool]:
+    def _next_claimed(self) -> Claimed | None:
+        """Removes and returns the next claimed attempt that can start, or wait in the queue of the runner."""
+        while (claimed := self._claims.pop()) is not None:
+            task = claimed.attempt.task
+            if not self._queue.is_open(task):
+                self._withdraw(claimed.attempt)
+            elif self._following.after(task) is None:
+                self._following.wait(claimed)
+            else:
+                return claimed
+        return None
+
+    def _start(self, attempt: Attempt, ended: Ended | None) -> Attempt | _Queued:
         room = self._queue_room()
         # While attempts are in the queue, others follow them there, so that no more than `jobs` run.
         if room is None and not self._queued:
             self._unqueued += 1
-            self._attempts.started(attempt)
+            self._on_start(attempt)
             self._observer.record(ended, attempt)
-            return attempt, False
+            return attempt
         self._queued += 1
         if ended is not None:
-            self._observer.record(ended)
-        self._observer.prepare(attempt)
+            self._record_end(ended)
+        after = self._following.after(attempt.task) or ()
+        run = QueuedRun(attempt, self._observer, self._on_start, asyncio.get_running_loop().time)
+        if not after:
+            run.prepare()
         self._claims.make_room(room or 0)
+        followers = self._following.passed(run)
+        self._claims.add(followers)
+        self._idle.wake(len(followers))
         if room and not self._unqueued:
             for _ in range(min(room - self._extra_slots, len(self._claims))):
                 self._extra_slots += 1
                 self._group.create_task(self._run_slot(extra=True), name=f"extra slot {self._extra_slots}")
-        return attempt, True
+        return _Queued(run, after)
+
+    def _on_start(self, attempt: Attempt) -> None:
+        self._attempts.started(attempt)
+        self._following.forget(attempt)
+
+    def _record_end(self, ended: Ended) -> None:
+        self._observer.record(ended)
+        self._following.recorded(ended.attempt.task)
 
     def _queue_room(self) -> int | None:
-        return self._queueing.queue_room(len(self._claims)) if self._queueing is not None else None
+        if self._queueing is None:
+            return None
+        return self._queueing.queue_room(len(self._claims) + len(self._following))
 
-    async def _run_queued(self, attempt: Attempt) -> Ended | None:
+    async def _run_queued(self, queued: _Queued) -> Ended | None:
         """Runs an attempt that waits in the queue of the runner; returns None if it was not started."""
         assert self._queueing is not None
         loop = asyncio.get_running_loop()
-        started_time: float | None = None
-        recorded = False
-
-        def on_start(time: float, ended: bool) -> None:
-            nonlocal started_time, recorded
-            if started_time is None:
-                started_time = time
-                self._attempts.started(attempt)
-            if not ended and not recorded:
-                recorded = True
-                self._observer.record_start(attempt, loop.time() - started_time)
-
+        run = queued.run
+        attempt = run.attempt
         try:
-            outcome = await self._queueing.run_queued(attempt.task, attempt.number, on_start)
+            outcome = await self._queueing.run_queued(attempt, run, queued.after)
         except RunNotStartedError:
-            self._observer.withdraw(attempt)
-            self._claims.put_back_granted(attempt)
-            self._idle.wake(1)
+            self._put_back(run)
             return None
         except asyncio.CancelledError:
-            if started_time is None:
-                self._observer.withdraw(attempt)
+            # A run behind one whose end is not known is not recorded, although it may have started.
+            if run.started_time is None or not run.prepared:
+                run.withdraw()
             else:
-                on_start(started_time, False)
+                run.started(run.started_time, False)
                 self._observer.record(_cancelled(attempt, _STOPPED))
             raise
         finally:
             self._queued -= 1
-        if started_time is None or outcome.status != ev.JOB_STATUS_COMPLETED:
-            on_start(started_time or loop.time(), False)
-        assert started_time is not None
-        seconds = loop.time() - started_time
+            self._following.left(run)
+        if not run.prepared:  # the queue was lost before the ends of the runs before it were known
+            self._put_back(run)
+            return None
+        if run.started_time is None or outcome.status != ev.JOB_STATUS_COMPLETED:
+            run.started(run.started_time or loop.time(), False)
+        assert run.started_time is not None
+        seconds = loop.time() - run.started_time
         self._claims.observe_duration(seconds)
         ended = self._settle(attempt, outcome)
-        return ended if recorded else ended._replace(started_ago=seconds)
+        return ended if run.recorded else ended._replace(started_ago=seconds)
+
+    def _put_back(self, run: QueuedRun) -> None:
+        """Makes an attempt that was not started one of the claimed ones again."""
+        run.withdraw()
+        if not self._queue.is_open(run.attempt.task):
+            self._withdraw(run.attempt)
+        elif not self._queue.waits(run.attempt.task):
+            self._claims.put_back(granted(run.attempt))
+            self._idle.wake(1)
+        else:
+            self._following.wait(granted(run.attempt))
+
+    def _withdraw(self, attempt: Attempt) -> None:
+        self._attempts.withdraw(attempt)
+        self._following.forget(attempt)
 
     async def _run(self, attempt: Attempt) -> RunOutcome:
         loop = asyncio.get_running_loop()
@@ -312,7 +361,7 @@ class _Execution:
         if outcome.status == ev.JOB_STATUS_COMPLETED:
             self._result.completed += 1
             # This slot takes one of the tasks that are ready now, the others are for idle slots.
-            self._idle.wake(self._queue.done(task) - 1)
+            self._idle.wake(self._done(task) - 1)
             return Ended(attempt, outcome)
         if outcome.missing and self._result.stopped_by is None:
             self._attempts.missed_inputs(attempt)
@@ -327,10 +376,19 @@ class _Execution:
             return Ended(attempt, outcome, retry_in_seconds=delay)
         return Ended(attempt, outcome, given_up=self._fail(task))
 
+    def _done(self, task: Task) -> int:
+        """Marks a task as done, and returns how many more may start now."""
+        freed = self._queue.done(task)
+        followers = self._following.done(task)
+        self._claims.add(followers)
+        return freed + len(followers)
+
     def _fail(self, task: Task, *, released: bool = False) -> list[Task]:
         """Gives up a task and everything downstream of it."""
         self._result.failed.append(task)
         given_up = self._queue.failed(task, released=released)
+        for follower in self._following.drop(given_up):
+            self._withdraw(follower)
         if not self._keep_going and self._result.stopped_by is None:
             self._result.stopped_by = task
         self._idle.wake_all()
@@ -372,9 +430,13 @@ class _Execution:
     def _put_off(self, attempt: Attempt, verdict: Verdict) -> None:
         """Withdraws an attempt that does not start. Its task is done if it is reused, else it is postponed."""
         task = attempt.task
-        self._attempts.withdraw(attempt)
+        was_follower = self._following.is_follower(attempt)
+        self._withdraw(attempt)
+        if was_follower:
+            self._idle.wake(self._following.refuse(attempt))
+            return
         if verdict is Verdict.REUSED:
-            self._idle.wake(self._queue.done(task))
+            self._idle.wake(self._done(task))
             return
         # A task that waits for resources shared by builds keeps those of its own build: the next task that needs them
         # would be refused as well.
@@ -389,11 +451,17 @@ class _Execution:
         while (task := self._queue.pop()) is not None:
             if self._needed(task):
                 if self._inputs is None or self._looked_for_inputs(task, self._inputs):
+                    self._following.lead(task)
                     return self._attempts.next(task)
                 continue
             self._observer.record_reused(task)
-            self._idle.wake(self._queue.done(task))
+            self._idle.wake(self._done(task))
         return None
+
+    def _take_following(self, count: int) -> Sequence[Attempt]:
+        attempts = [self._attempts.next(task) for task in self._following.take(count)]
+        self._following.claimed(attempts)
+        return attempts
 
     def _make_ready(self, task: Task, holding: bool = False) -> None:
         self._queue.again(task, holding=holding)
@@ -403,13 +471,20 @@ class _Execution:
         return self._queue.finished or self._result.stopped_by is not None
 
     async def _give_up_rest(self, because: Task) -> None:
-        for claimed in self._claims.drain():
+        for claimed in (*self._claims.drain(), *self._following.drain()):
             verdict = await claimed.verdict()
-            if verdict is not Verdict.START:
-                self._attempts.withdraw(claimed.attempt)
+            if verdict is not Verdict.START or self._following.is_follower(claimed.attempt):
+                self._withdraw(claimed.attempt)
             if verdict is Verdict.REUSED:
                 self._queue.done(claimed.attempt.task)
         self._observer.record_never_ran([self._attempts.unstarted(task) for task in self._queue.give_up()], because)
+
+
+class _Queued(NamedTuple):
+    """A run in the queue of the runner, and the attempts behind which it waits there."""
+
+    run: QueuedRun
+    after: Sequence[Attempt]
 
 
 class _IdleSlots:

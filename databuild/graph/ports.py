@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import Awaitable, Callable, Collection, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Generator, Mapping, Sequence
 from typing import Any, Protocol
 
 from databuild.graph.catalog import Job
@@ -125,14 +125,13 @@ class QueueingRunner(Runner, Protocol):
         """
         ...
 
-    async def run_queued(self, task: Task, attempt: int, on_start: Callable[[float, bool], None]) -> RunOutcome:
+    async def run_queued(self, attempt: Attempt, start: RunStart, after: Sequence[Attempt]) -> RunOutcome:
         """Runs one task once, when its turn comes.
 
         Args:
-            task: The task.
-            attempt: The number of the attempt.
-            on_start: Called with the monotonic time of the start, and True if the run has ended already, as a short one
-                has. Called before any report of the run, and possibly again.
+            attempt: The attempt.
+            start: Told of its start.
+            after: Attempts in the queue that make its inputs. It starts when all of them have ended well.
 
         Raises:
             RunNotStartedError: It was not started.
@@ -145,6 +144,21 @@ class Attempt(NamedTuple):
 
     task: Task
     number: int
+
+
+class RunStart(Protocol):
+    """The start of a run that waits in a queue."""
+
+    def started(self, time: float, ended: bool) -> None:
+        """Called with the monotonic time of the start, and True if the run has ended already, as a short one has.
+
+        Called before any report of the run, and possibly again.
+        """
+        ...
+
+    def may_report(self) -> bool:
+        """Returns False while the ends of runs before it have to be handled before its reports."""
+        ...
 
 
 class ExecutionProgress(NamedTuple):
@@ -262,6 +276,13 @@ class ExecutionObserver(Protocol):
 
     def claim(self, attempts: Sequence[Attempt]) -> PendingVerdicts:
         """Claims the outputs of attempts. A verdict is there when the claim is durable."""
+        ...
+
+    def claim_following(self, attempts: Sequence[Attempt]) -> PendingVerdicts:
+        """Claims the outputs of attempts whose inputs are being made, and which are recorded when they start.
+
+        The verdict on one that must be looked at again when its inputs have been made is CLAIMED_ELSEWHERE.
+        """
         ...
 
     def wait_for_change(self, task: Task) -> Awaitable[None]:

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final
 
 from databuild.errors import InvalidRequestError
 from databuild.graph.ports import ExecutionProgress, Recovery
 from databuild.model.job_graph import Task
+
+_MAX_AWAITED: Final = 8
+"""The maximum number of tasks that a task which is handed out early may wait for."""
 
 
 class ReadyQueue:
@@ -132,10 +136,51 @@ class ReadyQueue:
         waiting = self._waiting_again.pop(task.task_id, None)
         for downstream in self._downstream.get(task.task_id, ()) if waiting is None else waiting:
             self._waiting_for[downstream] -= 1
-            if not self._waiting_for[downstream] and downstream in self._unsettled:
+            if not self._waiting_for[downstream] and downstream in self._unsettled and downstream not in self._taken:
                 self._push(downstream)
                 freed += 1
         return freed
+
+    def is_open(self, task: Task) -> bool:
+        """Returns True unless a task is done, failed or given up."""
+        return task.task_id in self._unsettled
+
+    def downstream(self, task: Task) -> Sequence[int]:
+        """Returns the numbers of the tasks that need a task."""
+        return self._downstream.get(task.task_id, ())
+
+    def waits(self, task: Task) -> bool:
+        """Returns True if a task waits for others."""
+        return bool(self._waiting_for[task.task_id])
+
+    def awaited_by(self, task: Task) -> Sequence[int] | None:
+        """Returns the numbers of the upstream tasks for which a task waits; None if it waits for other tasks."""
+        if not (count := self._waiting_for[task.task_id]):
+            return ()
+        awaited = [upstream for upstream in task.upstream if upstream in self._unsettled]
+        return awaited if len(awaited) == count else None
+
+    def may_follow(self, number: int) -> Task | None:
+        """Returns a task if it waits for a few tasks alone, all of which were handed out, and needs no resources."""
+        if number in self._taken or number not in self._unsettled or self._waiting_for[number] > _MAX_AWAITED:
+            return None
+        task = self._tasks[number]
+        awaited = self.awaited_by(task)
+        if not awaited or task.job_label in self._needs or not self._taken.issuperset(awaited):
+            return None
+        return task
+
+    def take(self, task: Task) -> None:
+        """Hands out a task although it waits for others."""
+        self._taken.add(task.task_id)
+
+    def put_back(self, task: Task) -> int:
+        """Undoes `take`, and returns 1 if the task is ready now, else 0."""
+        self._taken.discard(task.task_id)
+        if self._waiting_for[task.task_id]:
+            return 0
+        self._push(task.task_id)
+        return 1
 
     def failed(self, task: Task, *, released: bool = False) -> list[Task]:
         """Marks a task as failed and returns the tasks downstream that can no longer run, in order.

@@ -46,15 +46,22 @@ class World:
         program = folder / "job"
         program.write_text(JOB)
         program.chmod(0o755)
-        label = "//:job"
-        job = Job(label, str(program), outputs=("number/{n:int}",), declaration=Declaration(args=("{n}",)))
-        self.catalog = JobCatalog(graph_label="//:graph", jobs={label: job})
+        wide = Job("//:job", str(program), outputs=("number/{n:int}",), declaration=Declaration(args=("{n}",)))
+        before = Declaration(args=("{n}",), optional_inputs=("link/{n-1}",), bounds={"n": "1.."})
+        chain = Job("//:link", str(program), outputs=("link/{n:int}",), declaration=before)
+        self.catalog = JobCatalog(graph_label="//:graph", jobs={job.label: job for job in (wide, chain)})
 
-    async def build(self, *, jobs: int) -> BuildResult:
+    async def build(self, *refs: str, jobs: int) -> BuildResult:
         settings = Settings(working_directory=str(self.folder), log_directory=str(self.folder / "logs"))
         context = BuildContext(catalog=self.catalog, event_log=self.log, executor=self.executor, settings=settings)
-        refs = tuple(f"number/{number}" for number in range(1, TASKS + 1))
-        return await run_build(BuildRequest(BUILD, refs, options=BuildOptions(jobs=jobs)), context)
+        requested = refs or tuple(f"number/{number}" for number in range(1, TASKS + 1))
+        return await run_build(BuildRequest(BUILD, requested, options=BuildOptions(jobs=jobs)), context)
+
+    async def build_chain(self) -> BuildResult:
+        return await self.build(f"link/{TASKS}", jobs=2)
+
+    def count_of(self, sign: str) -> int:
+        return [one for one, _ in self.runs()].count(sign)
 
     def runs(self) -> list[tuple[str, str]]:
         """Returns a pair of `+` or `-` and the number for each start and end, in order."""
@@ -128,9 +135,7 @@ async def test_a_cancelled_build_ends_its_runs_and_starts_no_other(world: World)
     building = asyncio.create_task(world.build(jobs=2))
     await until(lambda: (world.folder / "runs").exists() and len(world.runs()) > TASKS // 3)
     (world.folder / "hold").touch()
-    await until(
-        lambda: [sign for sign, _ in world.runs()].count("+") - [sign for sign, _ in world.runs()].count("-") == 2
-    )
+    await until(lambda: world.count_of("+") - world.count_of("-") == 2)
 
     building.cancel("somebody")
     result = await building
@@ -139,3 +144,86 @@ async def test_a_cancelled_build_ends_its_runs_and_starts_no_other(world: World)
     starts = len([sign for sign, _ in world.runs() if sign == "+"])
     running = [event.job for event in world.events() if event.job.status == ev.JOB_STATUS_RUNNING]
     assert starts == len(running) < TASKS
+
+
+# Perl starts in a few milliseconds, so that its runs wait in the queue.
+DESCRIBED = """#!/usr/bin/perl
+use Socket;
+socket(my $socket, PF_UNIX, SOCK_STREAM, 0) || exit 8;
+connect($socket, pack_sockaddr_un($ENV{DATABUILD_TASK})) || exit 9;
+syswrite($socket, "GET /job_runs/$ENV{DATABUILD_JOB_RUN_ID} HTTP/1.0\r\n\r\n");
+local $/;
+my $answer = <$socket>;
+open(my $runs, ">>", "runs");
+syswrite($runs, "+ $ARGV[0]\n- $ARGV[0]\n");
+$answer =~ /"version": "([^"]*)"/;
+open(my $versions, ">>", "versions");
+syswrite($versions, "$ENV{DATABUILD_JOB_RUN_ID} $1\n");
+"""
+
+
+async def test_the_tasks_of_a_chain_wait_behind_each_other(world: World) -> None:
+    passed = 0
+    queue_room = world.executor.queue_room
+
+    def counted(slots: int, waiting: int) -> int | None:
+        nonlocal passed
+        room = queue_room(slots, waiting)
+        passed += room is not None
+        return room
+
+    world.executor.queue_room = counted  # type: ignore[method-assign]
+    result = await world.build_chain()
+
+    assert result == Success(jobs_completed=TASKS)
+    assert passed > TASKS // 2
+    assert world.runs() == [(sign, str(number)) for number in range(1, TASKS + 1) for sign in "+-"]
+
+
+async def test_a_run_of_a_chain_is_recorded_after_the_end_of_the_one_before(world: World) -> None:
+    await world.build_chain()
+
+    told = [
+        (event.job.task_id, event.job.status) for event in world.events() if event.HasField("job") and event.job.task_id
+    ]
+    statuses = (ev.JOB_STATUS_SCHEDULED, ev.JOB_STATUS_RUNNING, ev.JOB_STATUS_COMPLETED)
+    assert told == [(number, status) for number in range(1, TASKS + 1) for status in statuses]
+    running = [event.job for event in world.events() if event.job.status == ev.JOB_STATUS_RUNNING]
+    versions = [[used.version for used in job.manifest.inputs] for job in running]
+    assert versions == [[], *([job.job_run_id] for job in running[:-1])]
+
+
+async def test_a_run_of_a_chain_reads_the_version_that_the_one_before_has_made(world: World) -> None:
+    (world.folder / "job").write_text(DESCRIBED)
+
+    result = await world.build_chain()
+
+    assert result == Success(jobs_completed=TASKS)
+    lines = [line.split(" ") for line in (world.folder / "versions").read_text().splitlines()]
+    assert [version for _, version in lines[1:]] == [job_run_id for job_run_id, _ in lines[:-1]]
+
+
+async def test_nothing_is_scheduled_behind_a_failure_in_a_chain(world: World) -> None:
+    (world.folder / "fails").write_text("200\n")
+
+    result = await world.build_chain()
+
+    assert isinstance(result, FailFast)
+    assert world.runs()[-1] == ("+", "200")
+    scheduled = [event.job.task_id for event in world.events() if event.job.status == ev.JOB_STATUS_SCHEDULED]
+    assert scheduled == list(range(1, 201))
+
+
+async def test_a_cancelled_chain_starts_no_other_run(world: World) -> None:
+    building = asyncio.create_task(world.build_chain())
+    await until(lambda: (world.folder / "runs").exists() and len(world.runs()) > TASKS)
+    (world.folder / "hold").touch()
+    await until(lambda: world.count_of("+") - world.count_of("-") == 1)
+
+    building.cancel("somebody")
+    result = await building
+
+    assert isinstance(result, Cancelled)
+    running = [event.job for event in world.events() if event.job.status == ev.JOB_STATUS_RUNNING]
+    # Of the runs whose ends the build has not seen, only the first is recorded.
+    assert len(running) <= world.count_of("+") < TASKS

@@ -1,10 +1,16 @@
-"""TLS by asyncio after an import that has left it out."""
+"""TLS by asyncio after an import that has left it out, and signals without the handlers of asyncio."""
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
 import subprocess
 from pathlib import Path
 
+import pytest
+
+from databuild.cli import quick_asyncio
 from tests.engines.certificates import make_certificate
 from tools.python import child
 
@@ -45,3 +51,93 @@ def test_tls_is_loaded_when_a_connection_uses_it(tmp_path: Path) -> None:
     )
 
     assert (ended.stdout, ended.stderr) == ("_LazyModule _LazyModule\nhello\nmodule module\n", "")
+
+
+class Unprintable:
+    """A result that must not be formatted."""
+
+    def __repr__(self) -> str:
+        raise AssertionError
+
+
+async def interrupted(ended: list[str]) -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        ended.append("cancelled")
+        await asyncio.sleep(0)
+        ended.append("cleaned up")
+
+
+def test_a_result_is_returned_and_never_formatted() -> None:
+    result = Unprintable()
+
+    async def main() -> Unprintable:
+        return result
+
+    assert quick_asyncio.run(main()) is result
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_interrupt_cancels_the_coroutine_which_may_clean_up() -> None:
+    ended: list[str] = []
+
+    with pytest.raises(KeyboardInterrupt):
+        quick_asyncio.run(interrupted(ended))
+
+    assert ended == ["cancelled", "cleaned up"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_second_interrupt_is_raised_at_once() -> None:
+    async def main() -> None:
+        try:
+            await interrupted([])
+        finally:
+            os.kill(os.getpid(), signal.SIGINT)
+            await asyncio.sleep(60)
+
+    with pytest.raises(KeyboardInterrupt):
+        quick_asyncio.run(main())
+
+
+def test_a_signal_that_is_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+
+        async def main() -> str:
+            os.kill(os.getpid(), signal.SIGINT)
+            await asyncio.sleep(0)
+            return "done"
+
+        assert quick_asyncio.run(main()) == "done"
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_handled_signal_wakes_the_loop_and_cancels_nothing(number: signal.Signals) -> None:
+    async def main() -> str:
+        called = asyncio.Event()
+        quick_asyncio.handle_signal(number, called.set)
+        os.kill(os.getpid(), number)
+        await called.wait()
+        return "done"
+
+    assert quick_asyncio.run(main()) == "done"
+    expected = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    assert signal.getsignal(number) is expected[number]
+
+
+def test_signals_are_handled_without_the_module_inspect() -> None:
+    program = (
+        "import sys\nfrom databuild.cli.quick_asyncio import handle_signal, import_asyncio, run\nimport_asyncio()\n"
+        "async def main():\n    handle_signal(2, lambda: None)\n    handle_signal(15, lambda: None)\nrun(main())\n"
+        "print(type(sys.modules['inspect']).__name__)\n"
+    )
+
+    ended = subprocess.run(child.command("-c", program), capture_output=True, text=True, check=False, timeout=60)
+
+    assert (ended.stdout, ended.stderr) == ("_LazyModule\n", "")

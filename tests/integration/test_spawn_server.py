@@ -65,8 +65,15 @@ def servers_of(parent: int) -> list[int]:
 
 async def passed(executor: QueueingExecutor, spec: ProcessSpec) -> ProcessResult:
     """Passes a run to a queue with one slot; it may come back."""
-    queue = RunQueue("one at a time", 1, lambda _time, _ended: None)
+    queue = RunQueue("one at a time", 1, lambda _time, _ended: None, lambda: True)
     return await LocalExecutor.run(executor, spec._replace(env={RUN_VARIABLE: "x", **spec.env}, queue=queue))
+
+
+async def passed_behind(executor: QueueingExecutor, spec: ProcessSpec, name: str, *before: str) -> ProcessResult:
+    """Passes a run with a name to a queue with many slots, behind other runs; it may come back."""
+    queue = RunQueue("behind each other", 8, lambda _time, _ended: None, lambda: True, before)
+    env = {RUN_VARIABLE: name, **spec.env}
+    return await LocalExecutor.run(executor, spec._replace(env=env, run_id=name, queue=queue))
 
 
 async def test_only_as_many_runs_as_slots_run_at_once(executor: QueueingExecutor, runs: Runs) -> None:
@@ -106,6 +113,82 @@ async def test_plain_runs_let_those_behind_them_start(executor: QueueingExecutor
     await asyncio.gather(*(passed(executor, runs.shell(f"echo {number} >> {log}")) for number in range(20)))
 
     assert log.read_text().split() == [str(number) for number in range(20)]
+
+
+async def test_runs_start_when_those_before_them_have_ended(executor: QueueingExecutor, runs: Runs) -> None:
+    log = runs.folder / "log"
+
+    def shell(name: str) -> ProcessSpec:
+        return runs.shell(f"echo +{name} >> {log}; sleep 0.02; echo -{name} >> {log}")
+
+    await asyncio.gather(
+        passed_behind(executor, shell("a"), "a"),
+        passed_behind(executor, shell("b"), "b"),
+        passed_behind(executor, shell("c"), "c", "a", "b"),
+        passed_behind(executor, shell("d"), "d", "c"),
+        passed_behind(executor, shell("e"), "e", "d", "a"),
+    )
+
+    lines = log.read_text().split()
+    assert set(lines[:2]) == {"+a", "+b"}
+    assert set(lines[2:4]) == {"-a", "-b"}
+    assert lines[4:] == ["+c", "-c", "+d", "-d", "+e", "-e"]
+
+
+@pytest.mark.parametrize("ending", ["exit 3", 'echo line >> "$DATABUILD_REPORT"'])
+async def test_runs_behind_a_run_that_is_not_plain_come_back(
+    executor: QueueingExecutor, runs: Runs, ending: str
+) -> None:
+    go, ran = runs.folder / "go", runs.folder / "ran"
+    first = runs.reporting(f"until [ -e {go} ]; do sleep 0.01; done; {ending}")
+    passed = [asyncio.create_task(passed_behind(executor, first, "a"))]
+    for name, before in (("b", "a"), ("c", "b"), ("d", "b")):
+        passed.append(asyncio.create_task(passed_behind(executor, runs.shell(f"touch {ran}"), name, before)))
+    await asyncio.sleep(0)  # all are passed
+
+    go.touch()
+    ends = await asyncio.gather(*passed, return_exceptions=True)
+
+    assert isinstance(ends[0], ProcessResult)
+    assert all(isinstance(end, NotStartedError) for end in ends[1:])
+    assert not ran.exists()
+
+
+async def test_a_run_behind_one_that_is_not_in_the_queue_comes_back(executor: QueueingExecutor, runs: Runs) -> None:
+    with pytest.raises(NotStartedError):
+        await passed_behind(executor, runs.shell("true"), "a", "elsewhere")
+
+
+async def test_a_run_behind_one_that_is_coming_back_comes_back(executor: QueueingExecutor, runs: Runs) -> None:
+    ran = runs.folder / "ran"
+
+    async def one_after_the_other() -> ProcessResult:
+        failed = await passed_behind(executor, runs.shell("exit 3"), "a")
+        assert failed.exit_code == 3
+        return await passed_behind(executor, runs.shell(f"touch {ran}"), "c", "b")  # before anybody knows of its return
+
+    first = asyncio.create_task(one_after_the_other())
+    second = asyncio.create_task(passed_behind(executor, runs.shell(f"touch {ran}"), "b", "a"))
+    ends = await asyncio.gather(first, second, return_exceptions=True)
+
+    assert [type(end) for end in ends] == [NotStartedError, NotStartedError]
+    assert not ran.exists()
+
+
+async def test_a_run_that_waits_for_another_can_be_cancelled(executor: QueueingExecutor, runs: Runs) -> None:
+    go = runs.folder / "go"
+    first = runs.shell(f"until [ -e {go} ]; do sleep 0.01; done")
+    passed = [asyncio.create_task(passed_behind(executor, first, "a"))]
+    passed += [asyncio.create_task(passed_behind(executor, runs.shell("true"), *names)) for names in ("ba", "cb")]
+    await asyncio.sleep(0)
+
+    passed[1].cancel()
+    ends = await asyncio.gather(*passed[1:], return_exceptions=True)
+    go.touch()
+
+    assert isinstance(ends[0], asyncio.CancelledError)
+    assert isinstance(ends[1], NotStartedError)
+    assert (await passed[0]).exit_code == 0
 
 
 async def test_a_group_over_its_timeout_gets_term_and_the_grace_period(executor: QueueingExecutor, runs: Runs) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import grpc
@@ -229,11 +229,11 @@ class CheckedBes:
 
 
 class _CheckedHttp:
-    """A receiver over HTTP whose messages are JSON documents, one in each request."""
+    """A receiver over HTTP whose messages are JSON documents."""
 
-    def __init__(self) -> None:
+    def __init__(self, absent: Sequence[str] = ()) -> None:
         self.refusal = "status 404"
-        self._receiver = Receiver()
+        self._receiver = Receiver(absent=absent)
         self._is_away = False
 
     def leave(self) -> None:
@@ -251,21 +251,21 @@ class _CheckedHttp:
 
     def recover(self) -> None:
         if self._is_away:
-            taken = self._receiver.taken
-            self._receiver = Receiver(self._receiver.server.server_port)
-            self._receiver.taken = taken
+            before = self._receiver
+            self._receiver = Receiver(before.server.server_port, before.absent)
+            self._receiver.taken = before.taken
             self._is_away = False
         self._receiver.answers = []
         self._receiver.gate.set()
 
     def messages(self) -> Mapping[str, bytes]:
         found: dict[str, bytes] = {}
-        for headers, body in self._receiver.taken:
-            assert found.setdefault(self._id_of(headers, body), body) == body
+        for name, message in self._taken():
+            assert found.setdefault(name, message) == message
         return found
 
     def repeated(self) -> int:
-        return len(self._receiver.taken) - len(self.messages())
+        return len(list(self._taken())) - len(self.messages())
 
     def totals(self) -> Mapping[str, Mapping[str, int]]:
         return {}
@@ -277,20 +277,25 @@ class _CheckedHttp:
         if not self._is_away:
             self._receiver.close()
 
-    def _id_of(self, headers: Mapping[str, str], body: bytes) -> str:
+    def _taken(self) -> Iterator[tuple[str, bytes]]:
+        """Yields the messages that were taken, each with its id."""
+        for headers, body in self._receiver.taken:
+            yield from self._messages_of(headers, body)
+
+    def _messages_of(self, headers: Mapping[str, str], body: bytes) -> Iterator[tuple[str, bytes]]:
         raise NotImplementedError
 
 
 class CheckedWebhook(_CheckedHttp):
-    """A receiver of notifications."""
+    """A receiver of notifications, one in each request."""
 
     def __init__(self) -> None:
         super().__init__()
         self.environ: Mapping[str, str] = {}
         self.flags: Sequence[str] = [f"--notify={self._receiver.url}", "--notify_on=end"]
 
-    def _id_of(self, headers: Mapping[str, str], body: bytes) -> str:
-        return headers["webhook-id"]
+    def _messages_of(self, headers: Mapping[str, str], body: bytes) -> Iterator[tuple[str, bytes]]:
+        yield headers["webhook-id"], body
 
     def ended(self) -> Mapping[str, str]:
         bodies = [json.loads(body) for body in self.messages().values()]
@@ -306,16 +311,17 @@ class CheckedWebhook(_CheckedHttp):
 
 
 class CheckedOpenLineage(_CheckedHttp):
-    """A receiver of OpenLineage."""
+    """A receiver of OpenLineage, with or without the endpoint for batches."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *, batches: bool) -> None:
+        super().__init__(absent=() if batches else ("/api/v1/lineage/batch",))
         self.environ: Mapping[str, str] = {"OPENLINEAGE_URL": self._receiver.url.partition("/hook")[0]}
         self.flags: Sequence[str] = ["--exporter=openlineage:"]
 
-    def _id_of(self, headers: Mapping[str, str], body: bytes) -> str:
-        event = json.loads(body)
-        return f"{event['run']['runId']}/{event['eventType']}"
+    def _messages_of(self, headers: Mapping[str, str], body: bytes) -> Iterator[tuple[str, bytes]]:
+        content = json.loads(body)
+        for event in content if isinstance(content, list) else [content]:
+            yield f"{event['run']['runId']}/{event['eventType']}", json.dumps(event).encode()
 
     def ended(self) -> Mapping[str, str]:
         facts = [event["run"]["facets"].get(RUN, {}) for event in self._events() if event["eventType"] in _ENDS]
@@ -349,7 +355,8 @@ RECEIVERS: Mapping[str, Callable[[], CheckedReceiver]] = {
     "otlp over http": lambda: CheckedOtlp("http/protobuf"),
     "otlp over grpc": lambda: CheckedOtlp("grpc"),
     "bes": CheckedBes,
-    "openlineage": CheckedOpenLineage,
+    "openlineage": lambda: CheckedOpenLineage(batches=True),
+    "openlineage without batches": lambda: CheckedOpenLineage(batches=False),
     "webhook": CheckedWebhook,
 }
 """Makes a receiver of each exporter."""

@@ -138,7 +138,7 @@ class QueueingExecutor(LocalExecutor):
 
     async def run(self, spec: ProcessSpec, on_report: Callable[[bytes], None] | None = None) -> ProcessResult:
         starts: list[float] = []
-        queue = RunQueue("a test", SLOTS, lambda time, _ended: starts.append(time))
+        queue = RunQueue("a test", SLOTS, lambda time, _ended: starts.append(time), lambda: True)
         env = {RUN_VARIABLE: uuid.uuid4().hex, **spec.env}
         while True:
             with contextlib.suppress(NotStartedError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 
@@ -10,13 +11,15 @@ class Receiver:
     """An HTTP server that keeps requests, and answers with the next of `answers`, else with 204.
 
     Attributes:
-        requests: The headers and the body of each request.
+        absent: Paths that it does not have. Requests to them are answered with 404.
+        requests: The headers and the body of each other request.
         taken: Those of the requests that were not refused.
         answers: The statuses of the next answers.
         gate: No request is answered while it is not set.
     """
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, absent: Sequence[str] = ()) -> None:
+        self.absent = absent
         self.requests: list[tuple[dict[str, str], bytes]] = []
         self.taken: list[tuple[dict[str, str], bytes]] = []
         self.answers: list[int] = []
@@ -28,6 +31,9 @@ class Receiver:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 receiver.gate.wait()
+                if self.path in receiver.absent:
+                    self.send_error(404)
+                    return
                 request = {name.lower(): value for name, value in self.headers.items()}, body
                 receiver.requests.append(request)
                 status = receiver.answers.pop(0) if receiver.answers else 204

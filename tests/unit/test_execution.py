@@ -76,6 +76,9 @@ class FakeObserver:
     def verdict(self, task: Task) -> Verdict:
         return self.verdicts[task.task_id].pop(0) if self.verdicts.get(task.task_id) else Verdict.START
 
+    def claim_following(self, attempts: Sequence[Attempt]) -> asyncio.Future[Sequence[Verdict]]:
+        raise AssertionError(attempts)
+
     async def wait_for_change(self, task: Task) -> None:
         self.told.append(("changed", task.task_id))
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 
 import pytest
 from hypothesis import given
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 
 from databuild.graph.claim_ahead import CLAIMS_PER_QUEUED, CLAIMS_PER_SLOT
 from databuild.graph.execution import ExecutionOptions, ExecutionResult, execute
-from databuild.graph.ports import Attempt, Ended, RunNotStartedError, RunOutcome, Verdict
+from databuild.graph.ports import Attempt, Ended, RunNotStartedError, RunOutcome, RunStart, Verdict
 from databuild.model.job_graph import JobConfig, Task
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
@@ -37,12 +36,14 @@ class FakeQueue:
         max_passed: The most runs that waited or ran.
         hold: True to let no further run end.
         held: The number of runs that do not end.
+        max_behind: The most runs behind which one run waited.
     """
 
     def __init__(self, slots: int, kinds: Sequence[str] = (), *, room: int | None = 6) -> None:
         self.ran: list[int] = []
         self.max_running = 0
         self.max_passed = 0
+        self.max_behind = 0
         self.room = room
         self.hold = False
         self.held = 0
@@ -50,7 +51,9 @@ class FakeQueue:
         self._kinds = kinds
         self._running = 0
         self._passed = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._open: set[int] = set()
+        self._waiting: list[tuple[asyncio.Future[None], int, set[int]]] = []
+        self._coming_back: set[int] = set()
 
     def queue_room(self, waiting: int) -> int | None:
         return self.room if waiting else None
@@ -59,52 +62,67 @@ class FakeQueue:
         self._running += 1
         self._begin(task)
         await asyncio.sleep(0)
-        self._end(send_back=False)
+        self._end(task, send_back=False)
         return FAILED if self._kind(task) in {FAILING, UNSTARTABLE} else COMPLETED
 
-    async def run_queued(self, task: Task, _attempt: int, on_start: Callable[[float, bool], None]) -> RunOutcome:
+    async def run_queued(self, attempt: Attempt, start: RunStart, after: Sequence[Attempt]) -> RunOutcome:
+        task = attempt.task
+        awaited = {one.task.task_id for one in after}
+        assert awaited <= self._open
+        if awaited & self._coming_back:
+            raise RunNotStartedError
+        self._open.add(task.task_id)
         self._passed += 1
         self.max_passed = max(self.max_passed, self._passed)
+        self.max_behind = max(self.max_behind, len(awaited))
         try:
-            if self._running < self._slots:
+            if not awaited and self._running < self._slots:
                 self._running += 1
             else:
                 turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-                self._waiting.append(turn)
+                self._waiting.append((turn, task.task_id, awaited))
                 await turn
-            return await self._run_started(task, on_start)
+            return await self._run_started(task, start)
         finally:
+            self._open.discard(task.task_id)
+            self._coming_back.discard(task.task_id)
             self._passed -= 1
 
-    async def _run_started(self, task: Task, on_start: Callable[[float, bool], None]) -> RunOutcome:
+    async def _run_started(self, task: Task, start: RunStart) -> RunOutcome:
         kind = self._kind(task)
         self._begin(task)
         try:
             if kind == SLOW:
-                on_start(asyncio.get_running_loop().time(), False)
+                start.started(asyncio.get_running_loop().time(), False)
                 await asyncio.sleep(0)
             if self.hold:
                 self.held += 1
                 await asyncio.Event().wait()
             await asyncio.sleep(0)
         finally:
-            self._end(send_back=kind in {REPORTED, FAILING})
+            self._end(task, send_back=kind in {REPORTED, FAILING, UNSTARTABLE})
         if kind != UNSTARTABLE:
-            on_start(asyncio.get_running_loop().time(), kind != REPORTED)
+            start.started(asyncio.get_running_loop().time(), kind != REPORTED)
         return FAILED if kind in {FAILING, UNSTARTABLE} else COMPLETED
 
-    def _end(self, *, send_back: bool) -> None:
+    def _end(self, task: Task, *, send_back: bool) -> None:
         """Ends a run: sends those behind it back, or passes its slot on to the next."""
         self._running -= 1
-        waiting = [turn for turn in self._waiting if not turn.done()]
+        self._open.discard(task.task_id)
+        waiting = [one for one in self._waiting if not one[0].done()]
         self._waiting.clear()
         if send_back:
+            self._coming_back.update(number for _, number, _ in waiting)
             # After the end has been handled, as replies arrive in order.
-            asyncio.get_running_loop().call_soon(self._send_back, waiting)
-        elif waiting:
-            self._running += 1
-            waiting[0].set_result(None)
-            self._waiting.extend(waiting[1:])
+            asyncio.get_running_loop().call_soon(self._send_back, [turn for turn, _, _ in waiting])
+            return
+        for turn, number, awaited in waiting:
+            awaited.discard(task.task_id)
+            if not awaited and self._running < self._slots:
+                self._running += 1
+                turn.set_result(None)
+            else:
+                self._waiting.append((turn, number, awaited))
 
     @staticmethod
     def _send_back(waiting: Sequence[asyncio.Future[None]]) -> None:
@@ -121,11 +139,17 @@ class FakeQueue:
 
 
 class Recorder:
-    """Checks the order of what it is told about each task, and remembers it."""
+    """Checks the order of what it is told about each task, and remembers it.
 
-    def __init__(self) -> None:
+    Args:
+        refused: The tasks that cannot be claimed while their inputs are being made.
+    """
+
+    def __init__(self, refused: Collection[int] = ()) -> None:
         self.states: dict[int, str] = {}
         self.max_claimed = 0
+        self.followed: list[int] = []
+        self._refused = refused
 
     def _move(self, task: Task, after: set[str], state: str) -> None:
         assert self.states.get(task.task_id, "none") in after, (task.task_id, self.states.get(task.task_id), state)
@@ -139,6 +163,18 @@ class Recorder:
         answer.set_result([Verdict.START] * len(attempts))
         return answer
 
+    def claim_following(self, attempts: Sequence[Attempt]) -> asyncio.Future[Sequence[Verdict]]:
+        answer: asyncio.Future[Sequence[Verdict]] = asyncio.get_running_loop().create_future()
+        numbers = [attempt.task.task_id for attempt in attempts]
+        self.followed += numbers
+        verdicts = [Verdict.CLAIMED_ELSEWHERE if number in self._refused else Verdict.START for number in numbers]
+        # Answered later, as by an event log.
+        asyncio.get_running_loop().call_soon(answer.set_result, verdicts)
+        return answer
+
+    def _check_upstream(self, task: Task) -> None:
+        assert all(self.states.get(upstream) == "completed" for upstream in task.upstream), task
+
     async def wait_for_change(self, task: Task) -> None:
         raise AssertionError(task)
 
@@ -148,13 +184,18 @@ class Recorder:
             after = {"started"} if ended.started_ago is None else {"prepared"}
             self._move(ended.attempt.task, after, state.get(ended.outcome.status, "failed"))
         if started is not None:
-            self._move(started.task, {"claimed"}, "started")
+            self._check_upstream(started.task)
+            self._move(started.task, self._claimed(started.task), "started")
         recorded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         recorded.set_result(None)
         return recorded
 
+    def _claimed(self, task: Task) -> set[str]:
+        return {"claimed", "none"} if task.task_id in self.followed else {"claimed"}
+
     def prepare(self, attempt: Attempt) -> None:
-        self._move(attempt.task, {"claimed"}, "prepared")
+        self._check_upstream(attempt.task)
+        self._move(attempt.task, self._claimed(attempt.task), "prepared")
 
     def record_start(self, attempt: Attempt, seconds_ago: float) -> None:
         assert seconds_ago >= 0
@@ -175,10 +216,20 @@ class Recorder:
 
 
 async def run(
-    tasks: Sequence[Task], queue: FakeQueue, recorder: Recorder, *, jobs: int = 2, keep_going: bool = False
+    tasks: Sequence[Task],
+    queue: FakeQueue,
+    recorder: Recorder,
+    *,
+    jobs: int = 2,
+    keep_going: bool = False,
+    follow: bool = False,
 ) -> ExecutionResult:
     options = ExecutionOptions(jobs=jobs, keep_going=keep_going)
-    return await execute(tasks, queue, recorder, options, queueing=queue)
+    return await execute(tasks, queue, recorder, options, may_follow=lambda _: follow, queueing=queue)
+
+
+def chain(length: int) -> list[Task]:
+    return [task(number, *([number - 1] if number > 1 else [])) for number in range(1, length + 1)]
 
 
 async def test_more_runs_than_slots_are_passed_and_only_as_many_run() -> None:
@@ -230,29 +281,98 @@ async def test_a_cancelled_execution_records_the_ends_of_started_runs_alone() ->
     assert set(states) == {"completed", "cancelled", "claimed"}
 
 
+async def test_the_tasks_of_a_chain_wait_behind_each_other() -> None:
+    queue, recorder = FakeQueue(2), Recorder()
+
+    result = await run(chain(100), queue, recorder, follow=True)
+
+    assert result.completed == 100
+    assert queue.ran == list(range(1, 101))
+    assert queue.max_running == 1
+    assert queue.max_behind == 1
+    assert queue.max_passed > 6
+    assert len(recorder.followed) > 90
+
+
+async def test_nothing_is_recorded_of_tasks_that_wait_behind_a_failure() -> None:
+    queue, recorder = FakeQueue(2, [PLAIN] * 49 + [FAILING]), Recorder()
+
+    result = await run(chain(100), queue, recorder, follow=True)
+
+    assert result.stopped_by is not None
+    assert queue.ran == list(range(1, 51))
+    assert recorder.states[50] == "failed"
+    assert max(recorder.followed) > 51
+    assert {recorder.states[number] for number in range(51, 101) if number in recorder.states} <= {"never ran"}
+
+
+async def test_a_task_that_cannot_be_claimed_early_is_claimed_when_it_is_ready() -> None:
+    queue, recorder = FakeQueue(2), Recorder(refused=range(20, 90))
+
+    result = await run(chain(100), queue, recorder, follow=True)
+
+    assert result.completed == 100
+    assert queue.ran == list(range(1, 101))
+
+
+async def test_a_task_waits_behind_all_the_tasks_that_make_its_inputs() -> None:
+    queue, recorder = FakeQueue(4), Recorder()
+    width = 10
+    tasks = [
+        task(number, *(above for above in range(number - width - 1, number - width + 2) if above > 0))
+        for number in range(1, 101)
+    ]
+
+    result = await run(tasks, queue, recorder, jobs=4, follow=True)
+
+    assert result.completed == 100
+    assert queue.max_behind == 3
+
+
+async def test_a_cancelled_execution_records_nothing_of_tasks_that_wait_behind_others() -> None:
+    queue, recorder = FakeQueue(2, [SLOW] * 100), Recorder()
+    execution = asyncio.create_task(run(chain(100), queue, recorder, follow=True))
+    await turns_until(lambda: queue.max_behind == 1 and queue.max_passed > 6)
+    queue.hold = True
+    await turns_until(lambda: queue.held == 1)
+
+    execution.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await execution
+
+    assert list(recorder.states.values()).count("cancelled") == 1
+    assert set(recorder.states.values()) == {"completed", "cancelled"}
+
+
 @given(
     kinds=st.lists(st.sampled_from([PLAIN, PLAIN, PLAIN, REPORTED, SLOW, FAILING, UNSTARTABLE]), max_size=60),
     jobs=st.integers(1, 4),
     room=st.sampled_from([None, 0, 1, 3, 20]),
-    depth=st.integers(1, 60),
+    depths=st.sets(st.integers(1, 60), min_size=1, max_size=3),
+    follow=st.booleans(),
+    refused=st.sets(st.integers(1, 60)),
 )
-def test_every_task_that_can_run_runs_once(kinds: Sequence[str], jobs: int, room: int | None, depth: int) -> None:
-    """Each task after the first `depth` needs the one that many places before it."""
-    tasks = [task(number, *([number - depth] if number > depth else [])) for number in range(1, len(kinds) + 1)]
+def test_every_task_that_can_run_runs_once(
+    kinds: Sequence[str], jobs: int, room: int | None, depths: set[int], follow: bool, refused: set[int]
+) -> None:
+    """Each task needs those that are as many places before it as `depths` says."""
+    tasks = [
+        task(number, *sorted(number - depth for depth in depths if number > depth))
+        for number in range(1, len(kinds) + 1)
+    ]
 
     async def build() -> tuple[FakeQueue, Recorder, ExecutionResult]:
-        queue, recorder = FakeQueue(jobs, kinds, room=room), Recorder()
-        result = await asyncio.wait_for(run(tasks, queue, recorder, jobs=jobs, keep_going=True), 60)
+        queue, recorder = FakeQueue(jobs, kinds, room=room), Recorder(refused)
+        result = await asyncio.wait_for(run(tasks, queue, recorder, jobs=jobs, keep_going=True, follow=follow), 60)
         return queue, recorder, result
 
     queue, recorder, result = asyncio.run(build())
 
     fails = {number for number, kind in enumerate(kinds, start=1) if kind in {FAILING, UNSTARTABLE}}
-    can_run = {
-        number
-        for number in range(1, len(kinds) + 1)
-        if not any(before in fails for before in range(number - depth, 0, -depth))
-    }
+    can_run: set[int] = set()
+    for one in tasks:
+        if can_run.issuperset(one.upstream) and fails.isdisjoint(one.upstream):
+            can_run.add(one.task_id)
     assert sorted(queue.ran) == sorted(can_run)
     assert queue.max_running <= jobs
     assert {number for number, state in recorder.states.items() if state == "completed"} == can_run - fails

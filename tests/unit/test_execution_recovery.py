@@ -49,6 +49,9 @@ class Observer:
         claims.set_result([Verdict.START] * len(attempts))
         return claims
 
+    def claim_following(self, attempts: Sequence[Attempt]) -> asyncio.Future[Sequence[Verdict]]:
+        raise AssertionError(attempts)
+
     async def wait_for_change(self, task: Task) -> None:
         raise AssertionError(task)
 

@@ -104,7 +104,7 @@ async def _description(history: int, outputs: Sequence[str]) -> dict[str, Any]:
         settled.set()
 
     catalog = JobCatalog(graph_label="//:g", jobs={JOB: job})
-    descriptions = TaskDescriptions(catalog, log.reader(), {"b.1.1": (task, pt.Manifest())}, settle)
+    descriptions = TaskDescriptions(catalog, log.reader(), {"b.1.1": (task, pt.Manifest())}, lambda _: None, settle)
     parts = [part async for part in present(descriptions.describe("b.1.1"))]
     await log.close()
     assert settled.is_set() is bool(history)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -32,7 +33,7 @@ def described(
     jobs = {label: Job(label=label, executable="", outputs=texts) for label, texts in patterns.items()}
     manifest = pt.Manifest(inputs=[pt.InputVersion(ref=ref, version="1") for ref in inputs])
     task = Task(1, "month", JobConfig(outputs=tuple(outputs), materialize=tuple(inputs)), (), "")
-    return TaskDescriptions(JobCatalog(graph_label="", jobs=jobs), Reads(), {"b.1.1": (task, manifest)}, settled)
+    return TaskDescriptions(JobCatalog(graph_label="", jobs=jobs), Reads(), {"b.1.1": (task, manifest)}, never, settled)
 
 
 class Reads(SqliteReader):
@@ -50,6 +51,10 @@ class Reads(SqliteReader):
 
 async def settled() -> None:
     pass
+
+
+def never(_job_run_id: str) -> None:
+    """Says that no job run is about to start."""
 
 
 async def parts_of(descriptions: TaskDescriptions) -> list[bytes]:
@@ -128,3 +133,25 @@ async def test_a_file_that_cannot_be_written_fails_no_run_that_does_not_read_it(
     offered = TaskAccess(described().describe, str(tmp_path / "gone"), str(tmp_path / "none" / "none"))
     async with offered.serving() as access, access.file("b.1.1") as path:
         assert path == str(tmp_path / "gone" / "b.1.1.task")
+
+
+async def test_a_description_waits_until_its_run_is_known_to_be_running() -> None:
+    task = Task(1, "month", JobConfig(outputs=("month/2013-01",)), (), "")
+    running: dict[str, tuple[Task, pt.Manifest]] = {}
+    starting = asyncio.get_running_loop().create_future()
+    descriptions = TaskDescriptions(
+        JobCatalog(graph_label="", jobs={}),
+        Reads(),
+        running,
+        lambda job_run_id: starting if job_run_id == "b.1.1" else None,
+        settled,
+    )
+
+    parts = asyncio.ensure_future(parts_of(descriptions))
+    await asyncio.sleep(0)
+    assert not parts.done()
+    running["b.1.1"] = (task, pt.Manifest())
+    starting.set_result(None)
+
+    assert json.loads(b"".join(await parts))["outputs"][0]["ref"] == "month/2013-01"
+    assert descriptions.describe("b.2.1") is None

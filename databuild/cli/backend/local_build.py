@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 
+from databuild.cli import quick_asyncio
 from databuild.cli.backend.build_outcome import BuildOutcome, Stopped, Summary, summarize
 from databuild.cli.backend.engines import chosen_executor, engines
 from databuild.cli.backend.exporting import open_exporters, start_exports
@@ -69,7 +70,7 @@ def run(call: Invocation, request: BuildRequest, display: BuildDisplay) -> Build
     display.announce(request.build_request_id, request.retry_of)
     outcome: BuildOutcome
     try:
-        outcome = asyncio.run(_build(call, catalog, request, event_log, display))
+        outcome = quick_asyncio.run(_build(call, catalog, request, event_log, display))
     except DataBuildError as error:
         outcome = Stopped(request.build_request_id, error)
     if exports is not None:

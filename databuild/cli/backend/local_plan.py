@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from databuild.cli import quick_asyncio
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.backend.job_environment import bazel_invocation_id
 from databuild.cli.display.progress import TICK_SECONDS, Progress, progress_for
@@ -132,7 +133,7 @@ def plan_for(
     catalog = call.catalog()
     progress = DelayedProgress(call)
 
-    async def make() -> None:
+    async def make() -> Plan:
         showing = asyncio.create_task(progress.show(), name="progress")
         executor = LocalExecutor(base_env=call.job_environ)
 
@@ -170,11 +171,7 @@ def plan_for(
             showing.cancel()
             progress.end()
             await executor.close()
-        plans.append(plan)
         call.kept.append(plan)
+        return plan
 
-    # The coroutine does not return the plan: asyncio.run would format its result as a string that nobody reads, which
-    # takes a second for 100,000 partitions.
-    plans: list[Plan] = []
-    asyncio.run(make())
-    return plans[0]
+    return quick_asyncio.run(make())

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeAlias
 
+from databuild.cli import quick_asyncio
 from databuild.cli.backend.build_outcome import BuildOutcome, Stopped, summarize
 from databuild.cli.backend.records import Records
 from databuild.cli.display.build_display import BuildDisplay
@@ -41,7 +42,7 @@ def run(
     Raises:
         KeyboardInterrupt: A second signal came before the build had ended. The service continues to cancel it.
     """
-    result = asyncio.run(_watched(client, submit, build_request_id, display, err))
+    result = quick_asyncio.run(_watched(client, submit, build_request_id, display, err))
     if isinstance(result, Failed) and result.error is not None:
         return Stopped(build_request_id, result.error)
     return summarize(records, build_request_id, result, display.progress.counts.delegations)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
+from databuild.cli import quick_asyncio
 from databuild.cli.display.output import Output
 from databuild.cli.display.progress import TICK_SECONDS, progress_for
 from databuild.user import user_name
@@ -71,7 +73,6 @@ class BuildDisplay:
                 print.
             force_stop: Called on every further signal. Returns a line to print; empty for none.
         """
-        loop = asyncio.get_running_loop()
         stopping = False
 
         def on_signal(author: str) -> None:
@@ -86,4 +87,4 @@ class BuildDisplay:
             if signal.getsignal(number) is signal.SIG_IGN:  # nohup starts programs with SIGHUP ignored
                 continue
             author = user_name(self._environ) if number == signal.SIGINT else f"the signal {number.name}"
-            loop.add_signal_handler(number, on_signal, author)
+            quick_asyncio.handle_signal(number, functools.partial(on_signal, author))

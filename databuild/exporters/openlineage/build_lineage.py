@@ -27,7 +27,7 @@ from databuild.exporters.openlineage.facets import (
 )
 from databuild.exporters.openlineage.run_ids import run_id
 from databuild.model.lifecycle import BUILD_ENDS, JOB_ENDS
-from databuild.tuples import NamedTuple
+from databuild.tuples import EMPTY, NamedTuple
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
@@ -87,7 +87,7 @@ class _Run:
         code_digest: The digest of its code.
         run_id: Its id.
         job: The job, as JSON.
-        facets: The facets that all of its run events have, as JSON.
+        names: The facet with its names, as a member of a JSON object.
         inputs: Its inputs, as JSON.
         made: The event of each partition that it has made, by ref.
         checks: The results of its checks.
@@ -96,19 +96,17 @@ class _Run:
     """
 
     __slots__ = (
-        *("job_run_id", "job_label", "code_digest", "run_id", "job", "facets", "inputs"),
+        *("job_run_id", "job_label", "code_digest", "run_id", "job", "names", "inputs"),
         *("made", "checks", "end", "ended"),
     )
 
-    def __init__(
-        self, event: ev.JobEvent, code_digest: str, run_id: str, job: Json, facets: Mapping[str, Json], inputs: Json
-    ) -> None:
+    def __init__(self, event: ev.JobEvent, code_digest: str, run_id: str, job: Json, names: Json, inputs: Json) -> None:
         self.job_run_id = event.job_run_id
         self.job_label = event.job_label
         self.code_digest = code_digest
         self.run_id = run_id
         self.job = job
-        self.facets = facets
+        self.names = names
         self.inputs = inputs
         self.made: dict[str, ev.PartitionEvent] = {}
         self.checks: list[pt.CheckResult] = []
@@ -223,14 +221,14 @@ class BuildLineage:
 
     def _start(self, event: ev.BuildEvent, manifest: pt.Manifest) -> tuple[_Run, RunEvent]:
         job = event.job
-        environments = self._surroundings.environments_of(manifest.inputs) if self._environment else {}
-        inputs = self._datasets.inputs([(used.ref, environments.get(used.ref, "")) for used in manifest.inputs])
+        used = manifest.inputs
+        environments = self._surroundings.environments_of(used) if self._environment else EMPTY
+        inputs = self._datasets.inputs([(one.ref, environments.get(one.ref, "")) for one in used]) if used else _NONE
         text = self._jobs.get((job.job_label, manifest.code_digest))
         if text is None:
             text = self._job(job.job_label, "JOB", manifest.code_digest)
             self._jobs[job.job_label, manifest.code_digest] = text
-        facets = {RUN: self._names_of(job), "parent": self._parent}
-        run = _Run(job, manifest.code_digest, run_id(job.job_run_id, event.time), text, facets, inputs)
+        run = _Run(job, manifest.code_digest, run_id(job.job_run_id, event.time), text, self._names_of(job), inputs)
         refs = self._surroundings.outputs_of(job.job_run_id, event.sequence)
         outputs = self._datasets.planned(self._environment, refs)
         return run, self._run_event(START, event.time, run, outputs)
@@ -251,22 +249,21 @@ class BuildLineage:
         return self._datasets.made(self._environment, run.made, metrics)
 
     def _build_event(self, state: str, time: Timestamp, message: str = "") -> RunEvent:
-        facets = {RUN: facet("DatabuildRunFacet", f"{{{self._names}}}"), **_error(message)}
+        facets = _names(f"{{{self._names}}}") + _error(message)
         return _run_event(state, time, self._run_id, facets, self._job(self._graph, "BUILD"))
 
     def _run_event(self, state: str, time: Timestamp, run: _Run, outputs: Json, message: str = "") -> RunEvent:
-        facets = run.facets
-        if message:
-            facets = {**facets, **_error(message)}
+        tests = ""
         if run.checks:
-            tests = ",".join([_test(result) for result in run.checks])
-            facets = {**facets, "test": facet("TestRunFacet", f'{{"tests":[{tests}]}}')}
+            results = ",".join([_test(result) for result in run.checks])
+            tests = f',"test":{facet("TestRunFacet", f"""{{"tests":[{results}]}}""")}'
+        facets = f'{run.names},"parent":{self._parent}{_error(message)}{tests}'
         return _run_event(state, time, run.run_id, facets, run.job, run.inputs, outputs)
 
     def _check_events(self, run: _Run, results: Sequence[pt.CheckResult], time: Timestamp) -> list[RunEvent]:
         """Returns a run of its own for checks: assertions are facets of inputs, and a job does not read its outputs."""
         failed = any(not result.passed and result.severity == pt.CheckResult.SEVERITY_ERROR for result in results)
-        facets = {**run.facets, "parent": self._parent_of(run.run_id, run.job_label)}
+        facets = f'{run.names},"parent":{self._parent_of(run.run_id, run.job_label)}'
         checks = run_id(f"{run.job_run_id}/checks", time)
         job = self._job(f"{run.job_label}.checks", "CHECK", run.code_digest)
         inputs = self._datasets.checked(self._environment, results)
@@ -276,8 +273,7 @@ class BuildLineage:
         ]
 
     def _names_of(self, job: ev.JobEvent) -> Json:
-        names = f'{{{self._names},"jobRunId":{encoded_text(job.job_run_id)},"attempt":{job.attempt}}}'
-        return facet("DatabuildRunFacet", names)
+        return _names(f'{{{self._names},"jobRunId":{encoded_text(job.job_run_id)},"attempt":{job.attempt}}}')
 
     def _parent_of(self, parent_run_id: str, job: str) -> Json:
         namespace = self._datasets.namespace(self._environment)
@@ -309,14 +305,15 @@ def _run_event(
     state: str,
     time: Timestamp,
     run: str,
-    facets: Mapping[str, Json],
+    facets: Json,
     job: Json,
     inputs: Json = _NONE,
     outputs: Json = _NONE,
 ) -> RunEvent:
+    """Returns a run event. Facets are the members of an object."""
     moment = f"{_second(time.seconds)}.{time.nanos // 1000:06}Z"
     return (
-        f'{{"eventType":"{state}","eventTime":"{moment}","run":{{"runId":"{run}","facets":{encoded_object(facets)}}},'
+        f'{{"eventType":"{state}","eventTime":"{moment}","run":{{"runId":"{run}","facets":{{{facets}}}}},'
         f'"job":{job},"inputs":{inputs},"outputs":{outputs},{_END}'
     )
 
@@ -327,12 +324,17 @@ def _second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def _error(message: str) -> Mapping[str, Json]:
-    """Returns the facet of a message; nothing if there is none."""
+def _names(names: Json) -> Json:
+    """Returns the facet with the names of a run, as a member of an object."""
+    return f'"{RUN}":{facet("DatabuildRunFacet", names)}'
+
+
+def _error(message: str) -> Json:
+    """Returns the facet of a message, as a further member of an object; empty if there is none."""
     if not message:
-        return {}
+        return ""
     members = {"message": readable(message), "programmingLanguage": "PYTHON"}
-    return {"errorMessage": facet("ErrorMessageRunFacet", encoded(members))}
+    return f',"errorMessage":{facet("ErrorMessageRunFacet", encoded(members))}'
 
 
 def _test(result: pt.CheckResult) -> Json:

@@ -26,7 +26,7 @@ from databuild.exporters.openlineage.facets import (
 )
 from databuild.exporters.registry import RefPattern
 from databuild.model.metadata import schema_of
-from databuild.tuples import EMPTY
+from databuild.tuples import EMPTY, NamedTuple
 from databuild.v1 import partition_pb2 as pt
 
 if TYPE_CHECKING:
@@ -53,21 +53,38 @@ _ROWS: Final = ("rows", "row_count")
 _OBJECT_STORES: Final = frozenset({"gs", "s3"})
 
 
+class _Partition(NamedTuple):
+    """A partition as a part of its dataset.
+
+    Attributes:
+        ref: The partition.
+        pattern: Its pattern; None if no pattern of the graph matches.
+        dataset: The name of the dataset.
+        part: The partition in a subset, as JSON; empty if the dataset has no others.
+    """
+
+    ref: str
+    pattern: RefPattern | None
+    dataset: str
+    part: Json
+
+
 class _Group:
-    """Partitions of one dataset: each ref with its pattern; None for a ref that no pattern of the graph matches."""
+    """Partitions of one dataset."""
 
     __slots__ = ("_name", "partitions")
 
     def __init__(self, name: Json) -> None:
         self._name = name
-        self.partitions: list[tuple[str, RefPattern | None]] = []
+        self.partitions: list[_Partition] = []
 
     def as_input(self, **facets: Json) -> Json:
         if subset := self._subset():
             facets["subset"] = facet("InputSubsetInputDatasetFacet", f'{{"inputCondition":{subset}}}')
         return f'{{{self._name},"inputFacets":{encoded_object(facets)}}}'
 
-    def as_output(self, facets: Mapping[str, Json], **output_facets: Json) -> Json:
+    def as_output(self, facets: Mapping[str, Json] = EMPTY, statistics: Json = "") -> Json:
+        output_facets = {"outputStatistics": statistics} if statistics else {}
         if subset := self._subset():
             output_facets["subset"] = facet("OutputSubsetOutputDatasetFacet", f'{{"outputCondition":{subset}}}')
         return f'{{{self._name},"facets":{encoded_object(facets)},"outputFacets":{encoded_object(output_facets)}}}'
@@ -76,12 +93,8 @@ class _Group:
         """Returns the partitions as a condition; empty if the dataset has no others, or if they are too many."""
         if len(self.partitions) > MAX_PARTITIONS:
             return ""
-        partitions = [
-            f'{{"identifier":{encoded_text(ref)},"dimensions":{_dimensions(pattern.fields)}}}'
-            for ref, pattern in self.partitions
-            if pattern is not None and pattern.fields
-        ]
-        return f'{{"type":"partition","partitions":[{",".join(partitions)}]}}' if partitions else ""
+        parts = ",".join([partition.part for partition in self.partitions if partition.part])
+        return f'{{"type":"partition","partitions":[{parts}]}}' if parts else ""
 
 
 class Datasets:
@@ -96,7 +109,7 @@ class Datasets:
         """
         self._namespace = namespace
         self._pattern_of = pattern_of
-        self._patterns: dict[str, RefPattern | None] = {}
+        self._partitions: dict[str, _Partition] = {}
         self._names: dict[tuple[str, str], Json] = {}
 
     def namespace(self, environment: str) -> str:
@@ -109,7 +122,7 @@ class Datasets:
 
     def planned(self, environment: str, refs: Sequence[str]) -> Json:
         """Returns the datasets of outputs that a run is about to make."""
-        return _array([group.as_output({}) for group in self._groups([(ref, environment) for ref in refs])])
+        return _array([group.as_output() for group in self._groups([(ref, environment) for ref in refs])])
 
     def made(self, environment: str, events: Mapping[str, PartitionEvent], metrics: Sequence[pt.Metric]) -> Json:
         """Returns the datasets of outputs that a run has made.
@@ -122,18 +135,15 @@ class Datasets:
         rows = {metric.ref: metric.value for metric in metrics if metric.ref and metric.name in _ROWS}
         outputs = []
         for group in self._groups([(ref, environment) for ref in events]):
-            own = [events[ref] for ref, _ in group.partitions]
-            facets = {}
-            if columns := _columns(own):
-                facets["schema"] = facet("SchemaDatasetFacet", encoded({"fields": columns}))
-            if place := _place(group, own):
-                facets["symlinks"] = facet("SymlinksDatasetFacet", encoded({"identifiers": [place]}))
+            own = [events[partition.ref] for partition in group.partitions]
+            facets, statistics = {}, ""
             if len(own) == 1:
                 version = f'{{"datasetVersion":{encoded_text(own[0].version)}}}'
                 facets["version"] = facet("DatasetVersionDatasetFacet", version)
-            counts = with_values({"rowCount": _rows(own, rows), "size": _size(own)})
-            statistics = facet("OutputStatisticsOutputDatasetFacet", encoded(counts)) if counts else ""
-            outputs.append(group.as_output(facets, **({"outputStatistics": statistics} if counts else {})))
+            if rows or any(event.HasField("metadata") or event.HasField("location") for event in own):
+                statistics = _statistics(own, rows)
+                facets |= _reported(group, own)
+            outputs.append(group.as_output(facets, statistics))
         return _array(outputs)
 
     def checked(self, environment: str, results: Sequence[pt.CheckResult]) -> Json:
@@ -143,21 +153,20 @@ class Datasets:
             by_ref.setdefault(result.ref, []).append(result)
         inputs = []
         for group in self._groups([(ref, environment) for ref in by_ref]):
-            assertions = [_assertion(result) for ref, _ in group.partitions for result in by_ref[ref]]
+            assertions = [_assertion(result) for partition in group.partitions for result in by_ref[partition.ref]]
             quality = facet("DataQualityAssertionsDatasetFacet", f'{{"assertions":{_array(assertions)}}}')
             inputs.append(group.as_input(dataQualityAssertions=quality))
         return _array(inputs)
 
     def _groups(self, refs: Iterable[tuple[str, str]]) -> Iterable[_Group]:
         groups: dict[tuple[str, str], _Group] = {}
-        patterns = self._patterns
         for ref, environment in refs:
-            pattern = patterns[ref] if ref in patterns else self._match(ref)
-            key = environment, ref if pattern is None else pattern.text
+            partition = self._partitions.get(ref) or self._match(ref)
+            key = environment, partition.dataset
             group = groups.get(key)
             if group is None:
                 group = groups[key] = _Group(self._names.get(key) or self._name_of(key))
-            group.partitions.append((ref, pattern))
+            group.partitions.append(partition)
         return groups.values()
 
     def _name_of(self, key: tuple[str, str]) -> Json:
@@ -168,12 +177,17 @@ class Datasets:
         self._names[key] = text
         return text
 
-    def _match(self, ref: str) -> RefPattern | None:
-        """Returns the pattern of a ref, and remembers it: most refs occur several times."""
-        if len(self._patterns) >= _MAX_REMEMBERED:
-            self._patterns.clear()
-        pattern = self._patterns[ref] = self._pattern_of(ref)
-        return pattern
+    def _match(self, ref: str) -> _Partition:
+        """Returns a partition, and remembers it: most refs occur several times."""
+        if len(self._partitions) >= _MAX_REMEMBERED:
+            self._partitions.clear()
+        pattern = self._pattern_of(ref)
+        part = ""
+        if pattern is not None and pattern.fields:
+            part = f'{{"identifier":{encoded_text(ref)},"dimensions":{_dimensions(pattern.fields)}}}'
+        partition = _Partition(ref, pattern, ref if pattern is None else pattern.text, part)
+        self._partitions[ref] = partition
+        return partition
 
 
 def _array(items: Iterable[Json]) -> Json:
@@ -182,6 +196,22 @@ def _array(items: Iterable[Json]) -> Json:
 
 def _dimensions(fields: Mapping[str, str]) -> Json:
     return "{" + ",".join([f"{encoded_text(name)}:{encoded_text(text)}" for name, text in fields.items()]) + "}"
+
+
+def _statistics(events: Sequence[PartitionEvent], rows: Mapping[str, float]) -> Json:
+    """Returns the facet with counts; empty if all are unknown."""
+    counts = with_values({"rowCount": _rows(events, rows), "size": _size(events)})
+    return facet("OutputStatisticsOutputDatasetFacet", encoded(counts)) if counts else ""
+
+
+def _reported(group: _Group, events: Sequence[PartitionEvent]) -> Mapping[str, Json]:
+    """Returns the facets of a dataset that follow from what a job has reported about its partitions."""
+    facets = {}
+    if columns := _columns(events):
+        facets["schema"] = facet("SchemaDatasetFacet", encoded({"fields": columns}))
+    if place := _place(group, events):
+        facets["symlinks"] = facet("SymlinksDatasetFacet", encoded({"identifiers": [place]}))
+    return facets
 
 
 def _columns(events: Sequence[PartitionEvent]) -> list[Mapping[str, Any]]:
@@ -242,8 +272,8 @@ def _assertion(result: pt.CheckResult) -> Json:
 def _place(group: _Group, events: Sequence[PartitionEvent]) -> Mapping[str, str] | None:
     """Returns the place of a dataset; None if its partitions do not tell it for certain."""
     places = {
-        _place_of(ref, pattern, event.location.uri)
-        for (ref, pattern), event in zip(group.partitions, events, strict=True)
+        _place_of(partition.ref, partition.pattern, event.location.uri)
+        for partition, event in zip(group.partitions, events, strict=True)
     }
     if len(places) != 1 or (place := places.pop()) is None:
         return None

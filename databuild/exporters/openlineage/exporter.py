@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from databuild.exporters.exporter import Batch, Delivery, ReceiverError
@@ -15,8 +16,6 @@ from databuild.v1 import partition_pb2 as pt
 
 if TYPE_CHECKING:
     from databuild.event_log.reads import ExportReads
-
-_NONE: Final[Sequence[RunEvent]] = ()
 
 _SEND_SECONDS: Final = 8.0
 """The time after which no further request is begun, although run events are left."""
@@ -32,12 +31,14 @@ class _Prepared(NamedTuple):
 
     Attributes:
         first: The id of the first event that has not been handled.
-        run_events: The run events of each event, from that one on.
+        run_events: The run events that follow from it and from the events after it.
+        causes: The index of the event from which each of them follows, counted from the first one.
         refusals: The reasons for run events of the first event that were refused.
     """
 
     first: str = ""
-    run_events: Sequence[Sequence[RunEvent]] = ()
+    run_events: Sequence[RunEvent] = ()
+    causes: Sequence[int] = ()
     refusals: Sequence[str] = ()
 
 
@@ -63,40 +64,51 @@ class OpenLineageExporter:
 
     def send(self, batch: Batch, reads: ExportReads) -> Delivery:
         events = [event for _, event in batch.events]
-        _, prepared, refused = self._prepared
+        prepared, self._prepared = self._prepared, _Prepared()
         # After a fault, the same events come again. Run events that were answered are done.
-        if self._prepared.first != events[0].event_id:
-            prepared, refused = [self._advance(events, index, reads) for index in range(len(events))], ()
-        self._prepared = _Prepared()
-        answers = self._sender.send([run_event for part in prepared for run_event in part], _SEND_SECONDS)
-        refusals = (*refused, *answers.refusals)
-        handled, answered = 0, answers.answered
-        while handled < len(prepared) and len(prepared[handled]) <= answered:
-            answered -= len(prepared[handled])
-            handled += 1
-        if handled < len(prepared):
-            left = [prepared[handled][answered:], *prepared[handled + 1 :]]
-            self._prepared = _Prepared(events[handled].event_id, left, () if handled else refusals)
-            if not handled:
-                raise ReceiverError(answers.fault)
+        if prepared.first != events[0].event_id:
+            prepared = self._prepare(events, reads)
+        _, run_events, causes, refused = prepared
+        answered, refusals, fault = self._sender.send(run_events, _SEND_SECONDS)
+        refusals = (*refused, *refusals)
+        if answered == len(run_events):
+            return Delivery(len(events), refusals)
+        handled = causes[answered]
+        self._prepared = _Prepared(
+            events[handled].event_id,
+            run_events[answered:],
+            [cause - handled for cause in causes[answered:]],
+            () if handled else refusals,
+        )
+        if not handled:
+            raise ReceiverError(fault)
         return Delivery(handled, refusals)
 
     def close(self) -> None:
         self._sender.close()
 
-    def _advance(self, events: Sequence[ev.BuildEvent], index: int, reads: ExportReads) -> Sequence[RunEvent]:
+    def _prepare(self, events: Sequence[ev.BuildEvent], reads: ExportReads) -> _Prepared:
+        run_events: list[RunEvent] = []
+        causes: list[int] = []
+        for index, event in enumerate(events):
+            build = self._builds.get(event.build_request_id)
+            if build is not None and build.passes(event):
+                continue
+            following = self._advance(build, events, index, reads)
+            run_events += following
+            causes += [index] * len(following)
+        return _Prepared(events[0].event_id, run_events, causes)
+
+    def _advance(
+        self, build: BuildLineage | None, events: Sequence[ev.BuildEvent], index: int, reads: ExportReads
+    ) -> Sequence[RunEvent]:
         event = events[index]
         build_id = event.build_request_id
-        build = self._builds.get(build_id)
-        if build is not None and build.passes(event):
-            return _NONE
         if build is None or build.last_sequence != event.sequence - 1:
             build = self._builds[build_id] = self._replay(event, reads)
         self._page, self._index = events, index
         run_events = build.advance(event)
-        if not build.is_build or (
-            event.HasField("build_request") and event.build_request.status in BUILD_ENDS
-        ):  # an operation such as a taint is no build
+        if not build.is_build or event.build_request.status in BUILD_ENDS:  # an operation such as a taint is no build
             del self._builds[build_id]
         return run_events
 
@@ -121,14 +133,15 @@ class OpenLineageExporter:
     def _outputs_of(self, build_id: str, job_run_id: str, sequence: int, reads: ExportReads) -> Sequence[str]:
         """Returns the outputs of a job run, from the events that were written together with that of its start."""
         outputs: list[str] = []
-        following = (self._page[index] for index in range(self._index + 1, len(self._page)))
+        following = islice(self._page, self._index + 1, None)
         page: Iterable[ev.BuildEvent] = (event for event in following if event.build_request_id == build_id)
         limit = _MIN_PAGE
         while True:
             for event in page:
-                if not _is_building(event, job_run_id):
+                partition = event.partition
+                if partition.status != pt.PARTITION_STATUS_BUILDING or partition.job_run_id != job_run_id:
                     return outputs
-                outputs.append(event.partition.ref)
+                outputs.append(partition.ref)
                 sequence = event.sequence
             page = reads.events(build_id, after_sequence=sequence, limit=limit)
             if not page:
@@ -152,11 +165,3 @@ class OpenLineageExporter:
                 self._environments.clear()
             self._environments[build_request_id] = environment
         return environment
-
-
-def _is_building(event: ev.BuildEvent, job_run_id: str) -> bool:
-    return (
-        event.HasField("partition")
-        and event.partition.status == pt.PARTITION_STATUS_BUILDING
-        and event.partition.job_run_id == job_run_id
-    )

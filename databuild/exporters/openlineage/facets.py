@@ -77,7 +77,7 @@ def facet(kind: str, members: Json) -> Json:
 
 def encoded_object(members: Mapping[str, Json]) -> Json:
     """Returns an object as JSON whose members are JSON already, with names that need no escapes."""
-    return "{" + ",".join([f'"{name}":{text}' for name, text in members.items()]) + "}"
+    return "{" + ",".join([f'"{name}":{text}' for name, text in members.items()]) + "}" if members else "{}"
 
 
 def encoded_values(members: Mapping[str, Any]) -> Json:

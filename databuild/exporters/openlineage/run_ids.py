@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from google.protobuf.timestamp_pb2 import Timestamp
+
+_VARIANT: Final[Mapping[str, str]] = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
+"""The hexadecimal digits whose upper two bits are those of the variant, by a digit with the lower two bits."""
 
 
 def run_id(name: str, time: Timestamp) -> str:
@@ -18,10 +22,6 @@ def run_id(name: str, time: Timestamp) -> str:
         name: The id of the build or of the job run.
         time: The time of its first event.
     """
-    milliseconds = time.seconds * 1000 + time.nanos // 1_000_000
-    digest = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=10).digest(), "big")
-    bits = (milliseconds & (1 << 48) - 1) << 80 | digest
-    bits = bits & ~(0xF << 76) | 7 << 76
-    bits = bits & ~(0x3 << 62) | 2 << 62
-    text = f"{bits:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    moment = f"{time.seconds * 1000 + time.nanos // 1_000_000:012x}"
+    digest = hashlib.blake2b(name.encode(), digest_size=10).hexdigest()
+    return f"{moment[:8]}-{moment[8:]}-7{digest[1:4]}-{_VARIANT[digest[4]]}{digest[5:8]}-{digest[8:]}"

@@ -1,25 +1,22 @@
-"""Senders of run events, and the one for receivers that only a URL configures.
-
-All other transports are those of the client of OpenLineage (module `client_sender`). It takes a quarter of a second of
-CPU time to import, and its requests take ten times as long as those of `http_requests`.
-"""
+"""Senders of run events, and what their requests have in common."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Protocol
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol, TypeVar
 
 from databuild.exporters.exporter import ReceiverError
-from databuild.exporters.http_requests import HttpError, HttpReceiver, fault_of
 from databuild.exporters.openlineage.build_lineage import RunEvent
 from databuild.tuples import NamedTuple
+
+T = TypeVar("T")
 
 SEND_AGAIN: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 """The statuses of HTTP after which a request is sent again. After all others, it is refused."""
 
-_SECONDS: Final = 5.0
-"""The time limit of a request: the default of the client of OpenLineage."""
+TOO_SLOW: Final = "the receiver answers too slowly"
+"""The fault of a receiver that has not answered all run events in time."""
 
 
 class Answers(NamedTuple):
@@ -48,11 +45,11 @@ class Sender(Protocol):
         ...
 
 
-def send_each(events: Sequence[RunEvent], seconds: float, send: Callable[[RunEvent], str]) -> Answers:
+def send_each(events: Sequence[T], seconds: float, send: Callable[[T], str]) -> Answers:
     """Sends run events, as a `Sender` does.
 
     Args:
-        events: The run events.
+        events: The run events, in any form.
         seconds: The time after which none is sent.
         send: Sends one, and returns the reason of its refusal; empty if it was taken. It may raise ReceiverError.
     """
@@ -60,7 +57,7 @@ def send_each(events: Sequence[RunEvent], seconds: float, send: Callable[[RunEve
     refusals: list[str] = []
     for count, event in enumerate(events):
         if time.monotonic() >= deadline:
-            return Answers(count, refusals, "the receiver answers too slowly")
+            return Answers(count, refusals, TOO_SLOW)
         try:
             refusal = send(event)
         except ReceiverError as error:
@@ -78,32 +75,6 @@ class NullSender:
 
     def close(self) -> None:
         pass
-
-
-class HttpSender:
-    """Sends each run event in one request, over one connection. It follows no redirections."""
-
-    def __init__(self, url: str, headers: Mapping[str, str]) -> None:
-        """Connects with the first event.
-
-        Args:
-            url: The URL of requests.
-            headers: Their headers, beside `Content-Type`.
-        """
-        self._receiver = HttpReceiver(url, {"Content-Type": "application/json", **headers})
-
-    def send(self, events: Sequence[RunEvent], seconds: float) -> Answers:
-        return send_each(events, seconds, self._send)
-
-    def _send(self, event: RunEvent) -> str:
-        try:
-            answer = self._receiver.post(event.encode(), _SECONDS)
-        except (OSError, HttpError) as error:
-            raise ReceiverError(fault_of(error)) from error
-        return refusal_of(answer.status, answer.reason)
-
-    def close(self) -> None:
-        self._receiver.close()
 
 
 def refusal_of(status: int, reason: str) -> str:

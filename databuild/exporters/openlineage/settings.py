@@ -11,7 +11,8 @@ from typing import Final
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from databuild.errors import InvalidRequestError
-from databuild.exporters.openlineage.senders import HttpSender, NullSender, Sender
+from databuild.exporters.openlineage.http_sender import HttpSender
+from databuild.exporters.openlineage.senders import NullSender, Sender
 
 _DEFAULT_NAMESPACE: Final = "databuild"
 _DEFAULT_ENDPOINT: Final = "api/v1/lineage"

@@ -81,6 +81,15 @@ class BuildRecorder:
         self._undeclared: dict[int, dict[str, None]] = {}
         self._stopped = False
         self._prepared: dict[str, list[Payload]] = {}
+        self._awaited: dict[str, asyncio.Future[None]] = {}
+
+    def starting(self, job_run_id: str) -> Awaitable[None] | None:
+        """Waits until a claimed job run is running, for one that started behind others; None for any other."""
+        if job_run_id not in self.tokens or job_run_id in self.running:
+            return None
+        if job_run_id not in self._awaited:
+            self._awaited[job_run_id] = asyncio.get_running_loop().create_future()
+        return self._awaited[job_run_id]
 
     def resume(self, completed: int, running: Mapping[str, tuple[Task, pt.Manifest]]) -> None:
         """Continues a build of another process.
@@ -93,19 +102,27 @@ class BuildRecorder:
         self.running.update(running)
 
     def claim(self, attempts: Sequence[Attempt]) -> PendingVerdicts:
-        build = self._orchestrator.build_request_id
-        requests = [
-            ClaimRequest(
-                build,
-                self._job_run_id(attempt.task, attempt.number),
-                attempt.task.config.outputs,
-                self._needs.get(attempt.task.job_label, ()),
-            )
-            for attempt in attempts
-        ]
-        claims = self._orchestrator.claim(requests)
         # Other runs wait in the queue of an engine meanwhile, so that no machine waits for a claim.
-        return ClaimBatch(claims, lambda answers: self._follow(attempts, answers), urgent=not self._on_engine)
+        return ClaimBatch(
+            self._claim(attempts), lambda answers: self._judge(attempts, answers), urgent=not self._on_engine
+        )
+
+    def claim_following(self, attempts: Sequence[Attempt]) -> PendingVerdicts:
+        return ClaimBatch(self._claim(attempts), lambda answers: self._judge_following(attempts, answers))
+
+    def _claim(self, attempts: Sequence[Attempt]) -> Awaitable[Sequence[Claim]]:
+        build = self._orchestrator.build_request_id
+        return self._orchestrator.claim(
+            [
+                ClaimRequest(
+                    build,
+                    self._job_run_id(attempt.task, attempt.number),
+                    attempt.task.config.outputs,
+                    self._needs.get(attempt.task.job_label, ()),
+                )
+                for attempt in attempts
+            ]
+        )
 
     def wait_for_change(self, task: Task) -> Awaitable[None]:
         return self._wait_for_release(() if task.task_id in self._short_of_resources else task.config.outputs)
@@ -215,7 +232,17 @@ class BuildRecorder:
             payloads += partitions_delegated(build, task.job_label, refs, own, running=False)
         self._orchestrator.emit(*payloads)
 
-    def _follow(self, attempts: Sequence[Attempt], claims: Sequence[Claim]) -> BatchVerdicts:
+    def _judge_following(self, attempts: Sequence[Attempt], claims: Sequence[Claim]) -> BatchVerdicts:
+        verdicts = []
+        for attempt, claim in zip(attempts, claims, strict=True):
+            # The inputs of data that exists decide whether it is made again. They are not known yet.
+            starts = claim.token and not any(claim.versions.values()) and not self._stopped
+            if starts:
+                self.tokens[self._job_run_id(attempt.task, attempt.number)] = claim.token
+            verdicts.append(Verdict.START if starts else Verdict.CLAIMED_ELSEWHERE)
+        return BatchVerdicts(verdicts)
+
+    def _judge(self, attempts: Sequence[Attempt], claims: Sequence[Claim]) -> BatchVerdicts:
         """Writes the events that follow from answered claims, and returns the verdicts."""
         if self._stopped:
             return BatchVerdicts([Verdict.CLAIMED_ELSEWHERE] * len(attempts))
@@ -252,8 +279,11 @@ class BuildRecorder:
             for ref in task.config.outputs
             if statuses[ref] == pt.PARTITION_STATUS_DELEGATED  # to a build that has not produced it
         ]
+        self._schedule_run(attempt, payloads)
+
+    def _schedule_run(self, attempt: Attempt, payloads: list[Payload]) -> None:
         # Another process may have scheduled the attempt before it died.
-        if self._job_run_id(task, attempt.number) not in self._orchestrator.state.jobs:
+        if self._job_run_id(attempt.task, attempt.number) not in self._orchestrator.state.jobs:
             payloads.append(("job", self._job_event(attempt, ev.JOB_STATUS_SCHEDULED)))
 
     def _delegate(self, task: Task, held_by: Mapping[str, str]) -> None:
@@ -287,6 +317,7 @@ class BuildRecorder:
 
     def _start(self, started: Attempt, payloads: list[Payload]) -> None:
         task = started.task
+        self._schedule_run(started, payloads)  # if it followed another
         running = self._job_event(started, ev.JOB_STATUS_RUNNING)
         running.log_store = self._log_store
         manifest = running.manifest
@@ -306,6 +337,8 @@ class BuildRecorder:
         for ref, version in versions.available(task.config.query_prefixes).items():
             manifest.inputs.add(ref=ref, version=version, query=True)
         self.running[running.job_run_id] = (task, manifest)
+        if (awaited := self._awaited.pop(running.job_run_id, None)) is not None and not awaited.done():
+            awaited.set_result(None)
         payloads.append(("job", running))
         payloads += [
             partition_building(ref, task.task_id, running.job_run_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
@@ -24,7 +25,7 @@ from databuild.graph.ports import PartitionRecords
 from databuild.graph.reasons import absent_inputs_warning
 from databuild.model.build_options import PlanOptions
 from databuild.model.build_request_id import check_build_request_id
-from databuild.model.job_graph import Plan
+from databuild.model.job_graph import Plan, Task
 from databuild.model.lifecycle import MAY_BE_LOST, NOTHING, BuildState
 from databuild.model.results import BuildResult, Cancelled, Failed, FailFast, Success
 from databuild.model.trace_context import TRACEPARENT_VARIABLE, span_of_planning, trace_of_build
@@ -298,7 +299,7 @@ class _Build:
             raise PlanChangedError(differences)
         await emit_plan(self._orchestrator, plan)
         warnings = (*plan.warnings, *self._used_data.warnings())
-        await self._orchestrator.complete_planning(warnings, self._config_calls.take())
+        self._orchestrator.complete_planning(warnings, self._config_calls.take())
         return plan
 
     async def _record_losses(self, versions: Mapping[str, str]) -> None:
@@ -344,10 +345,24 @@ class _Build:
         if self._engine is not None:
             await self._connect(self._engine)
         descriptions = TaskDescriptions(
-            self._context.catalog, self._reader, self._recorder.running, self._orchestrator.settled
+            self._context.catalog,
+            self._reader,
+            self._recorder.running,
+            self._recorder.starting,
+            self._orchestrator.settled,
         )
         async with TaskAccess(descriptions.describe, self._folder).serving() as tasks:
             return await self._run_tasks(plan, tasks)
+
+    def _may_follow(self, tasks: TaskAccess, task: Task) -> bool:
+        """Returns True if a task has to run whatever its inputs become, and needs no look at anything before."""
+        return (
+            self._engine is None
+            and bool(tasks.socket)  # a file would have to be written before it starts
+            and not task.config.query_prefixes
+            and self._versions.never_made(task)
+            and not self._used_data.is_due(task)
+        )
 
     def _jobs_with_workers(self) -> frozenset[str]:
         if self._engine is not None:
@@ -414,6 +429,7 @@ class _Build:
                 consecutive=self._jobs_with_workers(),
             ),
             needed=self._versions.needed,
+            may_follow=functools.partial(self._may_follow, tasks),
             inputs=self._used_data if self._request.options.verify != "none" else None,
             recover=InputRecovery(
                 plan,

@@ -36,6 +36,7 @@ class Versions:
         self._code_digests: Mapping[str, str] = {}
         self._forced: Mapping[str, str] = {}
         self._input_changed: set[str] = set()
+        self._missing: set[str] = set()
 
     def start(self, plan: Plan) -> None:
         """Initializes the versions from a plan. Must be called once, before the execution."""
@@ -47,6 +48,7 @@ class Versions:
         self._input_changed = {
             partition.ref for partition in plan.partitions if partition.reason == pt.REASON_INPUT_CHANGED
         }
+        self._missing = {partition.ref for partition in plan.partitions if partition.reason == pt.REASON_MISSING}
 
     def extend(self, plan: Plan) -> None:
         """Adds the versions of a further plan, for tasks that the build runs in addition."""
@@ -130,6 +132,10 @@ class Versions:
                 return True
             manifests[id(record.manifest)] = record.manifest
         return not all(self._has_current_inputs(task, manifest) for manifest in manifests.values())
+
+    def never_made(self, task: Task) -> bool:
+        """Returns True if no output of a task existed when the build was planned."""
+        return self._missing.issuperset(task.config.outputs)
 
     def built_elsewhere(self, task: Task, versions: Mapping[str, str]) -> bool:
         """Returns True if all outputs of a task exist as this build would produce them, or were adopted.

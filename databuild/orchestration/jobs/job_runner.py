@@ -19,7 +19,7 @@ from databuild.executors.executor import (
     UnconfirmedCancellationError,
 )
 from databuild.graph.catalog import Job, JobCatalog
-from databuild.graph.ports import RunNotEndedError, RunNotStartedError, RunOutcome
+from databuild.graph.ports import Attempt, RunNotEndedError, RunNotStartedError, RunOutcome, RunStart
 from databuild.model.executor_uri import properties_for
 from databuild.model.job_graph import Task
 from databuild.model.job_run_id import format_job_run_id, parse_job_run_id
@@ -136,14 +136,16 @@ class JobRunner:
     def queue_room(self, waiting: int) -> int | None:
         return self._queue_room(self._jobs, waiting)
 
-    async def run_queued(self, task: Task, attempt: int, on_start: Callable[[float, bool], None]) -> RunOutcome:
+    async def run_queued(self, attempt: Attempt, start: RunStart, after: Sequence[Attempt]) -> RunOutcome:
         def started(time: float, ended: bool) -> None:
             # As for reports: the next event of the build raises the error.
             with contextlib.suppress(OrchestrationError):
-                on_start(time, ended)
+                start.started(time, ended)
 
+        runs_before = [format_job_run_id(self._build_request_id, one.task.task_id, one.number) for one in after]
+        queue = RunQueue(self._build_request_id, self._jobs, started, start.may_report, runs_before)
         try:
-            return await self._run_logged(task, attempt, RunQueue(self._build_request_id, self._jobs, started))
+            return await self._run_logged(attempt.task, attempt.number, queue)
         except NotStartedError:
             raise RunNotStartedError from None
 
@@ -199,7 +201,6 @@ class JobRunner:
             spec = self._spec(task, job_run_id, "")
             spec = spec._replace(
                 env={**spec.env, ENGINE_VARIABLE: engine.uri},
-                run_id=job_run_id,
                 code=self._code(job),
                 task=description,
                 properties=properties_for(engine.uri, {**self._catalog.exec_properties, **job.exec_properties}),
@@ -243,6 +244,7 @@ class JobRunner:
             stderr=log + ".stderr",
             report=base + ".report",
             timeout_seconds=job.timeout_seconds,
+            run_id=job_run_id,
             worker=worker_spec(job, task.config.args),
             queue=queue,
         )

@@ -34,6 +34,7 @@ class TaskDescriptions:
         catalog: JobCatalog,
         reader: _Reads,
         running: Mapping[str, tuple[Task, pt.Manifest]],
+        starting: Callable[[str], Awaitable[None] | None],
         settled: Callable[[], Awaitable[None]],
     ) -> None:
         """Describes nothing yet.
@@ -42,11 +43,13 @@ class TaskDescriptions:
             catalog: The jobs, whose patterns give partitions their fields.
             reader: Reads the metadata and the locations of inputs.
             running: The task and the manifest of each job run that is running, by its id.
+            starting: Waits until a job run is among these; returns None for one that never is.
             settled: Waits until every event that the build has emitted can be read.
         """
         self._catalog = catalog
         self._reader = reader
         self._running = running
+        self._starting = starting
         self._settled = settled
 
     def describe(self, job_run_id: str) -> AsyncGenerator[bytes] | None:
@@ -54,10 +57,15 @@ class TaskDescriptions:
 
         Awaiting a part raises EventLogError if the event log cannot be read.
         """
-        run = self._running.get(job_run_id)
-        return None if run is None else self._parts(job_run_id, *run)
+        starting = None if job_run_id in self._running else self._starting(job_run_id)
+        if starting is None and job_run_id not in self._running:
+            return None
+        return self._parts(job_run_id, starting)
 
-    async def _parts(self, job_run_id: str, task: Task, manifest: pt.Manifest) -> AsyncGenerator[bytes]:
+    async def _parts(self, job_run_id: str, starting: Awaitable[None] | None) -> AsyncGenerator[bytes]:
+        if starting is not None:
+            await starting
+        task, manifest = self._running[job_run_id]
         pace = Pace()
         heading = {"job_label": task.job_label, "job_run_id": job_run_id}
         yield (json.dumps(heading)[:-1] + ', "outputs": [').encode()

@@ -111,12 +111,13 @@ class TaskServer:
         task.add_done_callback(ended)
 
     async def _accept(self, listening: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
         free = asyncio.Semaphore(MAX_CONNECTIONS)
         while True:
             await free.acquire()
+            await _readable(listening)
             try:
-                connection, _ = await loop.sock_accept(listening)
+                connection, _ = listening.accept()
+                connection.setblocking(False)
             except OSError:  # this process lacks descriptors, or the client is gone
                 free.release()
                 await asyncio.sleep(_ACCEPT_BACKOFF_SECONDS)
@@ -195,6 +196,17 @@ class _Stream:
     async def send_error(self, status: int, message: str) -> None:
         await self.send_heading(status, "text/plain; charset=utf-8")
         await self.send(f"{message}\n".encode())
+
+
+async def _readable(listening: socket.socket) -> None:
+    """Waits for a connection. `loop.sock_accept` would load the module `ssl`, also if no job ever connects."""
+    loop = asyncio.get_running_loop()
+    connected = asyncio.Event()
+    loop.add_reader(listening, connected.set)
+    try:
+        await connected.wait()
+    finally:
+        loop.remove_reader(listening)
 
 
 def _listen(path: str) -> socket.socket:

@@ -27,7 +27,7 @@ _MARKER = ".pruned_before"
 def logs_pruned_before(log_directory: str) -> float:
     """Returns the time before which ended builds have lost their logs, in seconds since the epoch; 0 for none."""
     try:
-        with open(os.path.join(log_directory, _MARKER), encoding="ascii") as file:  # noqa: PTH118, PTH123
+        with open(os.path.join(log_directory, _MARKER), encoding="utf-8") as file:  # noqa: PTH118, PTH123
             return float(file.read())
     except (OSError, ValueError):
         return 0.0
@@ -77,7 +77,7 @@ class LocalLogFolders:
             return
         # It replaces the old marker in one step, so that a reader never sees half of it.
         path = f"{self._path}/{_MARKER}"
-        with open(f"{path}.new", "w", encoding="ascii") as file:  # noqa: PTH123
+        with open(f"{path}.new", "w", encoding="utf-8") as file:  # noqa: PTH123
             file.write(f"{before!r}\n")
         os.replace(f"{path}.new", path)  # noqa: PTH105
 

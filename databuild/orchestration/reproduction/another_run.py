@@ -185,7 +185,7 @@ async def _description(recorded: RecordedRun, catalog: JobCatalog, reader: RunRe
         """Returns at once: the events are those of a build that is in the log."""
 
     running = {recorded.job_run.job_run_id: (recorded.task, recorded.manifest)}
-    parts = TaskDescriptions(catalog, reader, running, settled).describe(recorded.job_run.job_run_id)
+    parts = TaskDescriptions(catalog, reader, running, lambda _: None, settled).describe(recorded.job_run.job_run_id)
     return b"".join([part async for part in parts]) if parts is not None else b""
 
 

@@ -11,14 +11,16 @@ from typing import Any
 import pytest
 
 from databuild.client import DatabuildClient
-from databuild.exporters.openlineage.facets import EVENT_SCHEMA, PRODUCER
-from databuild.exporters.openlineage.senders import Answers, HttpSender
 from tests.support.openlineage_receiver import Event, OpenLineageReceiver, faults_of, masked_run_events
 from tests.support.script_graph import ScriptGraph
 from tests.support.waiting import wait_until
 
 GRAPH, NUMBER, SUM = "//numbers:graph", "//numbers:number", "//numbers:sum"
 ONCE = ["START", "COMPLETE"]
+SINGLE_PATH = "/api/v1/lineage"
+WITHOUT_BATCHES = "URL, a receiver without batches"
+BY_URL = ["URL", WITHOUT_BATCHES]
+WAYS = [*BY_URL, "file", "file of the working directory", "variables"]
 
 
 @pytest.fixture
@@ -39,7 +41,8 @@ def graph(tmp_path: Path) -> Iterator[ScriptGraph]:
 def configured(kind: str, receiver: OpenLineageReceiver, graph: ScriptGraph) -> dict[str, str]:
     """Returns the variables that configure a receiver in one of several ways."""
     http = {"type": "http", "url": receiver.url, "auth": {"type": "api_key", "apiKey": "key"}}
-    if kind == "URL":
+    receiver.has_batches = kind != WITHOUT_BATCHES
+    if kind in BY_URL:
         return {"OPENLINEAGE_URL": receiver.url, "OPENLINEAGE_API_KEY": "key"}
     if kind == "file":
         (graph.folder / "lineage.yml").write_text(json.dumps({"transport": {**http, "compression": "gzip"}}))
@@ -53,9 +56,6 @@ def configured(kind: str, receiver: OpenLineageReceiver, graph: ScriptGraph) -> 
         "OPENLINEAGE__TRANSPORT__URL": receiver.url,
         "OPENLINEAGE__TRANSPORT__AUTH": '{"type": "api_key", "apiKey": "key"}',
     }
-
-
-WAYS = ["URL", "file", "file of the working directory", "variables"]
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -76,10 +76,13 @@ def test_a_build_and_its_job_runs_are_runs(graph: ScriptGraph, receiver: OpenLin
     assert [part["dimensions"] for part in parts] == [{"name": "ab"}, {"name": "c"}]
     assert [dataset["name"] for dataset in completed["outputs"]] == ["sum/{names}"]
     assert completed["job"]["facets"]["databuild_codeDigest"]["codeDigest"] == "sum-1"
-    assert {path for path, _ in receiver.requests} == {"/api/v1/lineage"}
+    paths = [path for path, _ in receiver.requests]
+    assert paths.count(f"{SINGLE_PATH}/batch") == (1 if way == WITHOUT_BATCHES else len(receiver.batches))
+    assert paths.count(SINGLE_PATH) == len(receiver.events) - sum(receiver.batches)
+    assert (sum(receiver.batches) > 0) == (way == "URL")
     assert {headers["authorization"] for _, headers in receiver.requests} == {"Bearer key"}
     tagged = [event for event in receiver.events if "tags" in event["run"]["facets"]]
-    assert len(tagged) == (0 if way == "URL" else len(receiver.events))  # the client of OpenLineage adds them
+    assert len(tagged) == (0 if way in BY_URL else len(receiver.events))  # the client of OpenLineage adds them
 
 
 def test_the_commit_and_the_repository_are_those_of_the_build(
@@ -137,7 +140,7 @@ def ids(receiver: OpenLineageReceiver) -> list[tuple[str, str]]:
     return [(event["run"]["runId"], event["eventType"]) for event in receiver.events]
 
 
-@pytest.mark.parametrize("way", ["URL", "variables"])
+@pytest.mark.parametrize("way", [*BY_URL, "variables"])
 def test_a_receiver_that_is_away_changes_nothing_and_gets_everything_once_later(
     graph: ScriptGraph, receiver: OpenLineageReceiver, way: str
 ) -> None:
@@ -155,26 +158,27 @@ def test_a_receiver_that_is_away_changes_nothing_and_gets_everything_once_later(
     assert len(ids(receiver)) == len(set(ids(receiver)))
 
 
-@pytest.mark.parametrize("way", ["URL", "variables"])
+@pytest.mark.parametrize("way", [*BY_URL, "variables"])
 @pytest.mark.parametrize("status", [400, 302])
 def test_refused_events_are_reported_and_not_sent_again(
     graph: ScriptGraph, receiver: OpenLineageReceiver, way: str, status: int
 ) -> None:
     environ = configured(way, receiver, graph)
-    receiver.statuses = [status]
+    receiver.statuses = [status] * (2 if way == "URL" else 1)  # of a batch, and of its first event
     code, _, err = graph.run("build", "--exporter_failure=fail", **environ)
     assert code == 3
     assert f"refused a request, which is left out: status {status} (" in err
     assert (receiver.states(GRAPH), receiver.states(SUM)) == (["COMPLETE"], ONCE)
-    assert {path for path, _ in receiver.requests} == {"/api/v1/lineage"}
+    assert {path for path, _ in receiver.requests} <= {SINGLE_PATH, f"{SINGLE_PATH}/batch"}
     assert graph.run("export", **environ)[0] == 0
     assert receiver.states(GRAPH) == ["COMPLETE"]
 
 
+@pytest.mark.parametrize("way", BY_URL)
 def test_a_slow_receiver_delays_the_end_of_a_build_by_the_limit_only(
-    graph: ScriptGraph, receiver: OpenLineageReceiver
+    graph: ScriptGraph, receiver: OpenLineageReceiver, way: str
 ) -> None:
-    environ = configured("URL", receiver, graph)
+    environ = configured(way, receiver, graph)
     receiver.seconds = 1.0
     code, _, err = graph.run("build", "--exporter_seconds=0.05", **environ)
     assert (code, "not all events were sent" in err) == (0, True)
@@ -196,10 +200,11 @@ def test_nobody_listens_and_later_somebody_does(graph: ScriptGraph) -> None:
     again.close()
 
 
+@pytest.mark.parametrize("way", BY_URL)
 def test_after_a_crash_nothing_is_lost_and_runs_keep_their_ids(
-    graph: ScriptGraph, receiver: OpenLineageReceiver
+    graph: ScriptGraph, receiver: OpenLineageReceiver, way: str
 ) -> None:
-    environ = configured("URL", receiver, graph)
+    environ = configured(way, receiver, graph)
     flags = ("--build_request_id=killed", "--jobs=1")
     with graph.start("build", "sum/ab_hang-x", *flags, **environ) as process:
         graph.wait_for("pid-hang-x")
@@ -304,35 +309,13 @@ def test_a_proxy_of_the_environment_gets_the_requests(graph: ScriptGraph, receiv
     environ = {"OPENLINEAGE_URL": "http://lineage.example:5000", "http_proxy": receiver.url}
     assert graph.run("build", **environ)[0] == 0
     assert receiver.states(GRAPH) == ONCE
-    assert {path for path, _ in receiver.requests} == {"http://lineage.example:5000/api/v1/lineage"}
+    paths = {path.removesuffix("/batch") for path, _ in receiver.requests}
+    assert paths == {"http://lineage.example:5000/api/v1/lineage"}
     assert {headers["host"] for _, headers in receiver.requests} == {"lineage.example:5000"}
     receiver.events.clear()
     environ = {"OPENLINEAGE_URL": receiver.url, "http_proxy": "http://127.0.0.1:1", "no_proxy": "127.0.0.1"}
     assert graph.run("build", "--force", **environ)[0] == 0
     assert receiver.states(GRAPH) == ONCE
-
-
-def test_a_connection_that_the_receiver_has_closed_is_opened_again() -> None:
-    first = OpenLineageReceiver()
-    sender = HttpSender(first.url, {})
-    fields = {
-        "eventType": "START",
-        "eventTime": "2026-01-01T00:00:00Z",
-        "run": {"runId": "019b76da-a800-7ad4-9ed6-ab2bcbf1cbf0"},
-        "job": {"namespace": "team", "name": "//:j", "facets": {}},
-        "inputs": [],
-        "outputs": [],
-        "producer": PRODUCER,
-        "schemaURL": EVENT_SCHEMA,
-    }
-    event = json.dumps(fields)
-    assert sender.send([event], 5).answered == 1
-    first.close()
-    second = OpenLineageReceiver(int(first.url.rpartition(":")[2]))
-    assert sender.send([event], 5) == Answers(1, [], "")
-    second.close()
-    assert sender.send([event], 5).fault == "Connection refused"
-    sender.close()
 
 
 def test_jobs_do_not_get_the_variables_that_the_client_sets(graph: ScriptGraph, receiver: OpenLineageReceiver) -> None:
