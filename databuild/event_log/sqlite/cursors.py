@@ -26,6 +26,9 @@ class SqliteCursors(SqlCursors):
         self._lock = lock
         with lock:
             self._connection = connect_for_writing(path)
+            # Builds wait while a cursor moves, so it does not wait for the disk. A power failure may move it back to
+            # where it was seconds before, and then events are sent again (sqlite.org/pragma.html#pragma_synchronous).
+            self._connection.execute("PRAGMA synchronous = NORMAL")
 
     def close(self) -> None:
         self._connection.close()
