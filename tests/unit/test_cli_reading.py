@@ -199,7 +199,7 @@ def test_status_tells_how_a_build_stands(cli: CommandLine) -> None:
 
     assert code == 0
     assert f"build      {NEW}  COMPLETED\n" in out
-    assert "2: 2 completed, 0 failed" in out
+    assert "2: 2 completed, 0 failed, 0 not run\n" in out
     assert "duration 3.50 s" in out
 
 
@@ -266,6 +266,26 @@ def test_logs_that_were_pruned_for_their_age_say_so(cli: CommandLine, tmp_path: 
         in cli("logs", OLD, reader=FakeReader([old, new]))[2]
     )
     assert "no job run of latest has written anything" in cli("logs", reader=FakeReader([old, new]))[2]
+    assert cli("logs", f"{NEW}.2.1", reader=FakeReader([old, new], [FAILED_RUN]))[2].endswith(
+        f"{NEW}.2.1 wrote nothing\n"
+    )
+
+
+@pytest.mark.parametrize("command", ["status", "logs", "report", "retry"])
+def test_a_second_build_is_refused(cli: CommandLine, command: str) -> None:
+    code, out, err = cli(command, NEW, OLD, reader=FakeReader([build_record(NEW), build_record(OLD)]))
+
+    assert (code, out) == (2, "")
+    assert err == f"databuild: {command} takes one BUILD, not 2; see `help {command}`\n"
+
+
+def test_builds_takes_no_build(cli: CommandLine) -> None:
+    code, _, err = cli("builds", NEW, reader=FakeReader([build_record(NEW)]))
+
+    assert (code, err) == (
+        2,
+        f"databuild: builds takes only flags, not '{NEW}'; `status` shows one; see `help builds`\n",
+    )
 
 
 def test_status_of_no_build_makes_no_sense(cli: CommandLine) -> None:

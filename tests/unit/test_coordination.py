@@ -21,6 +21,7 @@ from databuild.model.results import BuildResult, Cancelled, FailFast, Success
 from databuild.orchestration.build.build_context import BuildContext
 from databuild.orchestration.build.run_build import run_build
 from databuild.orchestration.build.settings import BuildRequest, Settings
+from databuild.orchestration.coordination.coordination import Coordination
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
@@ -368,6 +369,15 @@ async def dead_build(world: World, holder: str) -> BuildOrchestrator:
     one.emit_job_running("dead.1.1", 1, RAW)
     await one.emit_partition_building("raw/1", 1, "dead.1.1")
     return one
+
+
+async def test_a_build_that_died_before_its_request_was_recorded_is_not_reported_as_ended(world: World) -> None:
+    await world.log.renew_lease("unborn", "elsewhere:1", 30)
+    await dead_build(world, "elsewhere:1")
+    world.now += 31
+
+    coordination = Coordination(world.log, world.reader, world.executor, "", clock=lambda: world.now, lease_seconds=0)
+    assert await coordination.end_dead_builds() == ["dead"]
 
 
 async def test_a_build_whose_process_is_gone_is_ended_at_once_and_gone_on_from(world: World) -> None:

@@ -75,6 +75,6 @@ def test_an_input_output_error_on_a_full_file_system_is_a_full_disk(tmp_path: Pa
     full = str(event_log_error(error, "/proc/events.db"))  # of a disk that is always full
     other = str(event_log_error(error, f"{tmp_path}/events.db"))
 
-    assert "the disk is full; free space on the disk and build again" in full
+    assert "the disk is full; free space on the disk and try again" in full
     assert "disk I/O error" in other
     assert "full" not in other

@@ -249,6 +249,18 @@ class Invocation:
 
         EnvironmentLogs(self.event_log_uri).check(self.environment)
 
+    def one_build(self) -> str:
+        """Returns the BUILD that the command line names, or `latest`.
+
+        Raises:
+            UsageError: It names several.
+        """
+        if len(self.positionals) > 1:
+            from databuild.cli.flags.usage_error import UsageError
+
+            raise UsageError(f"{self.command} takes one BUILD, not {len(self.positionals)}", self.command)
+        return self.positionals[0] if self.positionals else "latest"
+
     def _refuse_beside_server(self, refusal: str) -> None:
         from databuild.cli.flags.usage_error import UsageError
 

@@ -6,10 +6,13 @@ from databuild.cli.backend.invocation import Invocation
 from databuild.cli.display.formats import build_duration_text, some_of, table, time_text
 from databuild.cli.display.output import as_json
 from databuild.cli.flags.exit_codes import BUILT
+from databuild.cli.flags.usage_error import UsageError
 from databuild.model import statuses
 
 
 def run(call: Invocation) -> int:
+    if call.positionals:
+        raise UsageError(f"builds takes only flags, not {call.positionals[0]!r}; `status` shows one", call.command)
     backend = call.backend()
     before = call.flags["before"]
     if before:

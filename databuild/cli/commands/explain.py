@@ -66,11 +66,12 @@ def run(call: Invocation) -> int:
 
 def _plan(call: Invocation) -> tuple[str, Plan]:
     """Returns the ref and the plan for it."""
-    plan = call.backend().plan(call.positionals, verify=call.flags["verify"]) if call.positionals else None
-    if plan is None or len(plan.requested) != 1:  # the plan has the refs of a range
-        count = len(plan.requested) if plan is not None else 0
-        raise UsageError(f"explain takes one REF, not {count}", call.command)
-    return plan.requested[0], plan
+    count = len(call.positionals)
+    if count == 1:
+        plan = call.backend().plan(call.positionals, verify=call.flags["verify"])
+        if (count := len(plan.requested)) == 1:  # the plan has the refs of a range
+            return plan.requested[0], plan
+    raise UsageError(f"explain takes one REF, not {count}", call.command)
 
 
 def _death(record: PartitionRecord | JobRunRecord | None, dead: Mapping[str, str]) -> str | None:
@@ -93,12 +94,18 @@ def _print_record(call: Invocation, record: PartitionRecord | None, death: str |
     call.out.line(f"status     {since}{dead_text}")
     if adoption is not None:
         call.out.line(f"adopted    {time_text(adoption.time)} UTC by {adoption.author}: {adoption.reason}")
+    if record.removal is not None and not record.available:
+        removal = record.removal
+        call.out.line(f"removed    {time_text(removal.time)} UTC by {removal.author}: {removal.reason}")
     if record.tainted:
         call.out.line(f"tainted    {record.taint_reason}")
     if record.failure is not None:
         call.out.line(f"failure    {record.failure.category}: {record.failure.message}")
-    if not record.available:  # the facts below describe the data
-        return
+    if record.available:
+        _print_data(call, record)
+
+
+def _print_data(call: Invocation, record: PartitionRecord) -> None:
     call.out.line(f"version    {record.version}")
     if record.job_run_id:
         call.out.line(f"made by    {record.job_run_id}")

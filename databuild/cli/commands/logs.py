@@ -9,7 +9,6 @@ from databuild.cli.display.formats import place_text, time_text
 from databuild.cli.flags.exit_codes import BUILT
 from databuild.model import statuses
 from databuild.model.paging import read_rows
-from databuild.orchestration.coordination.build_ids import LATEST
 from databuild.orchestration.logs.log_files import STREAMS, known_size
 
 if TYPE_CHECKING:
@@ -24,9 +23,9 @@ POLLS_PER_LIVENESS_CHECK = 5
 
 def run(call: Invocation) -> int:
     """Prints the logs of one job run, or of all job runs of a build in the order in which they were scheduled."""
+    text = call.one_build()
     backend = call.backend()
     reader = backend.records
-    text = call.positionals[0] if call.positionals else LATEST
     # A build id has no dot, and a job run id is BUILD.TASK.ATTEMPT.
     job_run = reader.job_run(text) if "." in text else None
     build = backend.find_build(text if job_run is None else job_run.build_request_id)
@@ -51,7 +50,8 @@ def run(call: Invocation) -> int:
         if ended or call.out.closed or not call.flags["follow"]:
             printer.report_missing()
             if not printer.current:
-                reason = _pruned_message(call, build) or f"no job run of {text} has written anything"
+                empty = f"no job run of {text} has written anything" if job_run is None else f"{text} wrote nothing"
+                reason = _pruned_message(call, build) or empty
                 call.err.line(f"databuild: {reason}")
             return BUILT
         call.out.flush()

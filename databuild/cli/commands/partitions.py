@@ -51,10 +51,7 @@ def run(call: Invocation) -> int:
     counts = reader.partition_counts()
     next_after = records[-1].ref if len(records) == limit else ""
     if prefix and not records and not status and not call.flags["after"]:
-        from databuild.cli.flags.near_form import near_form
-
-        if hint := near_form(call.command, prefix):
-            call.err.line(f"databuild: no partition begins with {prefix!r}; {hint}")
+        _print_hint(call, prefix)
     if call.json:
         call.out.json({"partitions": records, "counts": counts, "next_after": next_after})
         return BUILT
@@ -69,6 +66,18 @@ def run(call: Invocation) -> int:
     if next_after:
         call.err.line(f"databuild: --after={next_after} shows the next page")
     return BUILT
+
+
+def _print_hint(call: Invocation, prefix: str) -> None:
+    """Prints the command that the user may have meant by a prefix with which no partition begins."""
+    from databuild.cli.flags.near_form import near_form
+
+    hint = near_form(call.command, prefix)
+    if "{" in prefix or ".." in prefix:
+        beginning = prefix.partition("{")[0].partition("..")[0]
+        hint = f"a PREFIX is neither a pattern nor a range; try `partitions {beginning}`"
+    if hint:
+        call.err.line(f"databuild: no partition begins with {prefix!r}; {hint}")
 
 
 def _row(record: PartitionRecord) -> tuple[str, ...]:

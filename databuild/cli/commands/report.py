@@ -9,6 +9,6 @@ from databuild.reports.report_formats import render
 
 
 def run(call: Invocation) -> int:
-    build = call.backend().find_build(*call.positionals[:1])
+    build = call.backend().find_build(call.one_build())
     call.out.write(render(build_report(call, build), call.flags["format"]))
     return BUILT

@@ -20,9 +20,10 @@ MAX_RUNS = 10
 
 
 def run(call: Invocation) -> int:
+    text = call.one_build()
     backend = call.backend()
     reader = backend.records
-    build = backend.find_build(*call.positionals[:1])
+    build = backend.find_build(text)
     failed = reader.job_runs(build.build_request_id, status="FAILED", limit=MAX_RUNS)
     ended = build.status in statuses.BUILD.ended
     running = () if ended else reader.job_runs(build.build_request_id, status="RUNNING", limit=MAX_RUNS)
@@ -79,9 +80,10 @@ def _print_build(call: Invocation, build: BuildRecord, dead: str) -> None:
     call.out.line(f"received   {time_text(build.received_time)} UTC, {kind} {duration}")
     if build.retry_of_build_request_id:
         call.out.line(f"retry of   {build.retry_of_build_request_id}")
+    rest = "not run" if build.status == "COMPLETED" else "not run or not ended"
     call.out.line(
         f"tasks      {build.total_tasks}: {build.jobs_completed} completed, {build.jobs_failed} failed, "
-        f"{max(build.total_tasks - build.jobs_completed - build.jobs_failed, 0)} not run or not ended"
+        f"{max(build.total_tasks - build.jobs_completed - build.jobs_failed, 0)} {rest}"
     )
     call.out.line(
         f"partitions {build.partitions_available} built, {build.partitions_delegated} taken from other builds, "

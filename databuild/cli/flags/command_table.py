@@ -179,7 +179,7 @@ COMMANDS = (
         "logs",
         "[BUILD|JOB_RUN]",
         "Prints the standard output and standard error of job runs.",
-        f"{_BUILD} A JOB_RUN is the id of a job run, as `status` prints it.",
+        f"{_BUILD} A JOB_RUN is the id of a job run, as `explain` and failures print it.",
         "logs latest --follow",
     ),
     Command(
@@ -195,10 +195,10 @@ COMMANDS = (
         "reproduce",
         "JOB_RUN",
         "Shows what is needed to run a job run again, or runs it again and compares the result.",
-        "A JOB_RUN is the id of a job run, as `status` prints it. It prints the commit, the code digest, the "
-        "arguments, the names of variables, inputs and outputs with their versions and places, and the machine. With "
-        "`--run`, the job runs once more in a scratch folder that has the recorded inputs, and its exit code and the "
-        "contents of its outputs are compared. It exits with 1 if they differ. It refuses with 2 if the program of "
+        "A JOB_RUN is the id of a job run, as `explain` and failures print it. It prints the commit, the code digest, "
+        "the arguments, the names of variables, inputs and outputs with their versions and places, and the machine. "
+        "With `--run`, the job runs once more in a scratch folder that has the recorded inputs, and its exit code and "
+        "the contents of its outputs are compared. It exits with 1 if they differ. It refuses with 2 if the program of "
         "the job or an input is not the recorded one. What is written by relative paths, below the workspace or by "
         "`databuild.job` goes to the scratch folder. A program that writes elsewhere by itself replaces what is "
         "there.",

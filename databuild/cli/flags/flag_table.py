@@ -269,6 +269,11 @@ def min_value(flag: Flag) -> int:
     return 0 if flag.name in {"after", "keep", "port", "grpc_port"} else 1
 
 
+def max_value(flag: Flag) -> int:
+    """Returns the maximum value of a flag of the kind INT, which event logs and messages can hold."""
+    return {"port": 65_535, "grpc_port": 65_535, "after": 2**63 - 1}.get(flag.name, 2**31 - 1)
+
+
 def flags_of(command: str) -> tuple[Flag, ...]:
     """Returns the flags of a command, in the order of the table."""
     return tuple(flag for flag in FLAGS if command in flag.commands)

@@ -11,7 +11,8 @@ from typing import Any
 from absl import flags
 
 from databuild.cli.flags.command_table import COMMANDS_BY_NAME, DEFAULT_COMMAND
-from databuild.cli.flags.flag_table import BOOL, ENUM, FLAGS, FLOAT, INT, STRINGS, Flag, flags_of, min_value
+from databuild.cli.flags.flag_table import BOOL, ENUM, FLAGS, FLOAT, INT, STRINGS, Flag, flags_of, max_value, min_value
+from databuild.cli.flags.quick_parse import MAX_DIGITS
 from databuild.cli.flags.usage_error import UsageError
 
 _FLAG_FILE = "--flagfile="
@@ -95,8 +96,8 @@ def _flag_values(command: str) -> flags.FlagValues:
         if flag.kind == BOOL:
             flags.DEFINE_boolean(flag.name, flag.default, flag.help, flag_values=values, short_name=short)
         elif flag.kind == INT:
-            minimum = min_value(flag)
-            flags.DEFINE_integer(flag.name, flag.default, flag.help, minimum, flag_values=values, short_name=short)
+            minimum, maximum = min_value(flag), max_value(flag)
+            flags.DEFINE_integer(flag.name, flag.default, flag.help, minimum, maximum, values, short_name=short)
         elif flag.kind == FLOAT:
             flags.DEFINE_float(flag.name, flag.default, flag.help, 0.0, flag_values=values, short_name=short)
         elif flag.kind == ENUM:
@@ -116,7 +117,7 @@ def _wrong(error: flags.Error, args: Sequence[str], command: str) -> str:
     if isinstance(error, flags.IllegalFlagValueError):
         match = re.match(r"flag --(\w+)=(.*?): ", text, re.DOTALL)
         flag = next((flag for flag in flags_of(command) if match and flag.name == match[1]), None)
-        return text if match is None or flag is None else f"--{flag.name} takes {_allowed(flag)}, not {match[2]!r}"
+        return text if match is None or flag is None else f"--{flag.name} takes {_allowed(flag, match[2])}"
     if match := re.fullmatch(r"Missing value for flag (--?\w+)", text):
         return f"{match[1]} needs a value"
     if isinstance(error, flags.CantOpenFlagFileError):
@@ -125,15 +126,19 @@ def _wrong(error: flags.Error, args: Sequence[str], command: str) -> str:
     return text
 
 
-def _allowed(flag: Flag) -> str:
-    """Returns the values that a flag takes, in words."""
-    if flag.kind == INT:
-        return f"a whole number, {min_value(flag)} or more"
-    if flag.kind == FLOAT:
-        return "a number, 0 or more"
-    if flag.kind == BOOL:
-        return "no value, `true` or `false`"
-    return f"{', '.join(flag.values[:-1])} or {flag.values[-1]}"
+def _allowed(flag: Flag, value: str) -> str:
+    """Returns the values that a flag takes, and the one that it got, in words."""
+    if flag.kind == INT and value.isdecimal() and (len(value) > MAX_DIGITS or int(value) > max_value(flag)):
+        allowed = f"at most {max_value(flag)}"
+    elif flag.kind == INT:
+        allowed = f"a whole number, {min_value(flag)} or more"
+    elif flag.kind == FLOAT:
+        allowed = "a number, 0 or more"
+    elif flag.kind == BOOL:
+        allowed = "no value, `true` or `false`"
+    else:
+        allowed = f"{', '.join(flag.values[:-1])} or {flag.values[-1]}"
+    return f"{allowed}, not {value[:80]!r}"
 
 
 def _unknown_flag(name: str, args: Sequence[str], command: str) -> str:

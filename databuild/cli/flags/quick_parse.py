@@ -7,10 +7,22 @@ It accepts a strict subset: `--name=value` and `--name`, spelled exactly as in t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from databuild.cli.flags.command_table import COMMANDS_BY_NAME, DEFAULT_COMMAND
-from databuild.cli.flags.flag_table import BOOL, ENUM, INT, STRING, STRINGS, flags_of, min_value
+from databuild.cli.flags.flag_table import BOOL, ENUM, INT, STRING, STRINGS, Flag, flags_of, max_value, min_value
+
+MAX_DIGITS: Final = 19
+"""Longer numbers are larger than all maximums, and Python refuses to read very long ones."""
+
+
+def _is_allowed(flag: Flag, text: str) -> bool:
+    return (
+        len(text) <= MAX_DIGITS
+        and text.isascii()
+        and text.isdigit()
+        and min_value(flag) <= int(text) <= max_value(flag)
+    )
 
 
 def parse_quickly(args: Sequence[str]) -> tuple[str, dict[str, Any], list[str]] | None:
@@ -37,7 +49,7 @@ def parse_quickly(args: Sequence[str]) -> tuple[str, dict[str, Any], list[str]] 
             values[name] = text
         elif equals and flag.kind == STRINGS:
             values[name].append(text)
-        elif equals and flag.kind == INT and text.isascii() and text.isdigit() and int(text) >= min_value(flag):
+        elif equals and flag.kind == INT and _is_allowed(flag, text):
             values[name] = int(text)
         else:
             return None

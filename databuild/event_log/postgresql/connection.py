@@ -226,7 +226,7 @@ _HINTS: Final[tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]] = (
         ("password", "authentication", "pg_hba.conf", 'role "', "certificate"),
     ),
     ("create it with `createdb`, or correct the URI", ("3D000",), ('database "',)),
-    ("wait, and build again: finished partitions are kept", ("57P03",), ("starting up", "shutting down", "recovery")),
+    ("wait, and try again: finished partitions are kept", ("57P03",), ("starting up", "shutting down", "recovery")),
     ("end other sessions, or raise max_connections of the server", ("53300",), ("too many clients", "reserved for")),
     ("name the primary in the URI, or make the server writable", ("25006",), ()),
     (
@@ -234,7 +234,7 @@ _HINTS: Final[tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]] = (
         ("42501",),
         (),
     ),
-    ("free space on the server's disk and build again: finished partitions are kept", ("53100",), ()),
+    ("free space on the server's disk and try again: finished partitions are kept", ("53100",), ()),
     ("check that the server is running and reachable from this machine", ("08", "57P"), ("",)),
 )
 """Each next step with prefixes of its SQLSTATEs, and with parts of messages that come without SQLSTATE."""

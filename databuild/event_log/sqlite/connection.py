@@ -138,7 +138,7 @@ def event_log_error(error: sqlite3.Error, path: str) -> EventLogError:
     elif "unable to open" in text and os.path.exists(path) and not _is_writable(path):  # noqa: PTH110
         text = "attempt to write a readonly database"  # SQLite could not create a file beside the database
     if "full" in text:
-        text += "; free space on the disk and build again: finished partitions are kept"
+        text += "; free space on the disk and try again: finished partitions are kept"
     elif "readonly" in text:
         remedy = "WRITABLE_STATE_DIRECTORY"
     elif "unable to open" in text:

@@ -136,8 +136,8 @@ class Coordination:
         for build, death in sorted(dead_builds.items()):
             if death.holder and self._continue_build is not None and self._continue_build(build, death.holder):
                 continue
-            await self._end(build, death)
-            ended.append(build)
+            if await self._end(build, death):
+                ended.append(build)
         return ended
 
     async def wait_for_release(self, refs: Sequence[str]) -> None:
@@ -172,13 +172,13 @@ class Coordination:
                 if not done.done():
                     done.set_exception(error)
 
-    async def _end(self, build: str, death: Death) -> None:
-        """Ends one dead build, unless another build does so first."""
+    async def _end(self, build: str, death: Death) -> bool:
+        """Ends one dead build, unless another build does so first; returns False if its request was never recorded."""
         if death.on_this_machine:
             await self._executor.kill_orphans(build, death.holder)
         record = self._reader.build(build)
         if record is None or record.status not in statuses.BUILD.open:
-            return
+            return record is not None
         claims = self._reader.claims_of(build)
         state = self._state(build)
         # A run that overwrites existing data is logged before it starts: without one in the log, the data is intact.
@@ -196,6 +196,7 @@ class Coordination:
         # The event log refuses these events if another process has ended the build since `_state` was read.
         with contextlib.suppress(InvalidStateTransitionError, CoordinationError):
             await orchestrator.complete_build(result, in_doubt)
+        return True
 
     def _state(self, build: str) -> BuildState:
         record = self._reader.build(build)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -20,6 +21,9 @@ MAX_INTEGER: Final = 2**63 - 1
 
 _LARGE_BYTES: Final = 50_000
 _MAX_DIGITS: Final = 40
+_UNKNOWN_FIELD: Final = re.compile(
+    r'has no field named "(.*?)" at "\w+(.*?)"\.\s+Available Fields.*?\[(.*?)\]', re.DOTALL
+)
 _BOOLS: Final = {"true": True, "false": False}
 _UNSPECIFIED: Final = "UNSPECIFIED"
 
@@ -54,7 +58,7 @@ def from_json(text: bytes, descriptor: Descriptor, fields: Mapping[str, str]) ->
             raise InvalidRequestError(f"the body is not a JSON object; it must be a {descriptor.name}")
         json_format.ParseDict(body, message)
     except (json_format.ParseError, ValueError, RecursionError) as error:
-        raise InvalidRequestError(f"the body is not a valid {descriptor.name}: {error}") from None
+        raise InvalidRequestError(f"the body is not a valid {descriptor.name}: {_fault_text(error)}") from None
     for name, value in fields.items():
         setattr(message, name, value)
     check_no_nul(message)
@@ -98,6 +102,17 @@ def from_query(query: Iterable[tuple[str, str]], descriptor: Descriptor, fields:
         raise InvalidRequestError(f"the query is not a valid {descriptor.name}: {error}") from None
     check_no_nul(message)
     return message
+
+
+def _fault_text(error: Exception) -> str:
+    """Words the error about an unknown field plainly, with the names of .proto files, and any other one as it is."""
+    match = _UNKNOWN_FIELD.search(str(error))
+    if match is None:
+        return str(error)
+    name, path, known = match.groups()
+    # The parser lists the names in lowerCamelCase, which it accepts as well.
+    fields = [re.sub(r"[A-Z]", lambda letter: f"_{letter[0].lower()}", field) for field in re.findall(r"\w+", known)]
+    return f"{path.lstrip('.') or 'it'} has no field {name!r}; its fields are {', '.join(fields)}"
 
 
 def check_number(name: str, value: int) -> None:

@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Match
 from starlette.routing import Route as HttpRoute
 from starlette.types import ASGIApp
 
@@ -100,8 +100,19 @@ async def _no_route(request: Request, error: Exception) -> Response:
     status = getattr(error, "status_code", 404)
     message = f"there is no request {request.method} {request.url.path[:200]!r}; see {PREFIX}/openapi.json"
     response = _error_response(HttpRequestError(405 if status == 405 else 404, message))
-    response.headers.update(getattr(error, "headers", None) or {})
+    if status == 405:
+        response.headers["Allow"] = ", ".join(sorted(_methods_of_path(request)))
     return response
+
+
+def _methods_of_path(request: Request) -> set[str]:
+    """Returns the methods of all routes of a path. The router knows those of the first one only."""
+    beginning = PREFIX if request.url.path.startswith(PREFIX) else ""  # the dashboard has a page for all other paths
+    routes = [
+        route for route in request.app.routes if isinstance(route, HttpRoute) and route.path.startswith(beginning)
+    ]
+    matching = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    return {method for route in matching for method in route.methods or ()}
 
 
 class _Endpoints:

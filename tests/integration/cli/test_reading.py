@@ -108,6 +108,11 @@ def test_downstream_shows_whose_input_has_changed_and_what_is_tainted(graph: Scr
     assert graph("downstream")[0] == 2
 
 
+@pytest.mark.parametrize("refs", [(), ("sum/a_b", "sum/a_c"), ("nothing", "number/a")])
+def test_explain_takes_one_partition(graph: ScriptGraph, refs: tuple[str, ...]) -> None:
+    assert f"explain takes one REF, not {len(refs)}; see `help explain`" in graph("explain", *refs)[2]
+
+
 @pytest.mark.parametrize(("form", "beginning"), [("mermaid", ("flowchart", "graph")), ("dot", ("digraph",))])
 def test_the_job_graph_is_drawn_whole(graph: ScriptGraph, form: str, beginning: tuple[str, ...]) -> None:
     graph("build")
@@ -170,6 +175,11 @@ def test_a_prefix_without_partitions_that_is_close_to_a_form_has_a_hint(graph: S
     code, out, err = graph("partitions", "Verfy")
     assert (code, out) == (0, "no partitions\n")
     assert err.startswith("databuild: no partition begins with 'Verfy'; did you mean `partitions verify`?\n")
+    for text in ("number/{name}", "number/1..3"):
+        assert (
+            f"begins with {text!r}; a PREFIX is neither a pattern nor a range; try `partitions number/"
+            in (graph("partitions", text)[2])
+        )
     for without_hint in (["clean/"], ["other"], ["verfy", "--status=FAILED"], ["verfy", "--after=a"], ["number"]):
         assert "did you mean" not in graph("partitions", *without_hint)[2]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,7 @@ def test_forgotten_data_is_made_again(graph: ScriptGraph) -> None:
     record = graph.json("explain", "number/bb")[1]["record"]
     assert (record["status"], record["available"]) == ("FORGOTTEN", False)
     assert (record["removal"]["author"], record["removal"]["reason"]) == ("bob", "by hand")
+    assert re.search(r"^removed    \S+ \S+ UTC by bob: by hand$", graph("explain", "number/bb")[1], re.MULTILINE)
     assert "input changed: number/bb" in graph("explain", "sum/a_bb")[1]
     assert "forgotten: by hand" in graph("plan", "sum/a_bb")[1]
     assert graph("partitions", "forget", "number/bb", "--reason=again")[1].startswith("forgot nothing: ")

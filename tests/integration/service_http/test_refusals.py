@@ -77,6 +77,30 @@ async def test_a_body_that_cannot_be_read_is_refused(served: Served, body: bytes
     assert (await served.get("/builds")).json()["builds"] == []
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"partions": []}, "it has no field 'partions'; its fields are build_request_id, partitions, options, plan, "),
+        ({"options": {"plan": {"forc": True}}}, "options.plan has no field 'forc'; its fields are stale, force"),
+    ],
+)
+async def test_an_unknown_field_of_a_body_is_named_with_the_known_ones(
+    served: Served, body: dict[str, object], said: str
+) -> None:
+    answer = await served.post("/builds", body)
+
+    assert answer.json()["error"]["message"].startswith(f"the body is not a valid SubmitBuildRequest: {said}")
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"), [("/builds", "GET, HEAD, POST"), ("/builds/x", "GET, HEAD"), ("/builds/x/cancel", "POST")]
+)
+async def test_a_wrong_method_is_answered_with_those_of_the_path(served: Served, path: str, allowed: str) -> None:
+    answer = await served.client.delete(f"/api/v1{path}")
+
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+
+
 async def test_a_body_that_is_too_large_is_refused(serve: Serve) -> None:
     served = await serve(Limits(max_request_bytes=1000))
 
