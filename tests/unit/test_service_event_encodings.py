@@ -46,13 +46,12 @@ def test_an_event_over_http_is_an_event_of_a_stream() -> None:
 
 
 def test_an_event_over_http_has_the_fields_that_are_set() -> None:
-    bare = ev.BuildEvent(event_id="operation 7", build_request_id='a "b"', sequence=7)
+    bare = ev.BuildEvent(event_id='a "b"/7', build_request_id='a "b"', sequence=7)
     timed = event(8)
     timed.time.FromJsonString("2026-11-28T08:00:00.120Z")
 
-    assert encode_events([]) == b""
     assert encode_events([bare]) == (
-        b'id: 7\ndata: {"event_id": "operation 7", "build_request_id": "a \\"b\\"", "sequence": "7"}\n\n'
+        b'id: 7\ndata: {"event_id": "a \\"b\\"/7", "build_request_id": "a \\"b\\"", "sequence": "7"}\n\n'
     )
     assert encode_events([event(7), timed]) == (
         b'id: 7\ndata: {"event_id": "b/7", "build_request_id": "b", "sequence": "7", "partition": {"ref": "raw/1"}}\n\n'

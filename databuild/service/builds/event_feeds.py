@@ -260,21 +260,26 @@ class EventFeeds:
                 # Before the events are read, so that none can come unnoticed in between.
                 wakes = feed.wakes
                 batches = feed.after(after)
+                up_to_date = batches is not None
                 if batches is None:
                     events, full_page = await self._pages.after(build_request_id, after)
                     # The buffer has to end with the newest event, so these do not fit if the log has more by now.
                     if not full_page and wakes == feed.wakes:
                         feed.add(events)
                     batches = _batches([(event, event.ByteSize()) for event in events])
+                    up_to_date = not batches
                 for batch in batches:
                     yield batch
                     after = batch[-1].sequence
                     if _is_end(batch[-1]):
                         return
-                    # Sending may never wait, if the client is fast. Let other tasks run.
-                    await asyncio.sleep(0)
-                if not batches and wakes == feed.wakes:
+                    if batch is not batches[-1]:
+                        # Sending may never wait, if the client is fast. Let other tasks run.
+                        await asyncio.sleep(0)
+                if up_to_date and wakes == feed.wakes:
                     await feed.wait()
+                else:
+                    await asyncio.sleep(0)
         finally:
             feed.watchers -= 1
             if not feed.watchers:

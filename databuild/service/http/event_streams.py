@@ -19,16 +19,14 @@ from databuild.v1.events_pb2 import BuildEvent
 
 
 def encode_events(events: Sequence[BuildEvent]) -> bytes:
-    """Returns events of one build as server-sent events. The `id` of each is its sequence number.
+    """Returns events of one build, at least one, as server-sent events. The `id` of each is its sequence number.
 
     The JSON of each event has the fields that are set.
     """
-    if not events:
-        return b""
-    # The members that all events of a build share are written once, and no function is called for the others.
-    first = events[0]
-    start = f'{{"event_id": {write_text(first.event_id.removesuffix(str(first.sequence)))}'.removesuffix('"')
-    middle = f'", "build_request_id": {write_text(first.build_request_id)}, "sequence": "'
+    # The id of the build is written once. That of an event is the id of its build, a slash and its sequence number.
+    build = write_text(events[0].build_request_id)
+    start = f'{{"event_id": {build[:-1]}/'
+    middle = f'", "build_request_id": {build}, "sequence": "'
     texts = []
     for event in events:
         sequence = event.sequence
