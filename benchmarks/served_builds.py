@@ -9,25 +9,20 @@ import itertools
 import json
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.c_programs import compile_program
 from benchmarks.databuild_runs import Graph, python_environment
 from benchmarks.processes import BrokenRunError, Run, run_process
-from benchmarks.service_process import FLAGS, Service, submit, watch
+from benchmarks.service_process import FLAGS, Service, submit
 
 BY_COMMAND_LINE: Final = "build by the command line"
 BY_SERVICE: Final = "build by the service"
 WATCHED_BY_TEN: Final = f"{BY_SERVICE}, watched by 10 over HTTP"
 
 _POLL_SECONDS = 0.2
-_WATCHERS = 10
-_READ_BYTES = 64 * 1024
-_END = b"\n\nevent: end"
-_END_BYTES = 2000
-"""More than the last event of a build and the end of its stream."""
-
 _TERMINAL_STATUSES = {"BUILD_STATUS_COMPLETED", "BUILD_STATUS_FAILED", "BUILD_STATUS_CANCELLED"}
 
 
@@ -102,41 +97,47 @@ class _ByClient(_Served):
         run_process(command, variables, self._graph.folder / "output")
 
 
-class _ByHttp(_Served):
+class _Watched(_Served):
+    """Clients over HTTP read all events and parse none: in Python, ten of them would take the time of the build."""
+
+    _clients: int
+
+    def __init__(self, graph: Graph, parallelism: int, watchers: Path) -> None:
+        """Starts nothing yet. `watchers` is the program of the clients, compiled from `plain_watchers.c`."""
+        super().__init__(graph, parallelism)
+        self._watchers = watchers
+
+    def _submit(self, service: Service, variables: Mapping[str, str]) -> None:
+        output = self._graph.folder / "output"
+        with service.connect() as connection:
+            build = submit(connection, self._parallelism, self._graph.request)
+            run_process((str(self._watchers), str(service.port), build, str(self._clients)), variables, output)
+            connection.request("GET", f"/api/v1/builds/{build}")
+            last = json.loads(connection.getresponse().read())["last_sequence"]
+        if output.read_text() != f"{last}\n":
+            raise BrokenRunError(f"the watchers of build {build} got {output.read_text()} events instead of {last}")
+
+
+class _ByHttp(_Watched):
     name = f"{BY_SERVICE}, watched over HTTP"
-
-    def _submit(self, service: Service, _variables: Mapping[str, str]) -> None:
-        with service.connect() as connection:
-            build = submit(connection, self._parallelism, self._graph.request)
-            end: dict[str, Any] = {}
-            for _, event in watch(connection, build):
-                end = event
-        if end.get("build_request", {}).get("status") not in _TERMINAL_STATUSES:
-            raise BrokenRunError(f"the events of build {build} end too early: {end}")
+    _clients = 1
 
 
-class _ByTen(_Served):
-    """Ten clients read all events and parse none: ten programs in Python would take the time of the build."""
-
+class _ByTen(_Watched):
     name = WATCHED_BY_TEN
-
-    def _submit(self, service: Service, _variables: Mapping[str, str]) -> None:
-        with service.connect() as connection:
-            build = submit(connection, self._parallelism, self._graph.request)
-        with ThreadPoolExecutor(_WATCHERS) as threads:
-            ends = set(threads.map(lambda _: self._read(service, build), range(_WATCHERS)))
-        if len(ends) > 1 or _END not in ends.pop():
-            raise BrokenRunError(f"the watchers of build {build} did not all get its end")
-
-    def _read(self, service: Service, build: str) -> bytes:
-        """Watches a build, and returns the last bytes: its last event, and the end of the stream."""
-        end = b""
-        with service.connect() as connection:
-            connection.request("GET", f"/api/v1/builds/{build}/watch")
-            response = connection.getresponse()
-            while data := response.read1(_READ_BYTES):
-                end = (end + data[-_END_BYTES:])[-_END_BYTES:]
-        return end[end.rfind(b"id: ") :]
+    _clients = 10
 
 
-WAYS_TO_BUILD: Final[tuple[type[_Build], ...]] = (_ByCommandLine, _ByService, _ByClient, _ByHttp, _ByTen)
+def ways_to_build(graph: Graph, parallelism: int, folder: Path) -> Sequence[_Build]:
+    """Returns the contestants; those with clients over HTTP only if the machine has a C compiler.
+
+    Args:
+        graph: The graph.
+        parallelism: The number of jobs at once.
+        folder: The folder for the program of the clients.
+    """
+    builds: list[_Build] = [way(graph, parallelism) for way in (_ByCommandLine, _ByService, _ByClient)]
+    watchers = folder / "plain_watchers"
+    if compile_program("plain_watchers.c", watchers):
+        builds += [way(graph, parallelism, watchers) for way in (_ByHttp, _ByTen)]
+    return builds

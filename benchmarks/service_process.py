@@ -25,6 +25,7 @@ class Service:
 
     Attributes:
         grpc: The address of its gRPC server.
+        port: The port of its HTTP server.
     """
 
     def __init__(self, argv: Sequence[str], environment: Mapping[str, str]) -> None:
@@ -45,6 +46,7 @@ class Service:
         addresses = json.loads(line)
         self._address = addresses["http"].removeprefix("http://")
         self.grpc: str = addresses["grpc"]
+        self.port = int(self._address.rpartition(":")[2])
 
     def connect(self) -> contextlib.closing[http.client.HTTPConnection]:
         return contextlib.closing(http.client.HTTPConnection(self._address, timeout=600))

@@ -13,7 +13,7 @@ from typing import Final
 from benchmarks.databuild_runs import Graph, python_environment
 from benchmarks.processes import Run
 from benchmarks.rows import Row
-from benchmarks.served_builds import WAYS_TO_BUILD
+from benchmarks.served_builds import ways_to_build
 from benchmarks.service_process import FLAGS, Service, submit, watch
 from benchmarks.session import Contestant, Measurement, Session
 from benchmarks.shapes import Wide
@@ -100,7 +100,7 @@ def serve(session: Session, _start_up: Mapping[str, Measurement]) -> Iterator[Ro
     """Measures builds by services, submissions and latencies, and yields their rows."""
     sizes = session.sizes
     graph = Graph(session.folder / SCENARIO, Wide(width=sizes.served_tasks), session.job)
-    builds: list[Contestant] = [build(graph, session.parallelism) for build in WAYS_TO_BUILD]
+    builds = ways_to_build(graph, session.parallelism, session.folder)
     for measurement in session.measure(SCENARIO, builds, turns_per_repeat=2):
         yield _row(
             measurement, measurement.name, sizes.served_tasks, graph.tasks, [run.seconds for run in measurement.runs]

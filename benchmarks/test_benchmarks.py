@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
+import socket
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.c_programs import compile_program
 from benchmarks.exporters import EXPORTERS, NONE
 from benchmarks.noop_job import NoopJob, ProcessCount, make_noop_job
 from benchmarks.other_tools import installed_tools
@@ -21,7 +24,7 @@ from benchmarks.records import COMMANDS
 from benchmarks.report import as_json, as_text
 from benchmarks.rows import Row, Rows
 from benchmarks.scenarios import SCENARIOS, USUAL
-from benchmarks.served_builds import WAYS_TO_BUILD
+from benchmarks.served_builds import BY_COMMAND_LINE, BY_SERVICE, WATCHED_BY_TEN
 from benchmarks.services import FIRST_EVENT, SUBMISSIONS, TO_WATCHER
 from benchmarks.shapes import QUICK, Chain, Layers, Shape, Wide, request_of
 from benchmarks.stores import FIND, LISTING, OBJECTS, VERIFY, WITH_CHECK, WITHOUT_CHECK
@@ -144,7 +147,13 @@ def test_each_row_is_there(report: dict[str, Any]) -> None:
         named = alone if builds == 1 else modes
         expected["event log", builds] = [f"{backend}: {mode}" for backend in ("sqlite", "postgresql") for mode in named]
     expected |= {("records", size): [*COMMANDS, *PAGES] for size in QUICK.records}
-    expected["service", QUICK.served_tasks] = [way.name for way in WAYS_TO_BUILD]
+    expected["service", QUICK.served_tasks] = [
+        BY_COMMAND_LINE,
+        BY_SERVICE,
+        f"{BY_SERVICE}, watched by build --server",
+        f"{BY_SERVICE}, watched over HTTP",
+        WATCHED_BY_TEN,
+    ]
     expected["service", QUICK.submissions] = [SUBMISSIONS]
     expected["service", QUICK.watched_builds] = [FIRST_EVENT, TO_WATCHER]
     expected["workers", QUICK.worker_tasks] = [PYTHON_STARTS, WORKER_BUILD]
@@ -231,6 +240,41 @@ def test_workflow_tools_run_the_graphs_that_databuild_builds(tmp_path: Path) -> 
     ]
     assert all(row["processes"] == row["tasks"] for row in rows)
     assert [row["databuild_ratio"] for row in rows if row["name"] == "DataBuild build"] == [1.0] * len(graphs)
+
+
+HEAD = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+TWO = 'id: 1\ndata: {"id": 7}\n\nid: 2\ndata: {}\n\n'
+END = "b\r\nevent: end\n\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "fault"),
+    [
+        (f"{HEAD}20\r\n{TWO}\r\n{END}", ""),
+        (f"HTTP/1.1 404 Not Found\r\n\r\n{TWO}{END}", "the service has refused a client"),
+        (f"{HEAD}20\r\n{TWO.replace('2', '3')}\r\n{END}", "an event is missing"),
+        (f"{HEAD}20\r\n{TWO.replace('data: {}', '')}\r\n{END}", "an event has no data"),
+        (f"{HEAD}20\r\n{TWO}\r\n{END.replace('end', 'error')}", "the stream has failed"),
+        (f"{HEAD}20\r\n{TWO}", "a stream ends too early"),
+    ],
+)
+def test_the_watchers_notice_what_is_missing(tmp_path: Path, answer: str, fault: str) -> None:
+    program = tmp_path / "watchers"
+    if not compile_program("plain_watchers.c", program):
+        pytest.skip("there is no C compiler")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        process = subprocess.Popen([program, str(port), "b", "2"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        accepted = [listener.accept()[0] for _ in range(2)]
+        for connection in accepted:
+            with connection, contextlib.suppress(ConnectionError):
+                assert connection.recv(1000).startswith(b"GET /api/v1/builds/b/watch ")
+                for byte in answer.encode():
+                    connection.send(bytes([byte]))
+        out, err = process.communicate()
+
+    assert fault in err.decode()
+    assert (process.returncode, out) == ((1, b"") if fault else (0, b"2\n"))
 
 
 def test_without_workflow_tools_the_next_step_is_named(tmp_path: Path) -> None:

@@ -84,6 +84,14 @@ class EventLog(Protocol):
         """
         ...
 
+    def follow(self) -> Reader:
+        """Returns a reader like `reader`, for a follower that reads all events as they come.
+
+        From now on this object may keep the newest events that it has written in memory, so that the reader need not
+        read them from the store.
+        """
+        ...
+
     def pruner(self) -> Pruner:
         """Returns a pruner. It may be used by one thread at a time, concurrently with appends and reads."""
         ...

@@ -442,6 +442,9 @@ class OverlayEventLog:
     def reader(self) -> OverlayReader:
         return OverlayReader(self._own.reader(), self._open_base())
 
+    def follow(self) -> OverlayReader:
+        return OverlayReader(self._own.follow(), self._open_base())
+
     def pruner(self) -> Pruner:
         return self._own.pruner()
 

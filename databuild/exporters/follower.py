@@ -50,7 +50,7 @@ _log = logging.getLogger("databuild.exporters")
 class FollowedLog(Protocol):
     """The part of an event log that a follower needs."""
 
-    def reader(self) -> Reader: ...
+    def follow(self) -> Reader: ...
 
     def cursors(self) -> Cursors: ...
 
@@ -112,7 +112,7 @@ class Follower:
         self._cursor_names = (self.name, self.name + _CLOCK_SUFFIX) if self._timed else (self.name,)
         self._holder = f"{liveness.this_process()}#{os.urandom(16).hex()}"
         self._cursors = log.cursors()
-        self._reader = log.reader()
+        self._reader = log.follow()
         self._stopping = threading.Event()
         self._abandoned = False
         self._broken = False

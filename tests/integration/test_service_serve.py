@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.postgresql.server import Server
-from tests.support.script_graph import ScriptGraph, is_running
+from tests.support.script_graph import PROGRAM, ScriptGraph, ServedGraph, is_running
 from tests.support.waiting import wait_until
 
 
@@ -43,6 +43,19 @@ def test_the_service_and_the_command_line_show_builds_of_each_other(graph: Scrip
     assert (code, "are equal" in out) == (0, True)
     assert "making one" in graph.run("logs", by_service)[1]
     assert service.end()[0] == 0
+
+
+def test_garbage_of_builds_is_collected(graph: ScriptGraph) -> None:
+    """Objects that are frozen are never collected. A command may freeze those of its plan, a service may not."""
+    count = "import atexit, gc, sys\nfreeze, frozen = gc.freeze, []\ngc.freeze = lambda: frozen.append(freeze())\n"
+    program = f'{count}atexit.register(lambda: print(f"frozen: {{len(frozen)}}", file=sys.stderr))\n{PROGRAM}'
+    service = ServedGraph(graph.start("serve", "--port=0", "--grpc_port=0", "--output=json", program=program))
+    for partition in ("number/one", "number/two"):
+        service.wait_for(service.build(partition), "COMPLETED")
+
+    _, err = service.end()
+
+    assert "frozen: 1\n" in err
 
 
 def test_the_events_of_service_and_command_line_are_equal(graph: ScriptGraph) -> None:

@@ -34,6 +34,9 @@ class ForwardingLog:
     def reader(self) -> Reader:
         return self.log.reader()
 
+    def follow(self) -> Reader:
+        return self.log.follow()
+
     def pruner(self) -> Pruner:
         return self.log.pruner()
 

@@ -186,7 +186,7 @@ async def test_a_log_that_fails_starts_nothing(tmp_path: Path) -> None:
         def cursors(self) -> object:
             raise EventLogError("the disk is full")
 
-        def reader(self) -> object:
+        def follow(self) -> object:
             return self
 
     with pytest.raises(EventLogError, match="the disk is full"):

@@ -168,7 +168,7 @@ async def test_an_event_log_that_fails_is_tried_again(log: EventLog) -> None:
             return getattr(cursors, name)
 
     class Log:
-        reader = log.reader
+        follow = log.follow
 
         def cursors(self) -> Failing:
             return failing

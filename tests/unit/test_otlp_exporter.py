@@ -14,13 +14,14 @@ from databuild.event_log.reads import Reader
 from databuild.exporters.exporter import Batch, Delivery, ReceiverError
 from databuild.exporters.otlp.exporter import OtlpExporter
 from databuild.exporters.otlp.settings import settings_from
-from databuild.model.results import Success
+from databuild.model.results import Failed, Success
 from databuild.model.trace_context import span_of_job_run, trace_of_build
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.orchestration.events.payloads import job_event, partition_available
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from databuild.v1 import plan_pb2
+from tests.support.otlp_receiver import values
 
 
 class FakeSender:
@@ -189,6 +190,63 @@ async def test_metrics_are_sent_at_ends_of_builds_and_at_intervals() -> None:
     assert len(world.metrics.requests) == 1
     world.send(log.reader(), after=8, state=half.state)
     assert len(world.metrics.requests) == 2
+    await log.close()
+
+
+async def test_the_span_of_a_job_run_has_nothing_of_other_job_runs() -> None:
+    log = open_event_log("memory:")
+    build = BuildOrchestrator(log, "b", ["p", "q"], clock=iter(range(1000, 2000)).__next__)
+    build.start_build(graph_label="//:g")
+    build.start_planning()
+    for task, ref in enumerate("pqr", 1):
+        build.emit_partition_scheduled(ref, task, pt.REASON_MISSING)
+    build.complete_planning()
+    await build.start_execution()
+    one, two = (job_event(f"b.{task}.1", task, "//:j", ev.JOB_STATUS_COMPLETED) for task in (1, 2))
+    one.worker_id = "w"
+    one.metrics.add(name="rows", value=7)
+    failed = job_event("b.3.1", 3, "//:j", ev.JOB_STATUS_FAILED)
+    failed.failure.message, failed.exit_code = "no", 3
+    ends = (one, two, failed)
+    for end in ends:
+        build.emit_job_scheduled(end.job_run_id, end.task_id, "//:j")
+        build.emit_job_running(end.job_run_id, end.task_id, "//:j")
+        end.cpu_seconds = end.task_id / 10
+        await build.emit(("job", end))
+    await build.complete_build(Failed(jobs_completed=2, jobs_failed=1, message="no"))
+    world = World()
+    world.send(log.reader())
+
+    runs = [span for span in world.traces.spans if span.name == "run //:j"]
+    assert [span.span_id.hex() for span in runs] == [span_of_job_run(end.job_run_id) for end in ends]
+    assert [span.status.message for span in runs] == ["", "", "no"]
+    attributes = [values(span.attributes) for span in runs]
+    assert [(found["databuild.task_id"], found["databuild.cpu_seconds"]) for found in attributes] == [
+        (1, 0.1),
+        (2, 0.2),
+        (3, 0.3),
+    ]
+    assert [found["databuild.exit_code"] for found in attributes] == [0, 0, 3]
+    extra = {"databuild.worker_id", "databuild.metric.rows"}
+    assert [extra & found.keys() for found in attributes] == [extra, set(), set()]
+    assert len({span.start_time_unix_nano for span in runs}) == 3
+    await log.close()
+
+
+async def test_many_large_spans_are_sent_in_several_requests() -> None:
+    log = open_event_log("memory:")
+    build = BuildOrchestrator(log, "b", ["p"], clock=iter(range(1000, 2000)).__next__)
+    build.start_build(graph_label="//:g")
+    await build.start_planning()
+    calls = [ev.ConfigCall(job_label="//:j", refs=1, fault="x" * 1_000_000) for _ in range(5)]
+    await build.complete_planning((), calls)
+    world = World()
+    world.send(log.reader())
+
+    assert [span.name for span in world.traces.spans] == ["planning", *["config //:j"] * 5]
+    sizes = [request.ByteSize() for request in world.traces.requests]
+    assert len(sizes) == 2
+    assert max(sizes) < 4 * 1024 * 1024
     await log.close()
 
 

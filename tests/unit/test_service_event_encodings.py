@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Sequence
 
 import pytest
@@ -44,15 +45,35 @@ def test_an_event_over_http_is_an_event_of_a_stream() -> None:
     assert read == event(7, "raw/a\nb")
 
 
+def test_an_event_over_http_has_the_fields_that_are_set() -> None:
+    bare = ev.BuildEvent(event_id="operation 7", build_request_id='a "b"', sequence=7)
+    timed = event(8)
+    timed.time.FromJsonString("2026-11-28T08:00:00.120Z")
+
+    assert encode_events([]) == b""
+    assert encode_events([bare]) == (
+        b'id: 7\ndata: {"event_id": "operation 7", "build_request_id": "a \\"b\\"", "sequence": "7"}\n\n'
+    )
+    assert encode_events([event(7), timed]) == (
+        b'id: 7\ndata: {"event_id": "b/7", "build_request_id": "b", "sequence": "7", "partition": {"ref": "raw/1"}}\n\n'
+        b'id: 8\ndata: {"event_id": "b/8", "build_request_id": "b", "sequence": "8", '
+        b'"time": "2026-11-28T08:00:00.120Z", "partition": {"ref": "raw/1"}}\n\n'
+    )
+
+
 @pytest.mark.parametrize("encode", [encode_events, serialize_events])
 async def test_a_batch_is_the_concatenation_of_its_events(encode: Encode) -> None:
     encodings = EventEncodings(encode)
-    # Some parts are encoded in turns and some events in threads.
-    events = [event(number, LARGE if number % 300 == 0 else "raw/1") for number in range(1, 900)]
+    events = [event(number) for number in range(1, 501)]
 
     together = await encodings.encode(events)
 
     assert together == b"".join(encode([one]) for one in events)
+
+
+@pytest.mark.parametrize("encode", [encode_events, serialize_events])
+async def test_a_large_event_is_encoded_as_any_other(encode: Encode) -> None:
+    assert await EventEncodings(encode).encode([event(7, LARGE)]) == encode([event(7, LARGE)])
 
 
 async def test_batches_over_grpc_are_answers_of_the_request() -> None:
@@ -63,30 +84,30 @@ async def test_batches_over_grpc_are_answers_of_the_request() -> None:
     assert list(answer.events) == events
 
 
-@pytest.mark.parametrize("size", [1, 100, 500])
-@pytest.mark.parametrize("ref", ["raw/1", LARGE])
-async def test_a_batch_is_encoded_once_for_all(size: int, ref: str) -> None:
+@pytest.mark.parametrize("events", [[event(1)], [event(number) for number in range(1, 501)], [event(1, LARGE)]])
+async def test_a_batch_is_encoded_once_for_all(events: Sequence[ev.BuildEvent]) -> None:
     encode = Encoded()
     encodings = EventEncodings(encode, max_cache_bytes=10**9)
-    events = [event(1, ref), *(event(number) for number in range(2, size + 1))]
 
     found = await asyncio.gather(*(encodings.encode(list(events)) for _ in range(50)))
     later = await encodings.encode(list(events))
 
     assert {*found, later} == {Encoded()(events)}
-    assert sorted(number for call in encode.calls for number in call) == list(range(1, size + 1))
+    assert encode.calls == [[one.sequence for one in events]]
 
 
-async def test_other_tasks_run_while_a_long_batch_is_encoded() -> None:
-    encode = Encoded()
-    encoding = asyncio.create_task(EventEncodings(encode).encode([event(number) for number in range(1, 501)]))
+async def test_a_large_event_is_encoded_in_a_thread() -> None:
+    threads: list[int] = []
 
-    while not encode.calls:
-        await asyncio.sleep(0)
+    def encode(_events: Sequence[ev.BuildEvent]) -> bytes:
+        threads.append(threading.get_ident())
+        return b""
 
-    assert not encoding.done()
-    assert len(encode.calls[0]) < 500
-    assert await encoding == Encoded()([event(number) for number in range(1, 501)])
+    encodings = EventEncodings(encode)
+    await encodings.encode([event(1, LARGE)])
+    await encodings.encode([event(2), event(3)])
+
+    assert threads[0] != threading.get_ident() == threads[1]
 
 
 async def test_no_more_is_kept_than_a_number_of_bytes() -> None:

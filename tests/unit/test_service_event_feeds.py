@@ -211,20 +211,29 @@ async def test_events_within_a_short_interval_arrive_together_and_the_end_immedi
     assert await watcher == [[1], [2], [3, 4, 5, 6, 7, 8, 9, 10]]
 
 
-async def test_a_complete_batch_of_events_arrives_before_the_interval_has_passed(watching: Watching) -> None:
+async def test_very_many_events_arrive_before_the_interval_has_passed_and_the_buffer_loses_some(
+    watching: Watching,
+) -> None:
     log = FakeLog(1, ended=False)
     one = watching(log, wake_seconds=600.0)
     events = one.watch("b")
     arrived = [found.sequence for found in await anext(events)]
-    while len(arrived) < 1001:
-        batch = asyncio.create_task(anext(events))
-        await asyncio.sleep(0)
-        for number in range(arrived[-1] + 1, arrived[-1] + 501):
-            one.notify([event(number)])
-        arrived += [found.sequence for found in await batch]
+    waiting = asyncio.create_task(anext(events))
+    await asyncio.sleep(0)
+    for number in range(2, 5002):
+        one.notify([event(number)])
+        if number % 100 == 0:
+            await asyncio.sleep(0)
+            while waiting.done():
+                arrived += [found.sequence for found in waiting.result()]
+                waiting = asyncio.create_task(anext(events))
+                await asyncio.sleep(0)
 
-    assert arrived == list(range(1, 1002))
+    assert arrived == list(range(1, len(arrived) + 1))
+    assert len(arrived) > 3500
     assert log.read_after == [0]
+    waiting.cancel()
+    await asyncio.wait([waiting])
     await events.aclose()
 
 
@@ -255,16 +264,36 @@ async def test_watchers_are_woken_less_often_after_many_events(
     waiting = [asyncio.create_task(collect(one, 1)) for _ in range(watchers)]
     for _ in range(10):
         await asyncio.sleep(0)
-    one.notify([event(number) for number in range(2, 2 + events)])
+    for number in range(2, 3 + events):  # the first wakes them
+        one.notify([event(number)])
+    one._feeds["b"].wake()
     woken = asyncio.get_running_loop().time()
-    one.notify([event(2 + events)])
+    one.notify([event(3 + events)])
 
     timer = one._feeds["b"]._timer
     assert timer is not None
     assert (timer.when() - woken) / 600 == pytest.approx(intervals, abs=0.1)
-    one.notify([event(3 + events, last=True)])
+    one.notify([event(4 + events, last=True)])
     for seen in await asyncio.gather(*waiting):
-        assert [number for batch in seen for number in batch] == list(range(2, 4 + events))
+        assert [number for batch in seen for number in batch] == list(range(2, 5 + events))
+
+
+@pytest.mark.parametrize(("watchers", "intervals"), [(1, 5), (7, 7)])
+async def test_many_events_at_once_arrive_after_an_interval(watching: Watching, watchers: int, intervals: int) -> None:
+    log = FakeLog(1, ended=False)
+    one = watching(log, wake_seconds=600.0)
+    waiting = [asyncio.create_task(collect(one, 1)) for _ in range(watchers)]
+    for _ in range(10):
+        await asyncio.sleep(0)
+    now = asyncio.get_running_loop().time()
+    one.notify([event(number) for number in range(2, 22)])
+    one.notify([event(22)])
+
+    timer = one._feeds["b"]._timer
+    assert timer is not None
+    assert (timer.when() - now) / 600 == pytest.approx(intervals, abs=0.1)
+    one.notify([event(23, last=True)])
+    assert await asyncio.gather(*waiting) == [[list(range(2, 24))]] * watchers
 
 
 async def test_watchers_that_have_read_equally_far_share_batches(watching: Watching) -> None:
@@ -286,11 +315,42 @@ async def test_watchers_that_have_read_equally_far_share_batches(watching: Watch
         assert list(map(id, seen)) == list(map(id, first))
 
 
-async def test_large_events_are_served_one_by_one(watching: Watching) -> None:
+async def test_large_events_are_served_one_by_one_and_batches_have_a_limited_size(watching: Watching) -> None:
     log = FakeLog()
-    log.log = [event(1, size=200_000), *(event(number, size=100_000) for number in range(2, 6)), event(6, last=True)]
+    sizes = [200_000, 10, 10, 60_000, *[40_000] * 8, 70_000, 10]
+    log.log = [event(number, size=size) for number, size in enumerate(sizes, 1)]
+    log.log.append(event(len(sizes) + 1, last=True))
 
-    assert await collect(watching(log)) == [[1], [2, 3], [4, 5, 6]]
+    assert await collect(watching(log)) == [[1], [2, 3], [4], [5, 6, 7, 8, 9, 10], [11, 12], [13], [14, 15]]
+
+
+async def test_events_are_added_while_no_watcher_waits_and_none_is_missing(watching: Watching) -> None:
+    log = FakeLog(1, ended=False)
+    one = watching(log, wake_seconds=600.0)
+    events = one.watch("b")
+    seen = [found.sequence for found in await anext(events)]
+
+    for number in range(2, 1499, 3):
+        one.notify([event(number), event(number + 1), event(number + 2)])
+    one.notify([event(1497), event(1498), event(1499), event(1500), event(1501, last=True)])  # two of them again
+
+    seen += [found.sequence async for some in events for found in some]
+    assert seen == list(range(1, 1502))
+    assert log.read_after == [0]
+
+
+async def test_events_for_which_no_watcher_comes_back_have_a_limited_size(watching: Watching) -> None:
+    log = FakeLog(1, ended=False)
+    one = watching(log, wake_seconds=600.0)
+    events = one.watch("b")
+    await anext(events)
+
+    for number in range(2, 3002):
+        one.notify([event(number, size=20_000)])
+
+    feed = one._feeds["b"]
+    assert len(feed._buffer) + sum(map(len, feed._added)) < 1750
+    await events.aclose()
 
 
 async def test_a_gap_in_what_is_told_is_filled_from_the_log(watching: Watching) -> None:

@@ -16,7 +16,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from databuild.service.api.json_writer import write_json
+from databuild.service.api.json_writer import json_writer, write_json
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import service_pb2
 
@@ -26,21 +26,23 @@ _TEXTS = ("", "raw/1", 'quote " and \\ and \n', "umlaut ä, emoji \U0001f600", "
 _TYPES = [*sorted(service_pb2.DESCRIPTOR.message_types_by_name), "BuildEvent"]
 
 
-def written(message: Message) -> Any:
+def written(message: Message, *, defaults: bool = True) -> Any:
     """Returns the JSON of a message with its numbers as text, and its objects as lists of members in any order."""
-    return parsed(write_json(message))
+    return parsed(json_writer(message.DESCRIPTOR, defaults=defaults)(message))
 
 
-def expected(message: Message) -> Any:
+def expected(message: Message, *, defaults: bool = True) -> Any:
     """Returns the same as `written`, by the library of protobuf."""
     text = json_format.MessageToJson(
-        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True, indent=None
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=defaults, indent=None
     )
-    return parsed(text)
+    return parsed(text, without_negative_zeros=not defaults)
 
 
-def parsed(text: str) -> Any:
+def parsed(text: str, *, without_negative_zeros: bool = False) -> Any:
     def members(pairs: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+        if without_negative_zeros:
+            pairs = [pair for pair in pairs if pair[1] != "-0.0 as float"]
         return sorted(pairs, key=operator.itemgetter(0))
 
     return json.loads(text, object_pairs_hook=members, parse_int="{} as int".format, parse_float="{} as float".format)
@@ -108,12 +110,13 @@ def fits(number: int, field: FieldDescriptor) -> bool:
     return number in range(-(2 ** (bits - 1)), 2 ** (bits - 1)) if signed else number in range(2**bits)
 
 
+@pytest.mark.parametrize("defaults", [True, False])
 @pytest.mark.parametrize("name", _TYPES)
-def test_every_answer_and_event_is_written_as_protobuf_writes_it(name: str) -> None:
+def test_every_answer_and_event_is_written_as_protobuf_writes_it(name: str, defaults: bool) -> None:
     descriptor: Any = {**service_pb2.DESCRIPTOR.message_types_by_name, "BuildEvent": ev.BuildEvent.DESCRIPTOR}[name]
     dice = random.Random(name)
     for message in (new(descriptor), *(filled(descriptor, dice) for _ in range(20))):
-        assert written(message) == expected(message)
+        assert written(message, defaults=defaults) == expected(message, defaults=defaults)
 
 
 @given(st.text(), st.floats(), st.integers(0, 2**64 - 1), st.integers(-(2**31), 2**31 - 1), st.binary())
@@ -128,7 +131,8 @@ def test_any_value_is_written_as_protobuf_writes_it(
     event.metrics.add(name=text, value=number)
 
     for message in (event, service_pb2.LogChunk(data=data, next_offset=unsigned)):
-        assert written(message) == expected(message)
+        for defaults in (True, False):
+            assert written(message, defaults=defaults) == expected(message, defaults=defaults)
         assert "\n" not in write_json(message)
 
 
@@ -141,6 +145,17 @@ def test_fields_follow_their_definition_and_those_with_presence_come_last() -> N
         '"status": "PARTITION_STATUS_UNSPECIFIED", "task_id": 0, "job_run_id": "", "reason": "REASON_UNSPECIFIED", '
         '"cause": "c", "version": ""}}'
     )
+
+
+def test_fields_that_are_not_set_are_left_out_without_defaults() -> None:
+    event = ev.JobEvent(task_id=7, stdout_bytes=0)
+    event.metrics.add()
+    event.manifest.output_digests["raw/1"] = ""
+
+    assert json_writer(ev.JobEvent.DESCRIPTOR, defaults=False)(event) == (
+        '{"task_id": 7, "metrics": [{}], "manifest": {"output_digests": {"raw/1": ""}}, "stdout_bytes": "0"}'
+    )
+    assert json_writer(ev.JobEvent.DESCRIPTOR, defaults=False)(ev.JobEvent()) == "{}"
 
 
 def test_an_event_that_is_written_reads_as_the_same_event() -> None:

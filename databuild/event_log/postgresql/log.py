@@ -51,6 +51,9 @@ class PostgresqlEventLog:
     def reader(self) -> PostgresqlReader:
         return PostgresqlReader(self._uri, clock=self._clock)
 
+    def follow(self) -> PostgresqlReader:
+        return self.reader()
+
     def pruner(self) -> PostgresqlPruner:
         return PostgresqlPruner(self._uri)
 

@@ -18,6 +18,7 @@ from databuild.event_log.sqlite.writer import SqliteWriter
 from databuild.v1.events_pb2 import BuildEvent
 
 if TYPE_CHECKING:
+    from databuild.event_log.recent_events import RecentEvents
     from databuild.event_log.sqlite.cursors import SqliteCursors
     from databuild.event_log.sqlite.pruning import SqlitePruner
 
@@ -44,6 +45,7 @@ class SqliteEventLog:
         self._lock = contextlib.nullcontext() if path else threading.RLock()
         self._writer = SqliteWriter(self._path, clock=clock, lock=self._lock)
         self._commit = GroupCommit(self._writer)
+        self._recent: RecentEvents | None = None
 
     def append(self, events: Sequence[BuildEvent]) -> Awaitable[None]:
         return self._commit.submit(Append(events))
@@ -61,6 +63,14 @@ class SqliteEventLog:
 
     def reader(self) -> SqliteReader:
         return SqliteReader(self._path, clock=self._clock, lock=self._lock)
+
+    def follow(self) -> SqliteReader:
+        from databuild.event_log.recent_events import RecentEvents
+
+        if self._recent is None:
+            self._recent = RecentEvents()
+            self._writer.keep_recent(self._recent)
+        return SqliteReader(self._path, clock=self._clock, lock=self._lock, recent=self._recent)
 
     def pruner(self) -> SqlitePruner:
         from databuild.event_log.sqlite.pruning import SqlitePruner

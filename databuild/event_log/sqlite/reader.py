@@ -15,6 +15,7 @@ from databuild.event_log.sqlite.connection import QUERIES, connect_for_reading, 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from databuild.event_log.recent_events import RecentEvents
     from databuild.v1.events_pb2 import BuildEvent
 
 _POLL_SECONDS = 0.05
@@ -29,6 +30,7 @@ class SqliteReader(SqlReader):
         *,
         clock: Callable[[], float] = time.time,
         lock: AbstractContextManager[object] | None = None,
+        recent: RecentEvents | None = None,
     ) -> None:
         """Opens nothing yet; the first query does.
 
@@ -36,10 +38,12 @@ class SqliteReader(SqlReader):
             path: The file.
             clock: The clock of leases.
             lock: Held while the file is opened, and during each query; None for no lock.
+            recent: The newest events that this process has written; None if it keeps none.
         """
         super().__init__(QUERIES, self._execute, clock)
         self._path = path
         self._lock = lock
+        self._recent = recent
         self._connection: sqlite3.Connection | None = None
         self._newest: list[Any] | None = None
 
@@ -53,7 +57,11 @@ class SqliteReader(SqlReader):
     def all_events(self, *, after_position: int = 0, limit: int = 1000) -> Iterator[tuple[int, BuildEvent]]:
         from databuild.v1.events_pb2 import BuildEvent
 
-        rows = self._rows("all_events", after=after_position, limit=limit)
+        in_snapshot = self._connection is not None and self._connection.in_transaction
+        rows = self._recent.after(after_position, limit) if self._recent is not None and not in_snapshot else []
+        if len(rows) < limit:  # other processes may have written further events
+            last = rows[-1][0] if rows else after_position
+            rows += self._rows("all_events", after=last, limit=limit - len(rows))
         return ((position, BuildEvent.FromString(payload)) for position, payload in rows)
 
     def size(self) -> int:

@@ -29,10 +29,13 @@ class ManyRows:
         row = f"({', '.join('?' * columns)})"
         self._statements = {count: f"{before} VALUES {', '.join([row] * count)} {after}" for count in _CHUNKS}
 
-    def execute(self, connection: sqlite3.Connection, rows: Sequence[Iterable[Any]]) -> None:
-        """Runs the statement for all rows, in their order."""
+    def execute(self, connection: sqlite3.Connection, rows: Sequence[Iterable[Any]]) -> int:
+        """Runs the statement for all rows, in their order. Returns the row id of the last one if it inserts rows."""
         done = 0
+        last = 0
         for count in _CHUNKS:
             while len(rows) - done >= count:
-                connection.execute(self._statements[count], tuple(chain.from_iterable(rows[done : done + count])))
+                values = tuple(chain.from_iterable(rows[done : done + count]))
+                last = connection.execute(self._statements[count], values).lastrowid or 0
                 done += count
+        return last

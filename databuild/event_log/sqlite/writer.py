@@ -11,7 +11,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from databuild.errors import CoordinationError, DataBuildError, EventLogError, InvalidStateTransitionError
 from databuild.event_log.coordination import Lease
@@ -36,6 +36,9 @@ from databuild.event_log.tables import Table
 from databuild.model import statuses
 from databuild.model.lifecycle import OPERATIONS, BuildState
 from databuild.v1 import events_pb2 as ev
+
+if TYPE_CHECKING:
+    from databuild.event_log.recent_events import RecentEvents
 
 
 def _update(table: str, columns: Sequence[str]) -> ManyRows:
@@ -155,6 +158,11 @@ class SqliteWriter:
         # Builds that use resources, or may do so since another process began them. Most do not, and their ended runs
         # need no look at the holdings.
         self._sharing: set[str] = set()
+        self._recent: RecentEvents | None = None
+
+    def keep_recent(self, recent: RecentEvents) -> None:
+        """Adds the events of later transactions to `recent` when they are durable. Any thread may call it."""
+        self._recent = recent
 
     def write(self, operations: Sequence[Operation]) -> list[object]:
         try:
@@ -162,7 +170,7 @@ class SqliteWriter:
                 # Takes the write lock now, with the busy timeout. A transaction that begins with a read cannot wait for
                 # the lock later: another writer would make its snapshot stale (SQLITE_BUSY_SNAPSHOT).
                 self._connection.execute("BEGIN IMMEDIATE")
-                results = self._perform(operations)
+                results, inserted = self._perform(operations)
                 self._connection.execute("COMMIT")
         except BaseException as error:
             self._states.clear()  # they include events that were not written; they are loaded again when needed
@@ -174,6 +182,9 @@ class SqliteWriter:
             if isinstance(error, sqlite3.Error):
                 raise event_log_error(error, self._path) from error
             raise
+        if self._recent is not None:
+            for last, payloads in inserted:
+                self._recent.add(last, payloads)
         for build in builds_of_refused(operations, results):
             self._states.pop(build, None)
         for build in [build for build, state in self._states.items() if state.ended]:  # no events follow
@@ -181,8 +192,13 @@ class SqliteWriter:
             self._sharing.discard(build)
         return results
 
-    def _perform(self, operations: Sequence[Operation]) -> list[object]:
+    def _perform(self, operations: Sequence[Operation]) -> tuple[list[object], list[tuple[int, Sequence[bytes]]]]:
+        """Returns the results, and the encoded events of each build with the position of its last one.
+
+        No other process writes during a transaction, so the positions of the events of a build have no gaps.
+        """
         results: list[object] = [None] * len(operations)
+        inserted: list[tuple[int, Sequence[bytes]]] = []
         accepted: dict[str, list[ev.BuildEvent]] = {}
         for number, operation in enumerate(operations):
             if isinstance(operation, Append):
@@ -193,7 +209,9 @@ class SqliteWriter:
             if refusal is not None:
                 results[_number_of(events[0], operations)] = refusal
                 continue
-            _EVENT.execute(self._connection, [(build, event.sequence, event.SerializeToString()) for event in events])
+            payloads = [event.SerializeToString() for event in events]
+            rows = [(build, event.sequence, payload) for event, payload in zip(events, payloads, strict=True)]
+            inserted.append((_EVENT.execute(self._connection, rows), payloads))
             self._apply(build, events)
         # After all appends, so that claims see the partitions and resources that these release.
         for number, operation in enumerate(operations):
@@ -208,7 +226,7 @@ class SqliteWriter:
                     claims.renew(self._connection, lease, owner)
             except CoordinationError as error:
                 results[number] = error
-        return results
+        return results, inserted
 
     def rebuild(self) -> None:
         """Rebuilds the read models from the events, and from snapshots in place of pruned events.

@@ -13,7 +13,6 @@ import contextlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import grpc
@@ -61,6 +60,9 @@ class _NotYetError(ReceiverError):
     """The service is slow; the call goes on."""
 
 
+_FAULTS: Final = (grpc.RpcError, RefusedError, AlreadyStoredError, ReceiverError)
+
+
 class _Build:
     """A build of which a part was sent, in one call.
 
@@ -77,7 +79,7 @@ class _Build:
         self.requests = requests
         self.upload = upload
         self.number = 0
-        self.unsent: list[bes.PublishBuildToolEventStreamRequest] = []
+        self.unsent: list[bytes] = []
 
     def add(self, event: BuildEvent) -> None:
         """Adds the part of the stream that an event adds, without what was acknowledged before the call."""
@@ -155,27 +157,34 @@ class BesExporter:
             self._acknowledged[name] = max(number, self._acknowledged.get(name, 0))
         refusals: list[str] = []
         handled = len(batch.events)
+        ends: list[tuple[int, BuildEvent]] = []
         fault: ReceiverError | None = None
+        self._logs.look_again()
         try:
             for index, (_, event) in enumerate(batch.events):
-                build = self._builds.get(event.build_request_id)
-                if build is not None and build.stream.passes(event):
-                    continue
                 handled = index
-                self._guard(event, refusals, partial(self._add, event, reads, deadline))
+                try:
+                    ended = self._add(event, reads, deadline)
+                except _FAULTS as error:
+                    self._settle(error, event, refusals)
+                    ended = _is_end(event)
+                if ended:
+                    ends.append((index, event))
             handled = len(batch.events)
         except ReceiverError as error:
             fault = error
-        for name in dict.fromkeys(event.build_request_id for _, event in batch.events):
+        for build in self._builds.values():
             # A fault stays until the next event of the build, or until it is finished.
             with contextlib.suppress(grpc.RpcError, ReceiverError):
-                self._flush(name, deadline)
+                build.flush(deadline)
         try:
             # The streams of several builds are acknowledged at the same time.
-            for index, (_, event) in enumerate(batch.events[:handled]):
-                if _is_end(event):
+            for index, event in ends:
+                try:
+                    self._finish(event, deadline)
+                except _FAULTS as error:
                     handled, before = index, handled
-                    self._guard(event, refusals, partial(self._finish, event, deadline))
+                    self._settle(error, event, refusals)
                     handled = before
         except ReceiverError as error:
             fault = error
@@ -189,45 +198,54 @@ class BesExporter:
         if self._channel is not None:
             self._channel.close()
 
-    def _guard(self, event: BuildEvent, refusals: list[str], action: Callable[[], None]) -> None:
-        """Runs an action for an event; leaves its build out if the service refuses it, or has it already.
+    def _settle(
+        self,
+        error: grpc.RpcError | RefusedError | AlreadyStoredError | ReceiverError,
+        event: BuildEvent,
+        refusals: list[str],
+    ) -> None:
+        """Leaves out the build of an event after an error if the service refuses it, or has it already.
 
         Raises:
             ReceiverError: The event has to be sent again.
         """
         name = event.build_request_id
-        try:
-            try:
-                action()
-            except grpc.RpcError as error:
-                if error.code() is grpc.StatusCode.UNAUTHENTICATED:
-                    self._headers.refuse(self._last_headers)
-                raise error_of(error, self._address) from error
-        except AlreadyStoredError:
-            self._leave_out(name)
-        except RefusedError as error:
-            self._leave_out(name)
+        if isinstance(error, grpc.RpcError):
+            if error.code() is grpc.StatusCode.UNAUTHENTICATED:
+                self._headers.refuse(self._last_headers)
+            error = error_of(error, self._address)
+        if isinstance(error, ReceiverError):
+            if not isinstance(error, _NotYetError):
+                self._drop(name)  # the next attempt makes another call
+            raise error
+        self._leave_out(name)
+        if isinstance(error, RefusedError):
             refusals.append(f"{error}, for build {name}")
-        except _NotYetError:
-            raise
-        except ReceiverError:
-            self._drop(name)  # the next attempt makes another call
-            raise
 
-    def _add(self, event: BuildEvent, reads: BuildReads, deadline: float) -> None:
-        """Sends the part of a stream that an event adds, after the parts of earlier events that were not sent."""
+    def _add(self, event: BuildEvent, reads: BuildReads, deadline: float) -> bool:
+        """Sends the part of a stream that an event adds, after the parts of earlier events that were not sent.
+
+        Returns:
+            True if the event ends the build.
+        """
         name = event.build_request_id
-        if event.WhichOneof("event") in OPERATIONS or name in self._left_out:
-            return
-        build = self._builds.get(name) or self._open(event, reads, deadline)
+        build = self._builds.get(name)
+        if build is None:
+            if event.WhichOneof("event") in OPERATIONS:
+                return False
+            if name in self._left_out:
+                return _is_end(event)
+            build = self._open(event, reads, deadline)
         while build.stream.sequence < event.sequence - 1:
             earlier = reads.events(name, after_sequence=build.stream.sequence, limit=_PAGE)
             if not earlier:
                 raise RefusedError(_PRUNED)
+            self._logs.look_again()  # these events may be newer than the batch
             for one in earlier:
                 self._send(build, one, deadline)
         if build.stream.sequence < event.sequence:
             self._send(build, event, deadline)
+        return build.stream.exit_code is not None and _is_end(event)
 
     def _send(self, build: _Build, event: BuildEvent, deadline: float) -> None:
         if time.monotonic() > deadline:
@@ -235,10 +253,6 @@ class BesExporter:
         if len(build.unsent) >= _MAX_UNSENT:
             build.flush(deadline)
         build.add(event)
-
-    def _flush(self, name: str, deadline: float) -> None:
-        if build := self._builds.get(name):
-            build.flush(deadline)
 
     def _open(self, event: BuildEvent, reads: BuildReads, deadline: float) -> _Build:
         """Begins a call for a build."""

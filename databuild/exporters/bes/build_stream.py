@@ -19,13 +19,13 @@ from databuild.exporters.bes import stream_ids
 from databuild.exporters.bes.ending import Progression, exit_code_of, finished, metrics
 from databuild.exporters.bes.opening import opening, requested_pattern
 from databuild.exporters.bes.run_results import (
+    NANOSECONDS,
     RunLogs,
+    RunResults,
     abortion_of,
     has_run,
-    result_of,
     result_of_check,
     run_of,
-    started_of,
     status_of,
 )
 from databuild.exporters.bes.targets import Target, Targets
@@ -36,8 +36,6 @@ from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
 if TYPE_CHECKING:
-    from google.protobuf.timestamp_pb2 import Timestamp
-
     from databuild.exporters.bes.build_event_stream_pb2 import BuildEventId
 
 _JOB: Final = "databuild_job rule"
@@ -53,8 +51,6 @@ _MAX_FILES: Final = 500
 
 _MAX_ANNOUNCED: Final = 500
 """The maximum number of results that one event announces."""
-
-_NANOSECONDS: Final = 1_000_000_000
 
 _OUTPUTS: Final = "default"
 """The group of outputs that user interfaces show."""
@@ -81,6 +77,7 @@ class BuildStream:
         self._exit_code_of_error = exit_code_of_error
         self._targets = Targets()
         self._checks = Targets()
+        self._results = RunResults()
         self._placements: dict[str, ev.PlacementEvent] = {}
         self._unannounced: dict[str, BuildEventId] = {}
         self._announced: dict[str, BuildEventId] = {}
@@ -94,49 +91,40 @@ class BuildStream:
         self._pattern: BuildEventId | None = None
         self._progression: Progression
 
-    def passes(self, event: ev.BuildEvent) -> bool:
-        """Advances by an event that adds nothing, as most events about partitions; returns False if it adds something.
-
-        It may return False for others, too.
-        """
-        if event.sequence != self.sequence + 1:
-            return False
-        kind = event.WhichOneof("event")
-        if kind == "partition":
-            adds = event.partition.status in _TOLD_PARTITIONS
-        else:
-            adds = kind != "job" or event.job.status != ev.JOB_STATUS_RUNNING
-        if adds or (self._lines and _nanoseconds(event.time) >= self._announced_time + _NANOSECONDS):
-            return False
-        self.sequence += 1
-        return True
-
-    def of(self, event: ev.BuildEvent) -> Iterator[bep.BuildEvent]:
-        """Yields the events of the stream that an event of the build adds."""
+    def of(self, event: ev.BuildEvent) -> Sequence[bep.BuildEvent]:
+        """Returns the events of the stream that an event of the build adds. Most events add none."""
         self.sequence = event.sequence
-        self._now = _nanoseconds(event.time)
-        yield from self._of(event)
-        if self._lines and self._now >= self._announced_time + _NANOSECONDS:
-            yield self._announce(())
+        time = event.time
+        self._now = time.seconds * NANOSECONDS + time.nanos
+        added = [*self._of(event)]
+        if self._lines and self._now >= self._announced_time + NANOSECONDS:
+            added.append(self._announce(()))
+        return added
 
-    def _of(self, event: ev.BuildEvent) -> Iterator[bep.BuildEvent]:
+    def _of(self, event: ev.BuildEvent) -> Iterable[bep.BuildEvent]:
         kind = event.WhichOneof("event")
-        if kind == "build_request":
-            yield from self._of_build(event)
+        added: Iterable[bep.BuildEvent] = ()
+        if kind == "partition":
+            partition = event.partition
+            if partition.status in _TOLD_PARTITIONS:
+                added = self._of_partition(partition)
+        elif kind == "job":
+            job = event.job
+            if job.status in JOB_ENDS:
+                added = self._of_job(event, job)
+            elif job.status == ev.JOB_STATUS_SCHEDULED:
+                self._add_scheduled(job)
+        elif kind == "build_request":
+            added = self._of_build(event)
         elif kind == "job_graph":
-            yield from self._of_tasks(event.job_graph)
+            added = self._of_tasks(event.job_graph)
         elif kind == "delegation":
-            yield from self._of_delegation(event.delegation)
-        elif kind == "partition":
-            yield from self._of_partition(event.partition)
-        elif kind == "job" and event.job.status in JOB_ENDS:
-            yield from self._of_job(event)
-        elif kind == "job" and event.job.status == ev.JOB_STATUS_SCHEDULED:
-            self._of_scheduled(event.job)
+            added = self._of_delegation(event.delegation)
         elif kind == "check":
-            yield from self._of_check(event)
+            added = self._of_check(event)
         elif kind == "placement" and event.placement.started:
             self._placements[event.placement.job_run_id] = event.placement
+        return added
 
     def _of_build(self, event: ev.BuildEvent) -> Iterator[bep.BuildEvent]:
         build = event.build_request
@@ -223,7 +211,7 @@ class BuildStream:
             if target.made:
                 yield from self._complete(target, success=True)
 
-    def _of_scheduled(self, job: ev.JobEvent) -> None:
+    def _add_scheduled(self, job: ev.JobEvent) -> None:
         if run := self._targets.run_of(job.task_id):
             target, number = run
             self._unannounced[job.job_run_id] = stream_ids.test_result(target.label, number, max(job.attempt, 1))
@@ -244,8 +232,7 @@ class BuildStream:
         for begin in range(0, len(ids), _MAX_ANNOUNCED):
             yield self._announce(ids[begin : begin + _MAX_ANNOUNCED])
 
-    def _of_job(self, event: ev.BuildEvent) -> Iterator[bep.BuildEvent]:
-        job = event.job
+    def _of_job(self, event: ev.BuildEvent, job: ev.JobEvent) -> Iterator[bep.BuildEvent]:
         placement = self._placements.pop(job.job_run_id, None)
         run = self._targets.run_of(job.task_id)
         if run is None:
@@ -259,21 +246,18 @@ class BuildStream:
             yield bep.BuildEvent(id=result_id, aborted=abortion_of(job))
             return
         status = status_of(job, remote=self._remote)
-        started = started_of(event)
-        result = result_of(event, status, started, placement)
-        job_run = run_of(event, self._log_store)
-        files = self._logs.files(job_run)
-        result.test_action_output.extend(files)
-        target.add_result(number, job.attempt, status, started, event.time, job.duration_seconds)
+        seconds = job.duration_seconds
+        started = self._now - int(seconds * NANOSECONDS)
+        files = self._logs.files(event, self._log_store)
+        target.add_result(number, job.attempt, status, started, self._now, seconds)
         target.cpu_seconds += job.cpu_seconds
-        seconds = f"{job.duration_seconds:.1f}s"
-        self._lines.append(f"{bep.TestStatus.Name(status)} {target.label} (run {number}) in {seconds}")
+        self._lines.append(f"{bep.TestStatus.Name(status)} {target.label} (run {number}) in {seconds:.1f}s")
         yield from self._announce_result(job, result_id)
         if status != bep.PASSED:
             target.fault = job.failure.message
             target.add_failed_logs(files)
-            yield from self._say([job.failure.message, *self._logs.end(job_run)])
-        yield bep.BuildEvent(id=result_id, test_result=result)
+            yield from self._say([job.failure.message, *self._logs.end(run_of(event, self._log_store))])
+        yield self._results.event(result_id, job, status, started, placement, files)
 
     def _of_check(self, event: ev.BuildEvent) -> Iterator[bep.BuildEvent]:
         check = event.check.result
@@ -286,7 +270,7 @@ class BuildStream:
         target.runs += 1
         result_id = stream_ids.test_result(label, target.runs, 1)
         result = result_of_check(event)
-        target.add_result(target.runs, 1, result.status, event.time, event.time, 0.0)
+        target.add_result(target.runs, 1, result.status, self._now, self._now)
         lines = [] if check.passed else [f"FAILED {label}: {result.status_details}"]
         if known:
             yield self._announce((result_id,), lines)
@@ -359,10 +343,6 @@ class BuildStream:
         said, self._lines = [*self._lines, *lines], []
         self._announced_time = self._now
         return _progress(number, (stream_ids.progress(self._progress), *ids), said)
-
-
-def _nanoseconds(time: Timestamp) -> int:
-    return time.seconds * _NANOSECONDS + time.nanos
 
 
 def _progress(number: int, children: Iterable[BuildEventId], lines: Sequence[str]) -> bep.BuildEvent:

@@ -23,6 +23,8 @@ INTERRUPTED: Final = 130
 _MAX_KINDS: Final = 100
 """The maximum number of jobs with metrics of their own."""
 
+_NANOSECONDS_PER_MS: Final = 1_000_000
+
 _NAMES: Final = {
     BUILT: "SUCCESS",
     JOB_FAILED: "BUILD_FAILURE",
@@ -113,12 +115,11 @@ def metrics(progression: Progression, jobs: Iterable[Target], tasks: int, end: T
 
 
 def _action_data(job: Target) -> bep.BuildMetrics.ActionSummary.ActionData:
-    first, last = job.times()
     data = bep.BuildMetrics.ActionSummary.ActionData(
         mnemonic=job.label,
         actions_executed=job.executed,
-        first_started_ms=first.ToMilliseconds() if first else 0,
-        last_ended_ms=last.ToMilliseconds() if last else 0,
+        first_started_ms=job.first // _NANOSECONDS_PER_MS,
+        last_ended_ms=job.last // _NANOSECONDS_PER_MS,
     )
     data.user_time.FromNanoseconds(int(job.cpu_seconds * 1e9))
     return data

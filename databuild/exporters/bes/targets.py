@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from array import array
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
@@ -9,8 +10,6 @@ from typing import TYPE_CHECKING, Final
 from databuild.exporters.bes import build_event_stream_pb2 as bep
 
 if TYPE_CHECKING:
-    from google.protobuf.timestamp_pb2 import Timestamp
-
     from databuild.v1 import plan_pb2
 
 _MAX_LOGS: Final = 20
@@ -42,6 +41,8 @@ class Target:
         fault: The reason of the newest failure.
         completed: True once the completion was sent.
         summarized: True if a summary was announced.
+        first: The start of the first attempt in nanoseconds since the epoch, if one has run.
+        last: The end of the last attempt.
         files: Files that are in no set yet.
         file_sets: The sets of files that were sent.
     """
@@ -58,21 +59,22 @@ class Target:
         self.fault = ""
         self.completed = False
         self.summarized = False
+        self.first = sys.maxsize
+        self.last = 0
         self.files: list[bep.File] = []
         self.file_sets: list[str] = []
         self._newest: dict[int, bep.TestStatus] = {}
         self._retried = False
         self._attempts = 0
         self._seconds = 0.0
-        self._first: Timestamp | None = None
-        self._last: Timestamp | None = None
         self._failed_logs: list[bep.File] = []
 
     def add_result(
-        self, run: int, attempt: int, status: bep.TestStatus, start: Timestamp, end: Timestamp, seconds: float
+        self, run: int, attempt: int, status: bep.TestStatus, start: int, end: int, seconds: float = 0.0
     ) -> None:
-        """Counts an attempt at a run."""
-        self._retried = self._retried or attempt > 1
+        """Counts an attempt at a run. Its start and end are in nanoseconds since the epoch."""
+        if attempt > 1:
+            self._retried = True
         self._attempts = max(self._attempts, attempt)
         self.executed += 1
         self._seconds += seconds
@@ -80,10 +82,8 @@ class Target:
             self._newest.pop(run, None)
         else:
             self._newest[run] = status
-        if self._first is None or _key(start) < _key(self._first):
-            self._first = start
-        if self._last is None or _key(end) > _key(self._last):
-            self._last = end
+        self.first = min(self.first, start)
+        self.last = max(self.last, end)
 
     def add_failed_logs(self, logs: Sequence[bep.File]) -> None:
         self._failed_logs.extend(logs[: _MAX_LOGS - len(self._failed_logs)])
@@ -92,10 +92,6 @@ class Target:
     def made(self) -> bool:
         """True if all partitions are available."""
         return self.available >= self.outputs
-
-    def times(self) -> tuple[Timestamp | None, Timestamp | None]:
-        """Returns the start of the first attempt and the end of the last."""
-        return self._first, self._last
 
     def summary(self) -> bep.TestSummary:
         nothing = bep.PASSED if self.executed else bep.NO_STATUS
@@ -108,10 +104,11 @@ class Target:
             run_count=self.runs,
             attempt_count=self._attempts,
             shard_count=1,
-            first_start_time=self._first,
-            last_stop_time=self._last,
             failed=self._failed_logs,
         )
+        if self.executed:
+            summary.first_start_time.FromNanoseconds(self.first)
+            summary.last_stop_time.FromNanoseconds(self.last)
         summary.total_run_duration.FromNanoseconds(int(self._seconds * 1e9))
         return summary
 
@@ -157,7 +154,3 @@ class Targets:
     def tasks(self) -> int:
         """Returns the number of tasks of the job graph so far."""
         return sum(1 for run in self._run_of_task if run)
-
-
-def _key(time: Timestamp) -> tuple[int, int]:
-    return time.seconds, time.nanos

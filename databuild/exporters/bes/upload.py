@@ -39,14 +39,14 @@ class Upload:
         self.headers = headers
         self._acknowledged = acknowledged
         self._last = sys.maxsize
-        self._waiting: list[bes.PublishBuildToolEventStreamRequest] = []
+        self._waiting: list[bytes] = []
         self._changed = threading.Condition()
         self._complete = False
         self._over = False
         self._error: Exception | None = None
         method = channel.stream_stream(
             _METHOD,
-            request_serializer=bes.PublishBuildToolEventStreamRequest.SerializeToString,
+            request_serializer=None,
             response_deserializer=bes.PublishBuildToolEventStreamResponse.FromString,
         )
         self._call = method(self._requests(), metadata=headers)
@@ -70,7 +70,8 @@ class Upload:
                 raise self._fault()
             return len(self._waiting) <= MAX_WAITING
 
-    def send(self, requests: Sequence[bes.PublishBuildToolEventStreamRequest]) -> None:
+    def send(self, requests: Sequence[bytes]) -> None:
+        """Sends serialized requests."""
         with self._changed:
             self._waiting.extend(requests)
             self._changed.notify_all()
@@ -106,7 +107,7 @@ class Upload:
     def _fault(self) -> Exception:
         return self._error or ReceiverError("it ended the stream before it had acknowledged all events")
 
-    def _requests(self) -> Iterator[bes.PublishBuildToolEventStreamRequest]:
+    def _requests(self) -> Iterator[bytes]:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._complete or self._over)

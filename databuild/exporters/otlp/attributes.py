@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope, KeyValue
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+
+if TYPE_CHECKING:
+    from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
+    from google.protobuf.timestamp_pb2 import Timestamp
 
 Attributes = Mapping[str, str | bool | int | float]
 
 SCOPE = InstrumentationScope(name="databuild")
 
 
+def add_attributes(message: RepeatedCompositeFieldContainer[KeyValue], attributes: Attributes) -> None:
+    """Adds attributes to those of a message; those that are empty texts are left out.
+
+    This takes a third of the time of constructors, whose arguments protobuf copies.
+    """
+    for key, value in attributes.items():
+        if value != "":
+            one = message.add()
+            one.key = key
+            setattr(one.value, _FIELDS[type(value)], value)
+
+
 def key_values(attributes: Attributes) -> list[KeyValue]:
     """Returns attributes; those that are empty texts are left out."""
-    return [_key_value(key, value) for key, value in attributes.items() if value != ""]
-
-
-@lru_cache(maxsize=1000, typed=True)  # True is equal to 1
-def _key_value(key: str, value: str | bool | int | float) -> KeyValue:
-    return KeyValue(key=key, value={_FIELDS[type(value)]: value})  # type: ignore[arg-type]
+    resource = Resource()
+    add_attributes(resource.attributes, attributes)
+    return list(resource.attributes)
 
 
 def resource_of(attributes: Mapping[str, str]) -> Resource:

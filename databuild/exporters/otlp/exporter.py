@@ -7,24 +7,25 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
-from google.protobuf.message import Message
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from databuild.errors import StorageError
 from databuild.exporters.exporter import Batch, Delivery, ReceiverError
 from databuild.exporters.otlp.attributes import SCOPE, resource_of
-from databuild.exporters.otlp.build_trace import BuildTrace, EndedRun, Links
-from databuild.exporters.otlp.log_records import MAX_LOG_BYTES, log_records, log_request
+from databuild.exporters.otlp.build_trace import BuildTrace, EndedRun, Links, Spans
 from databuild.exporters.otlp.senders import Sender
 from databuild.exporters.otlp.settings import LOGS, METRICS, TRACES, Settings
 from databuild.exporters.otlp.totals import Totals
-from databuild.model.lifecycle import BUILD_ENDS
+from databuild.model.lifecycle import BUILD_ENDS, JOB_ENDS, PARTITION_ENDS
 from databuild.model.trace_context import TraceContext, trace_of_build
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
 if TYPE_CHECKING:
+    from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
+    from google.protobuf.message import Message
+
     from databuild.event_log.reads import ExportReads
     from databuild.model.records import JobRunRecord
 
@@ -37,11 +38,6 @@ _MAX_REQUEST_BYTES: Final = 2 * 1024 * 1024
 
 _MAX_CACHED: Final = 20_000
 _PAGE: Final = 1000
-_ON_THE_WAY: Final = frozenset(
-    {pt.PARTITION_STATUS_REQUESTED, pt.PARTITION_STATUS_SCHEDULED, pt.PARTITION_STATUS_BUILDING}
-)
-"""The statuses of partitions that no span and no metric has: half of the events of builds with short job runs."""
-
 _STREAMS: Final = ("stdout", "stderr")
 
 _Key = TypeVar("_Key")
@@ -71,6 +67,27 @@ class _Cache(Generic[_Key, _Value]):
         self._values[key] = value
         if len(self._values) > _MAX_CACHED:
             del self._values[next(iter(self._values))]
+
+
+class _TraceRequests:
+    """Spans in requests of a limited size. They are made in the request, since protobuf copies what it is given."""
+
+    def __init__(self, resource: Mapping[str, str]) -> None:
+        self.requests: list[ExportTraceServiceRequest] = []
+        self._resource = resource
+        self._spans: RepeatedCompositeFieldContainer[Span] | None = None
+        self._bytes = 0
+
+    def add(self) -> Span:
+        if self._spans:
+            self._bytes += self._spans[-1].ByteSize()
+        if self._spans is None or self._bytes > _MAX_REQUEST_BYTES:
+            request = ExportTraceServiceRequest()
+            resource_spans = request.resource_spans.add(resource=resource_of(self._resource))
+            self._spans = resource_spans.scope_spans.add(scope=SCOPE).spans
+            self._bytes = 0
+            self.requests.append(request)
+        return self._spans.add()
 
 
 class _Prepared:
@@ -149,25 +166,30 @@ class OtlpExporter:
             sender.close()
 
     def _prepare(self, batch: Batch, reads: ExportReads) -> _Prepared:
-        spans: list[Span] = []
+        resource = self._settings.resource
+        traces = _TraceRequests(resource) if TRACES in self._senders else None
         requests: list[tuple[str, Message]] = []
         totals = Totals(batch.state)
+        totals.begin(batch.events[0][1])
         build_ended = False
         follows_builds = TRACES in self._senders or LOGS in self._senders
         for position, event in batch.events:
-            if event.partition.status in _ON_THE_WAY and follows_builds:
-                build = self._builds.get(event.build_request_id)
-                if build is not None and build.passes(event):
-                    totals.pass_by(position, event)
-                    continue
-            totals.count(position, event)
-            ended = event.HasField("build_request") and event.build_request.status in BUILD_ENDS
-            build_ended = build_ended or ended
+            kind = event.WhichOneof("event")
+            ended = False
+            if kind == "partition":
+                if event.partition.status in PARTITION_ENDS:
+                    totals.count(position, event)
+            elif kind == "job":
+                if event.job.status in JOB_ENDS:
+                    totals.count(position, event)
+            elif kind == "build_request" and event.build_request.status in BUILD_ENDS:
+                totals.count(position, event)
+                build_ended = ended = True
             if follows_builds:
-                self._advance(event, ended, spans, requests, reads)
-        resource = self._settings.resource
-        if TRACES in self._senders:
-            requests = [(TRACES, _trace_request(part, resource)) for part in _parts(spans)] + requests
+                self._advance(event, kind, ended, traces, requests, reads)
+        totals.pass_by(batch.events[-1][0])
+        if traces is not None:
+            requests = [(TRACES, request) for request in traces.requests] + requests
         if METRICS in self._senders and (build_ended or self._clock() >= self._metrics_due):
             self._metrics_due = self._clock() + self._settings.metric_seconds
             requests.append((METRICS, totals.request(resource, self._environment)))
@@ -176,8 +198,9 @@ class OtlpExporter:
     def _advance(
         self,
         event: ev.BuildEvent,
+        kind: str | None,
         ended: bool,
-        spans: list[Span],
+        spans: Spans | None,
         requests: list[tuple[str, Message]],
         reads: ExportReads,
     ) -> None:
@@ -186,8 +209,10 @@ class OtlpExporter:
         build = self._builds.get(build_id)
         if build is None or build.last_sequence != event.sequence - 1:
             build = self._builds[build_id] = self._replay(event, reads)
-        spans += self._take(build, event)
-        if LOGS in self._senders and build.trace is not None:
+        if kind == "partition":
+            self._remember(event.partition)
+        build.advance(event, kind, spans)
+        if build.ended_runs and build.trace is not None and LOGS in self._senders:
             for run in build.ended_runs:
                 requests += self._log_requests(run, build.trace, build_id, reads)
         if ended or build.trace is None:  # an operation such as a taint is no build
@@ -207,16 +232,17 @@ class OtlpExporter:
             if not page:  # pruned meanwhile
                 break
             for earlier in page:
-                self._take(build, earlier)
+                kind = earlier.WhichOneof("event")
+                if kind == "partition":
+                    self._remember(earlier.partition)
+                build.advance(earlier, kind, None)
         return build
 
-    def _take(self, build: BuildTrace, event: ev.BuildEvent) -> list[Span]:
-        if event.HasField("partition"):
-            partition = event.partition
-            # By default, the version of a partition is its job run.
-            if partition.status == pt.PARTITION_STATUS_AVAILABLE and partition.version != partition.job_run_id:
-                self._producers.set((partition.ref, partition.version), partition.job_run_id)
-        return build.advance(event)
+    def _remember(self, event: ev.PartitionEvent) -> None:
+        """Remembers the job run that produced data, for links."""
+        # By default, the version of a partition is its job run.
+        if event.status == pt.PARTITION_STATUS_AVAILABLE and event.version != event.job_run_id:
+            self._producers.set((event.ref, event.version), event.job_run_id)
 
     def _producers_of(self, inputs: Sequence[pt.InputVersion], reads: ExportReads) -> Mapping[tuple[str, str], str]:
         found: dict[tuple[str, str], str] = {}
@@ -246,6 +272,8 @@ class OtlpExporter:
     def _log_requests(
         self, run: EndedRun, trace: TraceContext, build_request_id: str, reads: ExportReads
     ) -> list[tuple[str, Message]]:
+        from databuild.exporters.otlp.log_records import MAX_LOG_BYTES, log_records, log_request
+
         record = reads.job_run(run.job_run_id)
         if record is None:
             return []
@@ -277,10 +305,3 @@ def _parts(messages: Sequence[_Message]) -> list[list[_Message]]:
             size = bytes_of_message
         parts[-1].append(message)
     return parts
-
-
-def _trace_request(spans: Sequence[Span], resource: Mapping[str, str]) -> ExportTraceServiceRequest:
-    # Each constructor would copy all spans.
-    request = ExportTraceServiceRequest(resource_spans=[ResourceSpans(resource=resource_of(resource))])
-    request.resource_spans[0].scope_spans.add(scope=SCOPE).spans.extend(spans)
-    return request

@@ -65,22 +65,22 @@ class Totals:
 
     def count(self, position: int, event: ev.BuildEvent) -> None:
         """Counts an event, unless it was counted before."""
-        if self._reach(position, event):
-            count_ends(event, self)
-
-    def pass_by(self, position: int, event: ev.BuildEvent) -> None:
-        """Goes on after an event that ends nothing."""
-        self._reach(position, event)
-
-    def _reach(self, position: int, event: ev.BuildEvent) -> bool:
         if position <= self._counted:
-            return False
+            return
         self._counted = position
         time = nanoseconds(event.time)
         self._start = self._start or time
         # The clocks of orchestrators differ, and totals must not go back in time.
         self._time = max(self._time, time)
-        return True
+        count_ends(event, self)
+
+    def begin(self, event: ev.BuildEvent) -> None:
+        """Sets the time of the first event of all, which precedes those that are counted."""
+        self._start = self._start or nanoseconds(event.time)
+
+    def pass_by(self, position: int) -> None:
+        """Goes on after events that end nothing."""
+        self._counted = max(self._counted, position)
 
     def build_ended(self, status: str) -> None:
         self._builds[status] = self._builds.get(status, 0) + 1

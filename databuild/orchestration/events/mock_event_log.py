@@ -37,6 +37,9 @@ class MockEventLog:
         message = "a mock event log cannot be read; use `memory:`"
         raise TypeError(message)
 
+    def follow(self) -> Any:
+        return self.reader()
+
     def pruner(self) -> Any:
         message = "a mock event log cannot be pruned; use `memory:`"
         raise TypeError(message)

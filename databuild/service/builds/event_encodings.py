@@ -14,11 +14,10 @@ from databuild.v1.events_pb2 import BuildEvent
 Encode: TypeAlias = Callable[[Sequence[BuildEvent]], bytes]
 """Encodes events. The encoding of a sequence of events is the concatenation of those of its parts."""
 
-_MAX_CACHE_BYTES: Final = 4 * 1024 * 1024
-_EVENTS_PER_TURN: Final = 250
-"""The number of events that are encoded without letting other tasks run."""
+LARGE_BYTES: Final = 50_000
+"""The size of an event that would block the event loop while it is encoded."""
 
-_LARGE_BYTES: Final = 50_000
+_MAX_CACHE_BYTES: Final = 4 * 1024 * 1024
 
 
 class EventEncodings:
@@ -39,31 +38,17 @@ class EventEncodings:
         self._in_flight: SingleFlight[tuple[str, str], bytes] = SingleFlight()
 
     async def encode(self, events: Sequence[BuildEvent]) -> bytes:
-        """Returns the encoding of consecutive events of one build."""
+        """Returns the encoding of consecutive events of one build: either a large one, or several that are not."""
         key = events[0].event_id, events[-1].event_id
         encoded = self._cache.get(key)
         if encoded is None:
-            if len(events) <= _EVENTS_PER_TURN and not any(map(_is_large, events)):
+            if len(events) > 1 or events[0].ByteSize() < LARGE_BYTES:
                 return self._add(key, self._encode(events))
-            encoded = await self._in_flight.run(key, functools.partial(self._encode_parts, key, events))
+            encoded = await self._in_flight.run(key, functools.partial(self._encode_in_thread, key, events))
         return encoded
 
-    async def _encode_parts(self, key: tuple[str, str], events: Sequence[BuildEvent]) -> bytes:
-        """Encodes a batch that would block the event loop: in several turns, and large events in a thread."""
-        encoded = []
-        part: list[BuildEvent] = []
-        for event in events:
-            if _is_large(event):
-                encoded += [self._encode(part), await asyncio.to_thread(self._encode, [event])]
-                part = []
-                continue
-            part.append(event)
-            if len(part) == _EVENTS_PER_TURN:
-                encoded.append(self._encode(part))
-                part = []
-                await asyncio.sleep(0)  # let other tasks run
-        encoded.append(self._encode(part))
-        return self._add(key, b"".join(encoded))
+    async def _encode_in_thread(self, key: tuple[str, str], events: Sequence[BuildEvent]) -> bytes:
+        return self._add(key, await asyncio.to_thread(self._encode, events))
 
     def _add(self, key: tuple[str, str], encoded: bytes) -> bytes:
         self._cache[key] = encoded
@@ -71,7 +56,3 @@ class EventEncodings:
         while self._cache_bytes > self._max_cache_bytes:
             self._cache_bytes -= len(self._cache.popitem(last=False)[1])
         return encoded
-
-
-def _is_large(event: BuildEvent) -> bool:
-    return event.ByteSize() >= _LARGE_BYTES

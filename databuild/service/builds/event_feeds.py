@@ -18,7 +18,7 @@ from typing import Final
 from databuild.errors import EventLogError
 from databuild.event_log.reads import BuildReads, LogFeed
 from databuild.model.lifecycle import BUILD_ENDS
-from databuild.service.builds.event_encodings import Encode, EventEncodings
+from databuild.service.builds.event_encodings import LARGE_BYTES, Encode, EventEncodings
 from databuild.service.builds.event_pages import PAGE_EVENTS, EventPages
 from databuild.service.resources.reader_pool import ReaderPool
 from databuild.v1.events_pb2 import BuildEvent
@@ -34,7 +34,11 @@ would take more time than the build."""
 
 _FLOOD_EVENTS: Final = 20
 _FLOOD_FACTOR: Final = 5
-"""The interval between wake-ups grows at least by this factor after a wake-up for _FLOOD_EVENTS or more."""
+"""The interval between wake-ups grows at least by this factor after a wake-up for _FLOOD_EVENTS or more, and before one
+for as many at once."""
+
+_MAX_NEW_EVENTS: Final = 1500
+"""The number of events for which watchers are woken at the latest, so that the buffer has all of them."""
 
 _OWNERSHIP_SECONDS: Final = 1.0
 _WAIT_SECONDS: Final = 0.2
@@ -47,17 +51,17 @@ class _BuildFeed:
 
     Attributes:
         watchers: The number of watchers.
-        newest: The sequence number of the newest event in the buffer; 0 if it is empty.
         wakes: The number of times that waiting watchers were woken.
     """
 
     def __init__(self, wake_seconds: float) -> None:
         self._wake_seconds = wake_seconds
         self.watchers = 0
-        self.newest = 0
         self.wakes = 0
+        self._newest = 0
         self._buffer: deque[tuple[BuildEvent, int]] = deque()
         self._bytes = 0
+        self._added: list[Sequence[BuildEvent]] = []
         self._waiting: set[asyncio.Future[None]] = set()
         self._woken_at = -math.inf
         self._new_events = 0
@@ -65,16 +69,23 @@ class _BuildFeed:
         self._timer: asyncio.TimerHandle | None = None
         self._batches_after: tuple[int, Sequence[Sequence[BuildEvent]]] | None = None
 
+    @property
+    def newest(self) -> int:
+        """The sequence number of the newest event in the buffer; 0 if it is empty."""
+        self._fill()
+        return self._newest
+
     def after(self, sequence: int) -> Sequence[Sequence[BuildEvent]] | None:
         """Returns the events after a sequence number in batches; None if the buffer does not reach back so far.
 
         Watchers that have read equally far share the batches.
         """
+        self._fill()
         if self._batches_after is not None and self._batches_after[0] == sequence:
             return self._batches_after[1]
         if not self._buffer or self._buffer[0][0].sequence > sequence + 1:
             return None
-        missing = max(self.newest - sequence, 0)
+        missing = max(self._newest - sequence, 0)
         newest_first = list(itertools.islice(reversed(self._buffer), missing))
         batches = _batches(newest_first[::-1])
         self._batches_after = sequence, batches
@@ -82,50 +93,75 @@ class _BuildFeed:
 
     def add(self, events: Sequence[BuildEvent]) -> None:
         """Adds durable events to the buffer. Events that it has already are ignored."""
-        self._batches_after = None
-        for event in events:
-            sequence = event.sequence
-            if sequence <= self.newest:
-                continue
-            if sequence != self.newest + 1:
-                # The buffer must not have gaps. Watchers read the missing events from the event log.
-                self.clear()
-            self.newest = sequence
-            size = event.ByteSize()
-            self._buffer.append((event, size))
-            self._bytes += size
-        # The newest event always stays, however large: watchers that are up to date need it.
-        while len(self._buffer) > 1 and (len(self._buffer) > _MAX_BUFFER_EVENTS or self._bytes > _MAX_BUFFER_BYTES):
-            self._bytes -= self._buffer.popleft()[1]
+        self._added.append(events)
 
     def clear(self) -> None:
         """Empties the buffer, so that watchers read the event log."""
-        self.newest = 0
+        self._added.clear()
+        self._empty()
+
+    def _empty(self) -> None:
+        self._newest = 0
         self._buffer.clear()
         self._bytes = 0
         self._batches_after = None
 
+    def _fill(self) -> None:
+        """Puts added events into the buffer. They come a few at a time; many at a time take less."""
+        if not self._added:
+            return
+        self._batches_after = None
+        new: list[BuildEvent] = []
+        newest = self._newest
+        for event in itertools.chain.from_iterable(self._added):
+            sequence = event.sequence
+            if sequence <= newest:
+                continue
+            if sequence != newest + 1:
+                # The buffer must not have gaps. Watchers read the missing events from the event log.
+                new.clear()
+                self._empty()
+            new.append(event)
+            newest = sequence
+        self._added.clear()
+        self._newest = newest
+        sizes = [event.ByteSize() for event in new]
+        self._buffer.extend(zip(new, sizes, strict=True))
+        self._bytes += sum(sizes)
+        # The newest event always stays, however large: watchers that are up to date need it.
+        while len(self._buffer) > 1 and (len(self._buffer) > _MAX_BUFFER_EVENTS or self._bytes > _MAX_BUFFER_BYTES):
+            self._bytes -= self._buffer.popleft()[1]
+
     def wake_soon(self, new_events: int) -> None:
-        """Wakes waiting watchers, at most once in each interval, or when there is a complete batch of events.
+        """Wakes waiting watchers, at most once in each interval, or before so many events are new that some are lost.
+
+        Many events at once wait for an interval, so that those who write them can go on first: after planning, the jobs
+        of the build start meanwhile.
 
         Args:
             new_events: The number of events that were added.
         """
         self._new_events += new_events
-        if self._new_events >= _MAX_BATCH_EVENTS:
+        if self._new_events >= _MAX_NEW_EVENTS:
             self.wake()
         elif self._timer is None:
             loop = asyncio.get_running_loop()
-            next_wake = self._woken_at + self._wake_seconds * max(
-                self._interval_factor, min(self.watchers, _MAX_WATCHERS_OF_INTERVAL)
-            )
-            if loop.time() < next_wake:
+            now = loop.time()
+            if new_events >= _FLOOD_EVENTS:
+                next_wake = now + self._interval(_FLOOD_FACTOR)
+            else:
+                next_wake = self._woken_at + self._interval(self._interval_factor)
+            if now < next_wake:
                 self._timer = loop.call_at(next_wake, self.wake)
             else:
                 self.wake()
 
+    def _interval(self, factor: int) -> float:
+        return self._wake_seconds * max(factor, min(self.watchers, _MAX_WATCHERS_OF_INTERVAL))
+
     def wake(self) -> None:
         """Wakes waiting watchers now."""
+        self._fill()  # also if none is waiting: added events have no limit
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -294,15 +330,18 @@ def _is_end(event: BuildEvent) -> bool:
 
 
 def _batches(events: Sequence[tuple[BuildEvent, int]]) -> Sequence[Sequence[BuildEvent]]:
-    """Splits events, each with its size in bytes, into batches of limited count and size."""
+    """Splits events, each with its size in bytes, into batches of limited count and size. A large event is alone."""
     batches: list[list[BuildEvent]] = []
-    batch_bytes = 0
+    batch_bytes = _MAX_BATCH_BYTES
     for event, size in events:
         batch_bytes += size
-        if not batches or len(batches[-1]) == _MAX_BATCH_EVENTS or batch_bytes > _MAX_BATCH_BYTES:
+        is_large = size >= LARGE_BYTES
+        if batch_bytes > _MAX_BATCH_BYTES or is_large or len(batches[-1]) == _MAX_BATCH_EVENTS:
             batches.append([])
             batch_bytes = size
         batches[-1].append(event)
+        if is_large:
+            batch_bytes = _MAX_BATCH_BYTES
     return batches
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, Sequence
+import functools
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 
 from sse_starlette import ServerSentEvent
@@ -11,16 +12,37 @@ from sse_starlette import ServerSentEvent
 from databuild.errors import DataBuildError
 from databuild.service.api.errors import worded_detail_of
 from databuild.service.api.json_codec import to_json, to_json_async
-from databuild.service.api.json_writer import json_writer
+from databuild.service.api.json_writer import json_writer, write_text, write_time
 from databuild.service.builds.event_feeds import EventFeeds
 from databuild.v1 import service_pb2 as sv
 from databuild.v1.events_pb2 import BuildEvent
 
 
 def encode_events(events: Sequence[BuildEvent]) -> bytes:
-    """Returns events as server-sent events. The `id` of each is its sequence number."""
-    write = json_writer(BuildEvent.DESCRIPTOR)
-    return "".join([f"id: {event.sequence}\ndata: {write(event)}\n\n" for event in events]).encode()
+    """Returns events of one build as server-sent events. The `id` of each is its sequence number.
+
+    The JSON of each event has the fields that are set.
+    """
+    if not events:
+        return b""
+    # The members that all events of a build share are written once, and no function is called for the others.
+    first = events[0]
+    start = f'{{"event_id": {write_text(first.event_id.removesuffix(str(first.sequence)))}'.removesuffix('"')
+    middle = f'", "build_request_id": {write_text(first.build_request_id)}, "sequence": "'
+    texts = []
+    for event in events:
+        sequence = event.sequence
+        kind = event.WhichOneof("event")
+        time = f', "time": {write_time(event.time)}' if event.HasField("time") else ""
+        fact = f', "{kind}": {_write_fact(kind)(getattr(event, kind))}' if kind else ""
+        texts.append(f'id: {sequence}\ndata: {start}{sequence}{middle}{sequence}"{time}{fact}}}\n\n')
+    return "".join(texts).encode()
+
+
+@functools.cache
+def _write_fact(kind: str) -> Callable[[Any], str]:
+    """Returns the function that writes the facts of a kind."""
+    return json_writer(BuildEvent.DESCRIPTOR.fields_by_name[kind].message_type, defaults=False)
 
 
 async def event_stream(

@@ -112,7 +112,11 @@ def _server_sent_event(data: str) -> dict[str, Any]:
                 "description": "The value of `Last-Event-ID` that resumes the stream after this event.",
             },
             "event": {"type": "string", "enum": ["message", "error", "end"]},
-            "data": {"type": "string", "contentMediaType": JSON},
+            "data": {
+                "type": "string",
+                "contentMediaType": JSON,
+                "description": "The message. Events of builds leave out fields that have their default.",
+            },
         },
         "required": ["data"],
     }
