@@ -486,7 +486,8 @@ class UnauthenticatedError(ServiceError):
 
     def __init__(self, fault: str) -> None:
         self.fault = fault
-        super().__init__(f"{fault}; send a token as `Authorization: Bearer TOKEN`")
+        super().__init__(fault)
+        self.remedy = "SEND_TOKEN"
 
 
 class PermissionDeniedError(ServiceError):

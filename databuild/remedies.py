@@ -21,6 +21,7 @@ Remedy = Literal[
     "AUTHENTICATE_CALLERS",
     "ALLOW_HOST",
     "CONFIRM_LOSSES",
+    "SEND_TOKEN",
 ]
 
 REQUEST_WORDS: Final[Mapping[str, str]] = {
@@ -38,6 +39,7 @@ REQUEST_WORDS: Final[Mapping[str, str]] = {
         "a build with `verify` NONE uses the data as it is; if it is lost, a verification of partitions with "
         "`confirm_losses` records that"
     ),
+    "SEND_TOKEN": "send one of the tokens of the service as `Authorization: Bearer TOKEN`",
 }
 """The wording of each remedy for callers of a service, by fields of their requests."""
 

@@ -13,7 +13,7 @@ import functools
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Final
 
@@ -42,6 +42,10 @@ RUN_VARIABLE: Final = "DATABUILD_JOB_RUN_ID"
 
 BUILD_VARIABLE: Final = "DATABUILD_BUILD_REQUEST_ID"
 """The environment variable that names the build. Every process of a build inherits it, so that orphans can be found."""
+
+STARTER_VARIABLE: Final = "DATABUILD_STARTED_BY"
+"""The environment variable of every process with the name of the process that started it. The id of a build is unique
+only in its event log, so two builds on one machine may have the same."""
 
 OWNER_VARIABLE: Final = "DATABUILD_WORKERS_OF"
 """The environment variable of workers with the name of the process that started them: they serve several builds."""
@@ -103,13 +107,15 @@ class LocalExecutor:
             capacity: The number of processes that run at once; None for as many as fit on the machine.
             start_seconds: The time for which a start waits for descriptors, processes or memory while none of our
                 processes holds any.
-            process: The name of this process, by which `kill_orphans` finds its workers; empty for one that nobody
-                knows.
+            process: The name of this process, by which `kill_orphans` finds its processes and workers; empty for one
+                that nobody knows.
             max_processes: The number of running processes and idle workers above which workers end; 0 for the number
                 of processors.
             worker_idle_seconds: The time after which an idle worker ends; None to keep it until `close`.
         """
         self.grace_seconds = grace_seconds
+        self._process = process or os.urandom(8).hex()
+        base_env = {**base_env, STARTER_VARIABLE: self._process}
         self._command_size = CommandSize(base_env)
         self._log_limit_bytes = log_limit_bytes
         descriptor_limit = descriptor_limit or DescriptorLimit()
@@ -120,7 +126,6 @@ class LocalExecutor:
         self._reports = ReportPoller()
         self._unread: set[RunningProcess] = set()
         self._read_timer: asyncio.TimerHandle | None = None
-        self._process = process or os.urandom(8).hex()
         self._max_processes = max_processes or len(os.sched_getaffinity(0))
         self._worker_idle_seconds = worker_idle_seconds
         self._workers: WorkerRuns | None = None
@@ -178,12 +183,12 @@ class LocalExecutor:
         except ServerLostError:
             # It may have run, or may still run: its environment identifies it.
             queue.on_start(time.monotonic(), False)
-            unended = await kill_groups_with(f"{RUN_VARIABLE}={spec.env[RUN_VARIABLE]}".encode())
+            unended = await self._kill_run(spec)
             lost = "the process that starts short job runs has ended unexpectedly"
             return ProcessResult(exit_code=-1, lost=lost, unended=tuple(unended))
         except asyncio.CancelledError:
             if not server.usable:
-                await uncancellable(kill_groups_with(f"{RUN_VARIABLE}={spec.env[RUN_VARIABLE]}".encode()))
+                await uncancellable(self._kill_run(spec))
             raise
         finally:
             self._starter.running -= 1
@@ -191,6 +196,11 @@ class LocalExecutor:
             stderr.close()
         self._count(end.exit_code, ended - started, reported=reported)
         return self._result(end, stdout, stderr, started, ended, timed_out=timed_out)
+
+    async def _kill_run(self, spec: ProcessSpec) -> Collection[int]:
+        return await kill_groups_with(
+            _variable(RUN_VARIABLE, spec.env[RUN_VARIABLE]), _variable(STARTER_VARIABLE, self._process)
+        )
 
     async def _run_process(self, spec: ProcessSpec) -> ProcessResult:
         starter = self._starter
@@ -253,15 +263,16 @@ class LocalExecutor:
     def _may_queue(self, slots: int) -> bool:
         return slots <= MAX_QUEUE_SLOTS and slots * (MAX_QUEUED_PER_SLOT + 1) <= self.capacity.processes
 
-    def guarded(self, build_request_id: str) -> AbstractContextManager[None]:
-        return watchdog(f"{BUILD_VARIABLE}={build_request_id}")
+    def guarded(self, build_request_id: str) -> AbstractContextManager[None]:  # noqa: ARG002 - all builds die with us
+        return watchdog(f"{STARTER_VARIABLE}={self._process}")
 
     async def kill_orphans(self, build_request_id: str, process: str) -> None:
-        # Every process of a build inherits the variable, so that its environment identifies it (proc(5)).
-        groups = set(await kill_groups_with(f"{BUILD_VARIABLE}={build_request_id}".encode()))
+        # Every process of a build inherits the variables, so that its environment identifies it (proc(5)).
+        started_by = (_variable(STARTER_VARIABLE, process),) if process else ()
+        groups = set(await kill_groups_with(_variable(BUILD_VARIABLE, build_request_id), *started_by))
         if process not in {"", self._process}:
             # A worker serves several builds, and a process that is dead, or does not renew its leases, has none.
-            groups.update(await kill_groups_with(f"{OWNER_VARIABLE}={process}".encode()))
+            groups.update(await kill_groups_with(_variable(OWNER_VARIABLE, process)))
         if groups:
             raise ProcessesLeftError(build_request_id, sorted(groups))
 
@@ -326,6 +337,11 @@ class LocalExecutor:
         for running in self._unread:
             running.start_reading()
         self._unread.clear()
+
+
+def _variable(name: str, value: str) -> bytes:
+    """Returns an environment variable as it stands in the environment of a process."""
+    return f"{name}={value}".encode()
 
 
 def _always() -> bool:

@@ -104,17 +104,16 @@ class GroupTermination:
 
 
 async def kill_groups_with(
-    variable: bytes,
-    *,
+    *variables: bytes,
     kill_seconds: float = KILL_SECONDS,
-    find: Callable[[bytes], Collection[int]] | None = None,
+    find: Callable[..., Collection[int]] | None = None,
 ) -> Collection[int]:
-    """Kills all process groups, other than our own, that have a process with a variable in its environment.
+    """Kills all process groups, other than our own, that have a process with all of some variables in its environment.
 
     Args:
-        variable: The variable, written `NAME=VALUE`.
+        *variables: The variables, each written `NAME=VALUE`.
         kill_seconds: The maximum time to wait for their end.
-        find: Returns the groups, in a thread, since it scans all processes; None for `groups_with_variable`.
+        find: Returns the groups, in a thread, since it scans all processes; None for `groups_with_variables`.
 
     Returns:
         The process groups that could not be ended; nearly always none.
@@ -122,7 +121,7 @@ async def kill_groups_with(
     started = time.monotonic()
     intervals = _poll_intervals()
     # Repeated: a process may fork between the scan and the signal.
-    while groups := await asyncio.to_thread(find or groups_with_variable, variable):
+    while groups := await asyncio.to_thread(find or groups_with_variables, *variables):
         for group in groups:
             _signal(group, signal.SIGKILL)
         if time.monotonic() >= started + kill_seconds:
@@ -153,8 +152,8 @@ def _processes() -> Iterator[_Process]:
             yield _Process(int(name), state.decode(), int(group))
 
 
-def groups_with_variable(variable: bytes) -> set[int]:
-    """Returns the process groups, other than our own, that have a living process with a variable in its environment.
+def groups_with_variables(*variables: bytes) -> set[int]:
+    """Returns the process groups, other than our own, with a living process that has all variables in its environment.
 
     Processes that an engine has started on this machine do not count.
     """
@@ -163,7 +162,7 @@ def groups_with_variable(variable: bytes) -> set[int]:
         if process.state in _DEAD_STATES:
             continue
         with contextlib.suppress(OSError), open(f"/proc/{process.pid}/environ", "rb") as environ:  # noqa: PTH123
-            variables = environ.read().split(b"\0")
-            if variable in variables and not any(one.startswith(_OF_ENGINES) for one in variables):
+            present = environ.read().split(b"\0")
+            if all(one in present for one in variables) and not any(one.startswith(_OF_ENGINES) for one in present):
                 groups.add(process.group)
     return groups - {os.getpgrp()}

@@ -309,6 +309,25 @@ async def test_orphans_of_a_dead_build_are_killed(executor: LocalExecutor, tmp_p
     assert all(is_gone(pid) for pid in group)
 
 
+async def test_processes_of_a_living_build_with_the_same_id_are_spared(tmp_path: Path) -> None:
+    build = f"same-{tmp_path.name}-{os.getpid()}"
+    executors = [LocalExecutor(base_env={"PATH": os.environ["PATH"]}, process=f"m/{name}") for name in ("dead", "live")]
+    runs = [
+        asyncio.create_task(
+            one.run(shell(tmp_path, f"echo $$ >{tmp_path}/{n}; sleep 1000", env={"DATABUILD_BUILD_REQUEST_ID": build}))
+        )
+        for n, one in enumerate(executors)
+    ]
+    (_, (live,)) = [await words_of(tmp_path / str(n)) for n in range(2)]
+
+    await executors[1].kill_orphans(build, "m/dead")
+
+    assert (await runs[0]).exit_code == -signal.SIGKILL
+    assert not is_gone(live)
+    await executors[1].kill_orphans(build, "m/live")
+    assert (await runs[1]).exit_code == -signal.SIGKILL
+
+
 async def test_many_short_processes_at_once_end_without_an_event_of_one_reaching_another(
     executor: LocalExecutor, tmp_path: Path
 ) -> None:

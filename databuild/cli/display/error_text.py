@@ -25,6 +25,7 @@ FLAG_WORDS: Final[Mapping[str, str]] = {
         "bring it back; or use the data as it is with --verify=none; or, if it is lost, record that with "
         "`partitions verify --confirm_losses`"
     ),
+    "SEND_TOKEN": "set DATABUILD_TOKEN to one of the tokens of the service",
 }
 
 

@@ -24,6 +24,8 @@ MEANINGS = {
 # The first match counts, so subclasses stand before their base classes.
 _CODES_OF_ERRORS: tuple[tuple[type[BaseException], int], ...] = (
     (errors.InvalidRequestError, BAD_REQUEST),
+    (errors.UnauthenticatedError, BAD_REQUEST),
+    (errors.PermissionDeniedError, BAD_REQUEST),
     (errors.JobConfigurationError, JOB_FAILED),
     (errors.LookupFaultError, JOB_FAILED),
     (errors.PlanChangedError, PLAN_CHANGED),

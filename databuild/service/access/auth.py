@@ -90,7 +90,7 @@ class Tokens:
         if not self._callers:
             return Caller.unverified(author if certificate_name is None else certificate_name)
         if not authorization:
-            raise UnauthenticatedError("the request has no token; send the header `Authorization: Bearer TOKEN`")
+            raise UnauthenticatedError("the request has no token")
         if not authorization.lower().startswith(_BEARER):
             raise UnauthenticatedError("the Authorization header is not of the form `Bearer TOKEN`")
         digest = _digest(authorization[len(_BEARER) :].strip())
