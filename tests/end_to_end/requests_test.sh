@@ -64,8 +64,8 @@ refused "did you mean --follow" events --folow
 refused "--follow is a flag of events, logs, not of build" build raw/a --follow
 refused "--jobs takes a whole number, 1 or more, not 'none'" build raw/a --jobs=none
 refused "--jobs takes a whole number, 1 or more, not '0'" build raw/a --jobs=0
-refused "<rebuild|reuse>" build raw/a --stale=never
-refused "<text|json>" build raw/a --output=xml
+refused "--stale takes rebuild or reuse, not 'never'" build raw/a --stale=never
+refused "--output takes text or json, not 'xml'" build raw/a --output=xml
 refused "help cancel" cancel
 refused "none of memory:, sqlite:PATH" status --event_log=mysql:there
 
