@@ -141,7 +141,8 @@ class _RunTemplate:
         self.waited_seconds = self._value("databuild.waited_seconds")
 
     def _value(self, key: str) -> AnyValue:
-        return self._span.attributes.add(key=key).value
+        value: AnyValue = self._span.attributes.add(key=key).value
+        return value
 
     def add_to(self, spans: Spans | None, span_id: str, start: int, end: int) -> Span:
         """Adds a copy to spans."""
