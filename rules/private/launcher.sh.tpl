@@ -27,7 +27,9 @@ done
 unset RUNFILES_MANIFEST_FILE
 export RUNFILES_DIR="$runfiles"
 # The Python rules change these variables for the command line. Pass the values of the user, for jobs.
-exec "$runfiles/%cli%" "--catalog=$runfiles/%catalog%" "--runfiles=$runfiles" \
-  ${LC_CTYPE+"--user_env=LC_CTYPE=$LC_CTYPE"} ${PYTHONEXECUTABLE+"--user_env=PYTHONEXECUTABLE=$PYTHONEXECUTABLE"} \
+set -- ${LC_CTYPE+"--user_env=LC_CTYPE=$LC_CTYPE"} ${PYTHONEXECUTABLE+"--user_env=PYTHONEXECUTABLE=$PYTHONEXECUTABLE"} \
   ${PYTHONPATH+"--user_env=PYTHONPATH=$PYTHONPATH"} ${PYTHONSAFEPATH+"--user_env=PYTHONSAFEPATH=$PYTHONSAFEPATH"} \
   %arguments%"$@"
+# With those of the user, the command line could import packages of the user instead of its own.
+unset PYTHONEXECUTABLE PYTHONPATH PYTHONSAFEPATH
+exec "$runfiles/%cli%" "--catalog=$runfiles/%catalog%" "--runfiles=$runfiles" "$@"
