@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from typing import TYPE_CHECKING, TypeVar
@@ -19,6 +20,10 @@ _T = TypeVar("_T")
 _handled: set[int] = set()
 """The signals with handlers of this module."""
 
+_wakeup: list[int] = []
+"""The ends of a pipe by which signals wake the event loop, if `handle_signal` was called."""
+
+_WAKEUP_BYTES = 4096
 _TLS = "asyncio.sslproto"
 _FOR_MESSAGES = ("inspect", "locale", "textwrap", "tokenize")
 
@@ -71,6 +76,10 @@ def run(main: Coroutine[Any, Any, _T]) -> _T:
             raise KeyboardInterrupt from None
         raise
     finally:
+        if _wakeup:
+            signal.set_wakeup_fd(-1)
+        while _wakeup:
+            os.close(_wakeup.pop())
         while _handled:
             number = _handled.pop()
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
@@ -90,5 +99,10 @@ def handle_signal(number: int, callback: Callable[[], None]) -> None:
         if not loop.is_closed():
             loop.call_soon_threadsafe(callback)
 
+    if not _wakeup:
+        # Without it, a signal right before the loop begins to wait would be seen at its next event.
+        _wakeup.extend(os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC))
+        loop.add_reader(_wakeup[0], os.read, _wakeup[0], _WAKEUP_BYTES)
+        signal.set_wakeup_fd(_wakeup[1])
     signal.signal(number, on_signal)
     _handled.add(number)

@@ -6,8 +6,8 @@ stays behind.
 
 Runs wait in queues, and some of them for the ends of others. A run that fails, or that has written a report, is
 reported before any other run of its queue starts: those that wait go back to the client, which decides whether they
-still have to run. Requests that were sent
-before the client knew of it have the number of an earlier epoch, and go back as well.
+still have to run. Requests that were sent before the client knew of it have the number of an earlier epoch, and go back
+as well.
 """
 
 from __future__ import annotations

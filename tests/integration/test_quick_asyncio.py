@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,25 @@ def test_a_handled_signal_wakes_the_loop_and_cancels_nothing(number: signal.Sign
     assert quick_asyncio.run(main()) == "done"
     expected = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
     assert signal.getsignal(number) is expected[number]
+
+
+def test_a_signal_that_another_thread_gets_wakes_the_loop() -> None:
+    async def main() -> str:
+        called = asyncio.Event()
+        quick_asyncio.handle_signal(signal.SIGTERM, called.set)
+
+        def send() -> None:
+            signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+
+        thread = threading.Timer(0.05, send)  # when the loop waits
+        thread.start()
+        async with asyncio.timeout(20):
+            await called.wait()
+        thread.join()
+        return "done"
+
+    assert quick_asyncio.run(main()) == "done"
+    assert signal.set_wakeup_fd(-1) == -1
 
 
 def test_signals_are_handled_without_the_module_inspect() -> None:
