@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
+from google.protobuf.message import Message
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from databuild.event_log.log import EventLog
@@ -27,16 +30,18 @@ from tests.support.otlp_receiver import values
 class FakeSender:
     """Keeps requests, and raises or returns the next of `answers`."""
 
-    def __init__(self) -> None:
+    def __init__(self, request: Callable[[], Message]) -> None:
         self.requests: list[Any] = []
+        self._request = request
         self.seconds: list[float] = []
         self.answers: list[ReceiverError | str] = []
 
-    def send(self, request: Any, seconds: float) -> str:
+    def send(self, request: bytes, seconds: float) -> str:
         answer = self.answers.pop(0) if self.answers else ""
         if isinstance(answer, ReceiverError):
             raise answer
-        self.requests.append(request)
+        self.requests.append(message := self._request())
+        message.ParseFromString(request)
         self.seconds.append(seconds)
         return answer
 
@@ -58,7 +63,7 @@ class World:
     """An exporter, its senders, and a clock that tests move."""
 
     def __init__(self, **variables: str) -> None:
-        self.traces, self.metrics = FakeSender(), FakeSender()
+        self.traces, self.metrics = FakeSender(ExportTraceServiceRequest), FakeSender(ExportMetricsServiceRequest)
         self.now = 100.0
         senders: Mapping[str, FakeSender] = {"traces": self.traces, "metrics": self.metrics}
         self.exporter = OtlpExporter(

@@ -12,8 +12,6 @@ from databuild.exporters.http_requests import HttpError, HttpReceiver, fault_of
 from databuild.exporters.otlp.answers import refusal
 
 if TYPE_CHECKING:
-    from google.protobuf.message import Message
-
     from databuild.exporters.otlp.settings import Endpoint
 
 _SEND_AGAIN: Final = frozenset({429, 502, 503, 504})
@@ -41,14 +39,13 @@ class HttpSender:
             headers["content-encoding"] = "gzip"
         self._receiver = HttpReceiver(endpoint.url, headers, context)
 
-    def send(self, request: Message, seconds: float) -> str:
-        body = request.SerializeToString()
+    def send(self, request: bytes, seconds: float) -> str:
         if self._endpoint.gzip:
             import gzip
 
-            body = gzip.compress(body, 1)
+            request = gzip.compress(request, 1)
         try:
-            answer = self._receiver.post(body, seconds)
+            answer = self._receiver.post(request, seconds)
         except (OSError, HttpError) as error:
             raise ReceiverError(fault_of(error)) from error
         if 200 <= answer.status < 300:
