@@ -70,8 +70,8 @@ class Totals:
         self._counted = position
         time = nanoseconds(event.time)
         self._start = self._start or time
-        if time > self._time:  # the clocks of orchestrators differ, and totals must not go back in time
-            self._time = time
+        # The clocks of orchestrators differ, and totals must not go back in time.
+        self._time = max(self._time, time)
         count_ends(event, self)
 
     def begin(self, event: ev.BuildEvent) -> None:
