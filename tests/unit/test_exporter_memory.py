@@ -42,9 +42,9 @@ class CountedSpans:
     def __init__(self) -> None:
         self.count = 0
 
-    def add(self, span: Span) -> None:
-        assert span.name == "run //:j"
+    def add(self) -> Span:
         self.count += 1
+        return Span()
 
 
 def spans() -> Callable[[int], object]:

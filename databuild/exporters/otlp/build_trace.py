@@ -39,11 +39,6 @@ _PARTITION_EVENTS: Final[Mapping[pt.PartitionStatus, str]] = {
 }
 """The names of events of spans by the statuses of partitions. Other statuses follow from the spans, and are many."""
 
-_ON_THE_WAY: Final = frozenset(
-    {pt.PARTITION_STATUS_REQUESTED, pt.PARTITION_STATUS_SCHEDULED, pt.PARTITION_STATUS_BUILDING}
-)
-"""The statuses of partitions that follow from spans."""
-
 _SAMPLED_WITH_KNOWN_PARENT: Final = 0x101
 _PARENT_IS_REMOTE: Final = 0x200
 _MAX_TEMPLATES: Final = 100
@@ -54,8 +49,8 @@ _MAX_USES: Final = 1_000
 class Spans(Protocol):
     """Spans of a request, or of several."""
 
-    def add(self, span: Span) -> None:
-        """Adds a span as it is now: the caller may change it for the next one."""
+    def add(self) -> Span:
+        """Adds a span."""
         ...
 
 
@@ -131,47 +126,39 @@ class _Run:
 
 
 class _RunTemplate:
-    """The span of job runs that differ in few values. It is filled for one after the other.
+    """The span of job runs that differ in few values. It is filled for one after the other, and then copied.
 
-    That takes a third of the time of a new span. protobuf keeps the memory of all texts that a field ever had, so that
-    a template is to be replaced from time to time.
+    That takes a third of the time of a new span that is filled. protobuf keeps the memory of every value that a field
+    ever had, so that a template is to be replaced now and then.
 
     Attributes:
-        uses: The number of job runs so far.
+        uses: The number of copies so far.
     """
+
+    __slots__ = ("_span", "cpu_seconds", "job_run_id", "peak_memory_bytes", "task_id", "uses", "waited_seconds")
 
     def __init__(self, span: Span) -> None:
         """Adds the attributes that differ to a span with those that do not."""
         self.uses = 0
         self._span = span
-        self._job_run_id = self._value("databuild.job_run_id")
-        self._task_id = self._value("databuild.task_id")
-        self._cpu_seconds = self._value("databuild.cpu_seconds")
-        self._peak_memory_bytes = self._value("databuild.peak_memory_bytes")
-        self._waited_seconds = self._value("databuild.waited_seconds")
-        self._attributes = len(span.attributes)
+        self.job_run_id = self._value("databuild.job_run_id")
+        self.task_id = self._value("databuild.task_id")
+        self.cpu_seconds = self._value("databuild.cpu_seconds")
+        self.peak_memory_bytes = self._value("databuild.peak_memory_bytes")
+        self.waited_seconds = self._value("databuild.waited_seconds")
 
     def _value(self, key: str) -> AnyValue:
         value: AnyValue = self._span.attributes.add(key=key).value
         return value
 
-    def fill(self, run: _Run, end: ev.JobEvent) -> Span:
-        """Returns the span of a job run, until the next call."""
+    def add_to(self, spans: Spans | None, span_id: str, start: int, end: int) -> Span:
+        """Adds a copy to spans."""
         self.uses += 1
-        span = self._span
-        start = run.started or run.scheduled
-        span.span_id = bytes.fromhex(span_of_job_run(run.job_run_id))
-        span.start_time_unix_nano = start
-        span.end_time_unix_nano = max(start, run.ended)
-        self._job_run_id.string_value = run.job_run_id
-        self._task_id.int_value = end.task_id
-        self._cpu_seconds.double_value = end.cpu_seconds
-        self._peak_memory_bytes.int_value = end.peak_memory_bytes
-        self._waited_seconds.double_value = ((run.started or run.ended) - run.scheduled) / 1e9
-        if len(span.attributes) > self._attributes:
-            del span.attributes[self._attributes :]
-        for field in ("events", "dropped_events_count", "links", "dropped_links_count", "status"):
-            span.ClearField(field)
+        self._span.span_id = bytes.fromhex(span_id)
+        self._span.start_time_unix_nano = start
+        self._span.end_time_unix_nano = max(start, end)
+        span = spans.add() if spans is not None else Span()
+        span.MergeFrom(self._span)
         return span
 
 
@@ -201,30 +188,6 @@ class BuildTrace:
         self._runs: dict[str, _Run] = {}
         self._closing: _Run | None = None
         self._templates: dict[tuple[str, ev.JobStatus, int, int], _RunTemplate] = {}
-
-    def pass_by(self, events: Sequence[tuple[int, ev.BuildEvent]], first: int) -> int:
-        """Advances by events that add nothing to any span, as a third of the events of most builds are.
-
-        Args:
-            events: Events of any builds, with their positions.
-            first: The index of the first one.
-
-        Returns:
-            The index of the next one, which may add something or belong to another build.
-        """
-        if self._closing is not None:
-            return first
-        index, sequence = first, self.last_sequence
-        while index < len(events):
-            _, event = events[index]
-            if event.partition.status not in _ON_THE_WAY or event.sequence != sequence + 1:
-                break
-            if event.build_request_id != self._build:
-                break
-            index += 1
-            sequence += 1
-        self.last_sequence = sequence
-        return index
 
     def advance(self, event: ev.BuildEvent, kind: str | None, spans: Spans | None) -> None:
         """Advances by the next event.
@@ -287,21 +250,23 @@ class BuildTrace:
         planned = event.status == ev.BUILD_STATUS_ANALYSIS_COMPLETED
         planning = self._planning
         if planning and (planned or ended):
-            if spans is not None:
-                spans.add(self._span(span_of_planning(self._build), "planning", planning, time, fault=fault))
+            self._add_span(spans, span_of_planning(self._build), "planning", planning, time, fault=fault)
             self._planning = 0
         parent = span_of_planning(self._build) if planning else self._span_of_build
         for call in event.config_calls:
             self._add_config_span(spans, call, parent)
         for warning in event.warnings if ended else ():
             self._events.add(time, "databuild.warning", {"databuild.message": warning})
-        if ended and spans is not None:
-            spans.add(self._build_span(event, name, time, fault))
+        if ended:
+            self._add_build_span(spans, event, name, time, fault)
 
-    def _build_span(self, event: ev.BuildRequestEvent, name: str, time: int, fault: str | None) -> Span:
+    def _add_build_span(
+        self, spans: Spans | None, event: ev.BuildRequestEvent, name: str, time: int, fault: str | None
+    ) -> None:
         assert self.trace is not None
         request = self._request
-        span = self._span(
+        span = self._add_span(
+            spans,
             self._span_of_build,
             f"build {request.graph_label}",
             self._received,
@@ -322,14 +287,12 @@ class BuildTrace:
         self._events.write(span)
         if self.trace.parent_span_id:
             span.flags |= _PARENT_IS_REMOTE
-        return span
 
     def _add_config_span(self, spans: Spans | None, call: ev.ConfigCall, parent: str) -> None:
         self._config_calls += 1
-        if spans is None:
-            return
         began = nanoseconds(call.time)
-        span = self._span(
+        self._add_span(
+            spans,
             span_of_config_call(self._build, self._config_calls),
             f"config {call.job_label}",
             began,
@@ -338,7 +301,6 @@ class BuildTrace:
             fault=call.fault or None,
             parent=parent,
         )
-        spans.add(span)
 
     def _on_job(self, event: ev.JobEvent, time: int) -> None:
         job_run_id = event.job_run_id
@@ -389,22 +351,21 @@ class BuildTrace:
 
     def _on_partition(self, event: ev.PartitionEvent, at: Timestamp, spans: Spans | None) -> None:
         # The events about the outputs of a job run follow its end.
-        closing, status = self._closing, event.status
+        closing = self._closing
         if closing is not None and event.job_run_id != closing.job_run_id:
             self._close_run(closing, spans)
-        if status not in _PARTITION_EVENTS:
+        if (status := event.status) not in _PARTITION_EVENTS:
             return
         run = self._runs.get(event.job_run_id or event.cause)
-        if run is None and status != pt.PARTITION_STATUS_MISSING:
-            return
-        attributes: dict[str, str] = {"databuild.partition": event.ref}
-        if event.HasField("failure"):
-            attributes["databuild.message"] = event.failure.message
-        # By default, the version is the job run.
-        if run is not None and (version := event.version) != run.job_run_id:
-            attributes["databuild.version"] = version
-        events = self._events if run is None else run.events
-        events.add(nanoseconds(at), _PARTITION_EVENTS[status], attributes)
+        name = _PARTITION_EVENTS[status]
+        time = nanoseconds(at)
+        attributes: Attributes = {"databuild.partition": event.ref, "databuild.message": event.failure.message}
+        if run is not None:
+            # By default, the version is the job run.
+            version = event.version if event.version != run.job_run_id else ""
+            run.events.add(time, name, {**attributes, "databuild.version": version})
+        elif status == pt.PARTITION_STATUS_MISSING:
+            self._events.add(time, name, attributes)
 
     def _on_check(self, event: ev.CheckEvent, time: int) -> None:
         if run := self._runs.get(event.job_run_id):
@@ -434,13 +395,16 @@ class BuildTrace:
         assert end is not None
         if run.started:
             self.ended_runs.append(EndedRun(run.job_run_id, run.job_label, run.ended))
-        if spans is None:
-            return
-        span = self._template_of(run.job_label, end).fill(run, end)
-        if worker_id := end.worker_id:
-            add_attributes(span.attributes, {"databuild.worker_id": worker_id})
-        if category := _category(end):
-            add_attributes(span.attributes, {"databuild.failure_category": category})
+        template = self._template_of(run.job_label, end)
+        template.job_run_id.string_value = run.job_run_id
+        template.task_id.int_value = end.task_id
+        template.cpu_seconds.double_value = end.cpu_seconds
+        template.peak_memory_bytes.int_value = end.peak_memory_bytes
+        template.waited_seconds.double_value = ((run.started or run.ended) - run.scheduled) / 1e9
+        span = template.add_to(spans, span_of_job_run(run.job_run_id), run.started or run.scheduled, run.ended)
+        add_attributes(
+            span.attributes, {"databuild.worker_id": end.worker_id, "databuild.failure_category": _category(end)}
+        )
         for metric in end.metrics:
             add_attributes(span.attributes, {f"databuild.metric.{metric.name}": metric.value})
         run.events.write(span)
@@ -450,7 +414,6 @@ class BuildTrace:
             span.dropped_links_count = run.dropped_links
         if end.status == ev.JOB_STATUS_FAILED:
             _set_error(span, end.failure.message)
-        spans.add(span)
 
     def _template_of(self, job_label: str, end: ev.JobEvent) -> _RunTemplate:
         key = job_label, end.status, end.attempt, end.exit_code
@@ -465,12 +428,13 @@ class BuildTrace:
                 "databuild.exit_code": end.exit_code,
             }
             name = f"run {job_label}"
-            span = self._span("", name, 0, 0, attributes=attributes)
+            span = self._add_span(None, "", name, 0, 0, attributes=attributes)
             template = self._templates[key] = _RunTemplate(span)
         return template
 
-    def _span(
+    def _add_span(
         self,
+        spans: Spans | None,
         span_id: str,
         name: str,
         start: int,
@@ -480,9 +444,10 @@ class BuildTrace:
         fault: str | None = None,
         parent: str | None = None,
     ) -> Span:
-        """Returns a span.
+        """Adds a span.
 
         Args:
+            spans: The spans to which it is added; None for none.
             span_id: Its id.
             name: Its name.
             start: Its start.
@@ -492,7 +457,7 @@ class BuildTrace:
             parent: The parent; None for the span of the build, empty for none.
         """
         assert self.trace is not None
-        span = Span()
+        span = spans.add() if spans is not None else Span()
         span.trace_id = bytes.fromhex(self.trace.trace_id)
         span.span_id = bytes.fromhex(span_id)
         span.parent_span_id = bytes.fromhex(self._span_of_build if parent is None else parent)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from databuild.errors import StorageError
 from databuild.exporters.exporter import Batch, Delivery, ReceiverError
@@ -17,13 +17,15 @@ from databuild.exporters.otlp.build_trace import BuildTrace, EndedRun, Links, Sp
 from databuild.exporters.otlp.senders import Sender
 from databuild.exporters.otlp.settings import LOGS, METRICS, TRACES, Settings
 from databuild.exporters.otlp.totals import Totals
-from databuild.exporters.wire_format import delimited
 from databuild.model.lifecycle import BUILD_ENDS, JOB_ENDS, PARTITION_ENDS
 from databuild.model.trace_context import TraceContext, trace_of_build
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
 if TYPE_CHECKING:
+    from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
+    from google.protobuf.message import Message
+
     from databuild.event_log.reads import ExportReads
     from databuild.model.records import JobRunRecord
 
@@ -68,29 +70,24 @@ class _Cache(Generic[_Key, _Value]):
 
 
 class _TraceRequests:
-    """Spans in requests of a limited size."""
+    """Spans in requests of a limited size. They are made in the request, since protobuf copies what it is given."""
 
     def __init__(self, resource: Mapping[str, str]) -> None:
-        self._resource = ResourceSpans(resource=resource_of(resource)).SerializeToString()
-        self._scope = ScopeSpans(scope=SCOPE).SerializeToString()
-        self._parts: list[list[bytes]] = []
-        self._bytes = _MAX_REQUEST_BYTES
+        self.requests: list[ExportTraceServiceRequest] = []
+        self._resource = resource
+        self._spans: RepeatedCompositeFieldContainer[Span] | None = None
+        self._bytes = 0
 
-    def add(self, span: Span) -> None:
-        field = delimited(ScopeSpans.SPANS_FIELD_NUMBER, span.SerializeToString())
-        if self._bytes + len(field) > _MAX_REQUEST_BYTES:
-            self._parts.append([])
+    def add(self) -> Span:
+        if self._spans:
+            self._bytes += self._spans[-1].ByteSize()
+        if self._spans is None or self._bytes > _MAX_REQUEST_BYTES:
+            request = ExportTraceServiceRequest()
+            resource_spans = request.resource_spans.add(resource=resource_of(self._resource))
+            self._spans = resource_spans.scope_spans.add(scope=SCOPE).spans
             self._bytes = 0
-        self._parts[-1].append(field)
-        self._bytes += len(field)
-
-    def requests(self) -> list[bytes]:
-        """Returns serialized requests."""
-        return [self._request(spans) for spans in self._parts]
-
-    def _request(self, spans: Sequence[bytes]) -> bytes:
-        in_scope = delimited(ResourceSpans.SCOPE_SPANS_FIELD_NUMBER, b"".join((self._scope, *spans)))
-        return delimited(ExportTraceServiceRequest.RESOURCE_SPANS_FIELD_NUMBER, self._resource + in_scope)
+            self.requests.append(request)
+        return self._spans.add()
 
 
 class _Prepared:
@@ -100,11 +97,11 @@ class _Prepared:
         first: The position of the first event.
         handled: The number of events.
         state: The state after them.
-        requests: The serialized requests, each with its signal.
+        requests: The requests, each with its signal.
         refusals: The reasons for those that were refused.
     """
 
-    def __init__(self, batch: Batch, state: str, requests: Sequence[tuple[str, bytes]]) -> None:
+    def __init__(self, batch: Batch, state: str, requests: Sequence[tuple[str, Message]]) -> None:
         self.first = batch.events[0][0]
         self.handled = len(batch.events)
         self.state = state
@@ -171,53 +168,45 @@ class OtlpExporter:
     def _prepare(self, batch: Batch, reads: ExportReads) -> _Prepared:
         resource = self._settings.resource
         traces = _TraceRequests(resource) if TRACES in self._senders else None
-        requests: list[tuple[str, bytes]] = []
+        requests: list[tuple[str, Message]] = []
         totals = Totals(batch.state)
         totals.begin(batch.events[0][1])
         build_ended = False
         follows_builds = TRACES in self._senders or LOGS in self._senders
-        index = 0
-        while index < len(batch.events):
-            position, event = batch.events[index]
-            build = self._builds.get(event.build_request_id)
+        for position, event in batch.events:
             kind = event.WhichOneof("event")
             ended = False
             if kind == "partition":
-                status = event.partition.status
-                if status in PARTITION_ENDS:
+                if event.partition.status in PARTITION_ENDS:
                     totals.count(position, event)
-                elif build is not None and (passed := build.pass_by(batch.events, index)) > index:
-                    index = passed
-                    continue
             elif kind == "job":
                 if event.job.status in JOB_ENDS:
                     totals.count(position, event)
             elif kind == "build_request" and event.build_request.status in BUILD_ENDS:
                 totals.count(position, event)
                 build_ended = ended = True
-            index += 1
             if follows_builds:
-                self._advance(build, event, kind, ended, traces, requests, reads)
+                self._advance(event, kind, ended, traces, requests, reads)
         totals.pass_by(batch.events[-1][0])
         if traces is not None:
-            requests = [(TRACES, request) for request in traces.requests()] + requests
+            requests = [(TRACES, request) for request in traces.requests] + requests
         if METRICS in self._senders and (build_ended or self._clock() >= self._metrics_due):
             self._metrics_due = self._clock() + self._settings.metric_seconds
-            requests.append((METRICS, totals.request(resource, self._environment).SerializeToString()))
+            requests.append((METRICS, totals.request(resource, self._environment)))
         return _Prepared(batch, totals.text(), requests)
 
     def _advance(
         self,
-        build: BuildTrace | None,
         event: ev.BuildEvent,
         kind: str | None,
         ended: bool,
         spans: Spans | None,
-        requests: list[tuple[str, bytes]],
+        requests: list[tuple[str, Message]],
         reads: ExportReads,
     ) -> None:
         """Adds the spans that an event completes, and the requests with the logs of their job runs."""
         build_id = event.build_request_id
+        build = self._builds.get(build_id)
         if build is None or build.last_sequence != event.sequence - 1:
             build = self._builds[build_id] = self._replay(event, reads)
         if kind == "partition":
@@ -282,7 +271,7 @@ class OtlpExporter:
 
     def _log_requests(
         self, run: EndedRun, trace: TraceContext, build_request_id: str, reads: ExportReads
-    ) -> list[tuple[str, bytes]]:
+    ) -> list[tuple[str, Message]]:
         from databuild.exporters.otlp.log_records import MAX_LOG_BYTES, log_records, log_request
 
         record = reads.job_run(run.job_run_id)
@@ -295,7 +284,7 @@ class OtlpExporter:
             except (OSError, StorageError):  # it is on another machine, or it was pruned
                 continue
             records += log_records(run, trace, build_request_id, stream, log, self._environment)
-        return [(LOGS, log_request(part, self._settings.resource).SerializeToString()) for part in _parts(records)]
+        return [(LOGS, log_request(part, self._settings.resource)) for part in _parts(records)]
 
 
 def _is_job_run(version: str) -> bool:

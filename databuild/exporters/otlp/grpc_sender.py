@@ -14,6 +14,8 @@ from databuild.exporters.otlp.settings import LOGS, METRICS, TRACES, Endpoint
 
 if TYPE_CHECKING:
     import grpc
+    from google.protobuf.message import Message
+
 _SERVICES: Final = {TRACES: "trace.v1.TraceService", METRICS: "metrics.v1.MetricsService", LOGS: "logs.v1.LogsService"}
 _SEND_AGAIN_CODES: Final = frozenset(
     {"CANCELLED", "DEADLINE_EXCEEDED", "ABORTED", "OUT_OF_RANGE", "UNAVAILABLE", "DATA_LOSS"}
@@ -40,11 +42,11 @@ class GrpcSender:
             self._channel = grpc.insecure_channel(endpoint.host)
         self._export = self._channel.unary_unary(
             f"/opentelemetry.proto.collector.{_SERVICES[endpoint.signal]}/Export",
-            request_serializer=None,
-            response_deserializer=None,
+            request_serializer=lambda request: request.SerializeToString(),
+            response_deserializer=lambda data: data,
         )
 
-    def send(self, request: bytes, seconds: float) -> str:
+    def send(self, request: Message, seconds: float) -> str:
         import grpc
 
         metadata = tuple(self._endpoint.headers.items())

@@ -12,6 +12,8 @@ from databuild.exporters.http_requests import HttpError, HttpReceiver, fault_of
 from databuild.exporters.otlp.answers import refusal
 
 if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
     from databuild.exporters.otlp.settings import Endpoint
 
 _SEND_AGAIN: Final = frozenset({429, 502, 503, 504})
@@ -39,13 +41,14 @@ class HttpSender:
             headers["content-encoding"] = "gzip"
         self._receiver = HttpReceiver(endpoint.url, headers, context)
 
-    def send(self, request: bytes, seconds: float) -> str:
+    def send(self, request: Message, seconds: float) -> str:
+        body = request.SerializeToString()
         if self._endpoint.gzip:
             import gzip
 
-            request = gzip.compress(request, 1)
+            body = gzip.compress(body, 1)
         try:
-            answer = self._receiver.post(request, seconds)
+            answer = self._receiver.post(body, seconds)
         except (OSError, HttpError) as error:
             raise ReceiverError(fault_of(error)) from error
         if 200 <= answer.status < 300:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from databuild.errors import InvalidRequestError
 from databuild.exporters.otlp.settings import GRPC, Endpoint
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
 
 
 class Sender(Protocol):
     """Sends requests to one receiver."""
 
-    def send(self, request: bytes, seconds: float) -> str:
-        """Sends a serialized request within a time limit.
+    def send(self, request: Message, seconds: float) -> str:
+        """Sends a request within a time limit.
 
         Returns:
             The reason why the receiver refused it or a part of it for good; empty if it took all.
@@ -34,7 +37,7 @@ class _LateSender:
         self._endpoint = endpoint
         self._sender: Sender | None = None
 
-    def send(self, request: bytes, seconds: float) -> str:
+    def send(self, request: Message, seconds: float) -> str:
         if self._sender is None:
             self._sender = _open(self._endpoint)
         return self._sender.send(request, seconds)
