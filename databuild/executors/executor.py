@@ -281,6 +281,10 @@ class ProcessExecutor(Executor, Protocol):
         """Returns a context in which no process of a build outlives this process, even if this process is killed."""
         ...
 
+    def expect_runs(self, count: int) -> None:
+        """Lets the executor prepare for a number of runs that will probably follow."""
+        ...
+
     def queue_room(self, slots: int, waiting: int) -> int | None:
         """Returns the number of runs that may wait in a queue; None if runs start at once.
 

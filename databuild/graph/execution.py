@@ -15,7 +15,7 @@ from typing import Final
 from databuild.errors import InvalidRequestError
 from databuild.graph.attempts import Attempts
 from databuild.graph.catalog import RetryPolicy
-from databuild.graph.claim_ahead import CLAIMS_PER_SLOT, SHORT_SECONDS, ClaimAhead, Claimed, granted
+from databuild.graph.claim_ahead import SHORT_SECONDS, ClaimAhead, Claimed, granted
 from databuild.graph.following import Following
 from databuild.graph.ports import (
     Attempt,
@@ -179,8 +179,6 @@ class _Execution:
 
     async def run(self) -> ExecutionResult:
         if not self._queue.finished:
-            if self._queueing is not None and self._queue.unsettled > CLAIMS_PER_SLOT:
-                self._queueing.queue_room(self._queue.unsettled)  # a queue takes some time to be ready
             try:
                 async with self._group as group:
                     # Attempts of another process run on, even if they are more than the slots of this one.

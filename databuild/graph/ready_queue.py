@@ -88,11 +88,6 @@ class ReadyQueue:
         """True if every task is done, failed or given up."""
         return not self._unsettled
 
-    @property
-    def unsettled(self) -> int:
-        """The number of tasks that are neither done, failed nor given up."""
-        return len(self._unsettled)
-
     def pop(self) -> Task | None:
         """Removes and returns the next ready task, and takes its resources; None if no task can run now."""
         while True:
