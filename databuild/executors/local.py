@@ -139,8 +139,8 @@ class LocalExecutor:
     def command_fault(self, argv: Sequence[str], env: Mapping[str, str]) -> str:
         return self._command_size.fault(argv, env)
 
-    def expect_runs(self, count: int) -> None:
-        if self._server is None and self._plain_runs and count >= MIN_EXPECTED_RUNS:
+    def expect_runs(self, slots: int, count: int) -> None:
+        if self._server is None and self._plain_runs and count >= MIN_EXPECTED_RUNS and self._may_queue(slots):
             self._launch_server()
 
     def queue_room(self, slots: int, waiting: int) -> int | None:

@@ -298,7 +298,7 @@ class _Build:
         if request.plan is not None and (differences := changes_since(request.plan, plan)):
             raise PlanChangedError(differences)
         if self._engine is None and not self._jobs_with_workers():
-            self._context.executor.expect_runs(len(plan.tasks))
+            self._context.executor.expect_runs(self._local_jobs(), len(plan.tasks))
         await emit_plan(self._orchestrator, plan)
         warnings = (*plan.warnings, *self._used_data.warnings())
         self._orchestrator.complete_planning(warnings, self._config_calls.take())
@@ -366,6 +366,10 @@ class _Build:
             and not self._used_data.is_due(task)
         )
 
+    def _local_jobs(self) -> int:
+        """Returns the number of tasks that run at once on this machine."""
+        return min(self._request.options.jobs, self._context.executor.capacity.processes)
+
     def _jobs_with_workers(self) -> frozenset[str]:
         if self._engine is not None:
             return frozenset()
@@ -392,7 +396,7 @@ class _Build:
 
         local_jobs = self._context.executor.capacity.processes
         if self._engine is None:
-            jobs = min(self._request.options.jobs, local_jobs)
+            jobs = self._local_jobs()
         else:
             local_jobs = min(local_jobs, len(os.sched_getaffinity(0)))
             # More than the engine runs at once wait in its queue, so that no machine waits for the event log.
