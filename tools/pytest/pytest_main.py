@@ -3,17 +3,22 @@
 https://bazel.build/reference/test-encyclopedia documents the environment variables.
 """
 
+import importlib
 import importlib.util
 import logging
 import os
 import sys
 from collections.abc import Generator, Mapping
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 # Time before Bazel's timeout at which a hanging test prints its stack traces.
 _DUMP_SECONDS = 5
+# Plugins to load, if a target has them. pytest would load those of all distributions, and compile each of their modules
+# with its own assertions, at every start, because a sandbox keeps no bytecode.
+_PLUGINS = ("_hypothesis_pytestplugin", "pytest_asyncio.plugin")
 
 
 class Selection:
@@ -69,7 +74,7 @@ class LoopErrors(logging.Handler):
 
 def arguments(environment: Mapping[str, str]) -> list[str]:
     """Returns the arguments for pytest that Bazel's environment asks for."""
-    args = ["-c", "pyproject.toml", f"--rootdir={Path.cwd()}", "-p", "no:cacheprovider"]
+    args = ["-c", "pyproject.toml", f"--rootdir={Path.cwd()}", "-p", "no:cacheprovider", "--disable-plugin-autoload"]
     if report := environment.get("XML_OUTPUT_FILE"):
         args.append(f"--junitxml={report}")
     if folder := environment.get("TEST_TMPDIR"):
@@ -86,6 +91,11 @@ def arguments(environment: Mapping[str, str]) -> list[str]:
     return args
 
 
+def plugins() -> list[ModuleType]:
+    """Imports the plugins. pytest does not compile what is imported already."""
+    return [importlib.import_module(name) for name in _PLUGINS if importlib.util.find_spec(name.partition(".")[0])]
+
+
 def main(argv: list[str]) -> int:
     """Runs the given test files and returns pytest's exit code."""
     if status_file := os.environ.get("TEST_SHARD_STATUS_FILE"):
@@ -94,7 +104,7 @@ def main(argv: list[str]) -> int:
     selection = Selection(
         int(os.environ.get("TEST_SHARD_INDEX", "0")), int(os.environ.get("TEST_TOTAL_SHARDS") or "0") or 1
     )
-    code = pytest.main([*arguments(os.environ), *argv], plugins=[selection, LoopErrors()])
+    code = pytest.main([*arguments(os.environ), *argv], plugins=[*plugins(), selection, LoopErrors()])
     if code == pytest.ExitCode.NO_TESTS_COLLECTED and selection.any_collected:
         # The filter or the shard excluded every test, which is not an error.
         return 0
