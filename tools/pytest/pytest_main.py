@@ -22,14 +22,14 @@ _PLUGINS = ("_hypothesis_pytestplugin", "pytest_asyncio.plugin")
 
 
 class Selection:
-    """Selects the tests of one shard.
+    """Selects the tests of one shard: whole files, which may share fixtures, if there are enough, or else single tests.
 
     Attributes:
         any_collected: True if pytest collected any test, in this shard or another.
     """
 
     def __init__(self, shard: int, shards: int) -> None:
-        """Selects every `shards`-th test, starting with number `shard`."""
+        """Selects every `shards`-th file or test, starting with number `shard`."""
         self._shard = shard
         self._shards = shards
         self.any_collected = False
@@ -38,7 +38,12 @@ class Selection:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Runs before the filter of pytest, so it sees every test."""
         self.any_collected = bool(items)
-        items[:] = items[self._shard :: self._shards]
+        files = list(dict.fromkeys(item.path for item in items))
+        if len(files) < self._shards:
+            items[:] = items[self._shard :: self._shards]
+        else:
+            chosen = set(files[self._shard :: self._shards])
+            items[:] = [item for item in items if item.path in chosen]
 
 
 class LoopErrors(logging.Handler):
