@@ -186,10 +186,10 @@ class LocalBackend:
         verify: str = "none",
         digests: bool = False,
     ) -> Plan:
-        from databuild.cli.backend.local_plan import RecordsWithoutDeadBuilds, plan_for, print_warnings
+        from databuild.cli.backend.local_plan import RecordsWithoutDeadBuilds, plan_for
 
         requested = self._requested(partitions, downstream=downstream)
-        print_warnings(self._call, requested.warnings)
+        self._call.err.warn(*requested.warnings)
         plan = plan_for(
             self._call,
             requested.refs,

@@ -11,7 +11,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from databuild.cli.backend.backend import TAIL_BYTES, Adoption, BuildOrder, Cancellation, Forgotten, Taint
-from databuild.cli.backend.local_plan import print_warnings
 from databuild.cli.backend.requested_partitions import suggest_command
 from databuild.cli.display.task_states import RUNS_PER_JOB
 from databuild.client import AsyncDatabuildClient, DatabuildClient, Tls
@@ -127,7 +126,7 @@ class RemoteBackend:
         with suggest_command():
             options = options or PlanOptions()
             plan = self._client.plan(partitions, downstream=downstream, verify=verify, **options._asdict())
-        print_warnings(self._call, plan.warnings)
+        self._call.err.warn(*plan.warnings)
         return plan
 
     def downstream(self, partitions: Sequence[str], *, transitive: bool, limit: int) -> DownstreamPage:
@@ -142,7 +141,7 @@ class RemoteBackend:
     def plan_without_records(self, partitions: Sequence[str]) -> Plan:
         with suggest_command():
             plan = self._client.plan(partitions, records=False)
-        print_warnings(self._call, plan.warnings)
+        self._call.err.warn(*plan.warnings)
         return plan
 
     def graph(self) -> GraphView:
