@@ -237,7 +237,7 @@ class Calls(Reads):
     async def taint(
         self, partitions: Sequence[str], *, reason: str = "", untaint: bool = False, downstream: bool = False
     ) -> Taint:
-        """Taints partitions, so that the next build makes them again, or removes their taint.
+        """Taints partitions, so that the next build rebuilds them, or removes their taint.
 
         Args:
             partitions: Refs or ranges of refs.
@@ -300,7 +300,7 @@ class Calls(Reads):
         dry_run: bool = False,
         confirm_losses: bool = False,
     ) -> StoreCheck:
-        """Looks whether the data of partitions is at the recorded places, and records what is missing.
+        """Checks whether the data of partitions is at the recorded places, and records what is missing.
 
         Args:
             partitions: Refs, ranges of refs and partition patterns; none for all partitions.
@@ -334,7 +334,7 @@ class Calls(Reads):
         return check_from_message(await self._connection.ask("VerifyPartitions", request, author=author))
 
     async def forget(self, partitions: Sequence[str], *, reason: str, author: str = "") -> Forgotten:
-        """Makes the service forget the data of partitions, which stays in its store. The next build makes it again.
+        """Makes the service forget the data of partitions, which stays in its store. The next build rebuilds it.
 
         Args:
             partitions: Refs, ranges of refs and partition patterns. Those without a record are left out.

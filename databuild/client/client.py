@@ -265,7 +265,7 @@ class DatabuildClient:
     def taint(
         self, partitions: Sequence[str], *, reason: str = "", untaint: bool = False, downstream: bool = False
     ) -> Taint:
-        """Taints partitions, so that the next build makes them again, or removes their taint."""
+        """Taints partitions, so that the next build rebuilds them, or removes their taint."""
         return run_sync(self._calls.taint(partitions, reason=reason, untaint=untaint, downstream=downstream))
 
     def adopt(self, partitions: Sequence[str], *, reason: str, force: bool = False, author: str = "") -> Adoption:
@@ -281,7 +281,7 @@ class DatabuildClient:
         dry_run: bool = False,
         confirm_losses: bool = False,
     ) -> StoreCheck:
-        """Looks whether the data of partitions is at the recorded places, and records what is missing."""
+        """Checks whether the data of partitions is at the recorded places, and records what is missing."""
         return run_sync(
             self._calls.verify_partitions(
                 partitions, content=content, changed=changed, dry_run=dry_run, confirm_losses=confirm_losses
@@ -313,7 +313,7 @@ class DatabuildClient:
         return run_sync(self._calls.remove_environment(environment, delete_data=delete_data))
 
     def forget(self, partitions: Sequence[str], *, reason: str, author: str = "") -> Forgotten:
-        """Makes the service forget the data of partitions, which stays in its store. The next build makes it again."""
+        """Makes the service forget the data of partitions, which stays in its store. The next build rebuilds it."""
         return run_sync(self._calls.forget(partitions, reason=reason, author=author))
 
     def delete(

@@ -102,7 +102,7 @@ class DownstreamPartition(NamedTuple):
         status: The newest status of the partition.
         available: True if complete data exists.
         tainted: True if the data is marked not to be trusted.
-        input_changed: True if that input has another version now, so that a build may make the partition again.
+        input_changed: True if that input has another version now, so that a build may rebuild the partition.
     """
 
     ref: str

@@ -189,7 +189,7 @@ class GraphQueries(Protocol):
             partitions: Refs and ranges of refs; none for the default partitions of the graph.
             options: The options of the plan; None for the defaults.
             downstream: True to plan, instead of the partitions, what was made from them.
-            verify: The data to look for in its store, one of `VERIFY_POLICIES`. Lost data is planned to be made again.
+            verify: The data to look for in its store, one of `VERIFY_POLICIES`. Lost data is planned to be rebuilt.
             digests: False if nobody reads the configuration digests of tasks, which may be missing then.
         """
         ...

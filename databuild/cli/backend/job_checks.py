@@ -1,4 +1,4 @@
-"""Jobs that this process asks about data at which DataBuild cannot look."""
+"""Jobs that this process asks about data that DataBuild cannot check itself."""
 
 from __future__ import annotations
 

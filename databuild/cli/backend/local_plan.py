@@ -66,7 +66,7 @@ def plan_for(
         reader: Reads the records of partitions.
         past: Reads the configurations of past builds, so that reasons name what has changed, and the places of data;
             None to leave both out.
-        verify: The data to look for in its store, one of `VERIFY_POLICIES`. Lost data is planned to be made again.
+        verify: The data to look for in its store, one of `VERIFY_POLICIES`. Lost data is planned to be rebuilt.
         digests: True for tasks with configuration digests, which take time to compute.
     """
     catalog = call.catalog()

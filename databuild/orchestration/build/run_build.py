@@ -238,7 +238,7 @@ class _Build:
         return result
 
     async def _taint_users_of_changed_data(self) -> None:
-        """Looks whether inputs changed in their store while tasks read them, and has their users made again."""
+        """Taints what tasks have made from inputs that changed in their store while the build ran."""
         if changed := await self._used_data.changed_meanwhile():
             from databuild.orchestration.stores.unrecorded import taints_of_users
 

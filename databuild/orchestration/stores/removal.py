@@ -193,7 +193,7 @@ class Removals:
         places: list[tuple[str, Location]] = []
         for row in rows:
             if row.ref not in current:
-                faults.setdefault(row.ref, "a build has begun to make it again")
+                faults.setdefault(row.ref, "a build has begun to rebuild it")
             elif row.ref not in faults:
                 places.append((row.ref, current[row.ref]))
         stores = DataStores(self._storages, self._protected, force=force)

@@ -123,7 +123,7 @@ class Partitions:
             options: The options of the plan.
             records: False to plan as if no partition had ever been built.
             downstream: True to plan, instead of the partitions, what was made from them.
-            verify: The data to look for in its store, one of `VERIFY_POLICIES`. Lost data is planned to be made again.
+            verify: The data to look for in its store, one of `VERIFY_POLICIES`. Lost data is planned to be rebuilt.
 
         Raises:
             InvalidRequestError: A partition is not valid, no job produces it, or nothing is downstream.
