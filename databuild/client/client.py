@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Sequence
 from types import TracebackType
 from typing import Any, Self, Unpack
 
-from databuild.client.calls import Adoption, Calls, Forgotten, Taint
+from databuild.client.calls import Calls
 from databuild.client.connection import DEFAULT_RETRY_TIMEOUT, connect
 from databuild.client.endpoint import Tls
 from databuild.client.remote_build import RemoteBuild
@@ -19,12 +19,13 @@ from databuild.model.graph_view import GraphView
 from databuild.model.job_graph import Plan
 from databuild.model.pruning import Pruned
 from databuild.model.records import BuildPartitionRecord, JobRunRecord, PartitionRecord
-from databuild.model.removal import Cleaning, Deletion
+from databuild.model.removal import Cleaning, Deletion, Forgotten
 from databuild.model.reproduction import Reproduction
 from databuild.model.results import BuildResult
 from databuild.model.store_check import REPORT, StoreCheck, StoreCheckOptions
 from databuild.model.trends import Trends
 from databuild.model.views import (
+    Adoption,
     BuildView,
     DeclaredDependents,
     DownstreamPage,
@@ -32,6 +33,7 @@ from databuild.model.views import (
     LogChunk,
     PartitionView,
     StorageUsage,
+    Taint,
     Verification,
 )
 from databuild.v1 import events_pb2 as ev

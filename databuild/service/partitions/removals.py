@@ -8,9 +8,9 @@ from typing import Final
 
 from databuild.errors import InvalidRequestError
 from databuild.event_log.open import EnvironmentLogs
-from databuild.model.removal import MAX_REMOVALS, Cleaning, CleanOptions, Deletion
+from databuild.model.removal import MAX_REMOVALS, Cleaning, CleanOptions, Deletion, Forgotten
 from databuild.orchestration.stores.cleaning import Cleaner
-from databuild.orchestration.stores.removal import Forgotten, Removals
+from databuild.orchestration.stores.removal import Removals
 from databuild.orchestration.stores.selection import Selection
 from databuild.service.resources.service_context import ServiceContext
 

@@ -103,11 +103,15 @@ async def test_forgotten_data_stays_and_is_made_again(world: World, files: Files
     record = world.records("raw/1")["raw/1"]
 
     assert forgotten.partitions == ("raw/1",)
-    assert (record.status, record.available, record.build_request_id) == ("FORGOTTEN", False, forgotten.operations[0])
+    assert (record.status, record.available, record.build_request_id) == (
+        "FORGOTTEN",
+        False,
+        forgotten.operation_ids[0],
+    )
     assert files.path("raw/1").exists()
     assert [run.job_run_id for run in world.log.reader().produced_by("raw/1")] == [record.job_run_id]
     again = await removals(world).forget(select("raw/{n:int}"), author="ann", reason="wrong")
-    assert again.partitions == again.operations == ()
+    assert again.partitions == again.operation_ids == ()
     assert faults(await delete(world, "raw/1")) == {"raw/1": "it was forgotten; adopt it first"}
     assert await world.build("b2", "clean/1") == Success(jobs_completed=1)
     assert files.made == ["raw/1", "clean/1", "raw/1"]
