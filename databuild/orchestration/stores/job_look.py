@@ -208,7 +208,7 @@ class JobLook:
         own: Collection[str] = ()
         base: BuildReads = self._reader
         if self._environment:
-            from databuild.event_log.overlay import OverlayReader
+            from databuild.event_log.overlay.reader import OverlayReader
 
             if isinstance(self._reader, OverlayReader):
                 own, base = self._reader.own_refs(refs), self._reader.base
