@@ -17,7 +17,7 @@ def forget(call: Invocation) -> int:
         call.out.json({**forgotten._asdict(), "reason": reason})
     elif forgotten.partitions:
         number = counted(len(forgotten.partitions), "partition")
-        call.out.line(f"forgot {number}; the next build that needs them makes them again")
+        call.out.line(f"forgot {number}; the next build that needs them rebuilds them")
     else:
         call.out.line("forgot nothing: no partitions with data match; `partitions` lists all records")
     return BUILT

@@ -1,4 +1,4 @@
-"""`taint REF...`: taints partitions, so that the next build makes them again, or removes their taint."""
+"""`taint REF...`: taints partitions, so that the next build rebuilds them, or removes their taint."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def run(call: Invocation) -> int:
     if call.json:
         call.out.json({"partitions": refs, "tainted": tainted, "reason": reason, "author": author})
     elif tainted:
-        call.out.line(f"tainted {counted(len(refs), 'partition')}; the next build that needs them makes them again")
+        call.out.line(f"tainted {counted(len(refs), 'partition')}; the next build that needs them rebuilds them")
     else:
         call.out.line(f"removed the taint of {counted(len(refs), 'partition')}")
     return BUILT

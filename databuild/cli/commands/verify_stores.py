@@ -69,5 +69,5 @@ def _summary(total: StoreCheck, options: StoreCheckOptions) -> str:
     if options.dry_run:
         return f"{text}; nothing was recorded"
     if total.count("missing") or (total.count("changed") and options.changed == REBUILD):
-        text += "; the next build that needs them makes them again"
+        text += "; the next build that needs them rebuilds them"
     return text

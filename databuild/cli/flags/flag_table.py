@@ -115,10 +115,10 @@ FLAGS = (
          "in any number of steps, as recorded. No job needs to produce the PARTITION.", ("plan",)),
     Flag("downstream", BOOL, False, "Also change every partition that was made from a REF, in any number of steps, as "
          "recorded. No job needs to produce the REF.", ("taint",)),
-    Flag("verify", ENUM, "inputs", "The data to look for in its store before it is used; missing data is made again. "
+    Flag("verify", ENUM, "inputs", "The data to look for in its store before it is used; missing data is rebuilt. "
          "`inputs` is the data of other builds that tasks read, `requested` also the requested partitions.", _BUILDING,
          values=("none", "inputs", "requested", "all")),
-    Flag("verify", ENUM, "inputs", "The data to look for in its store; missing data is planned to be made again, and "
+    Flag("verify", ENUM, "inputs", "The data to look for in its store; missing data is planned to be rebuilt, and "
          "nothing is recorded. Give `build` the same value.", ("plan", "explain"),
          values=("none", "inputs", "requested", "all")),
     Flag("plan", STRING, None, "Run exactly the plan in this file, which `plan --output=FILE` wrote. If anything has "
