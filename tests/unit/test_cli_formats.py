@@ -11,7 +11,7 @@ from databuild.cli.display.formats import (
     duration_text,
     metadata_text,
     place_text,
-    remade_text,
+    rebuild_text,
     table,
     time_text,
     version_text,
@@ -84,8 +84,8 @@ def test_tables_align_wide_and_combining_characters() -> None:
 
 
 def test_the_next_build_is_told_in_the_right_number() -> None:
-    assert remade_text(1) == "the next build that needs it makes it again"
-    assert remade_text(2) == "the next build that needs them makes them again"
+    assert rebuild_text(1) == "the next build that needs it rebuilds it"
+    assert rebuild_text(2) == "the next build that needs them rebuilds them"
 
 
 @pytest.mark.parametrize(

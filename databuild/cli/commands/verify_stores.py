@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from databuild.cli.backend.invocation import Invocation
-from databuild.cli.display.formats import counted, remade_text, some_of
+from databuild.cli.display.formats import counted, rebuild_text, some_of
 from databuild.cli.flags.exit_codes import BUILT, JOB_FAILED
 from databuild.model.store_check import ADOPT, REBUILD, StoreCheck, StoreCheckOptions
 
@@ -69,4 +69,4 @@ def _summary(total: StoreCheck, options: StoreCheckOptions) -> str:
     if options.dry_run:
         return f"{text}; nothing was recorded"
     remade = total.count("missing") + (total.count("changed") if options.changed == REBUILD else 0)
-    return f"{text}; {remade_text(remade)}" if remade else text
+    return f"{text}; {rebuild_text(remade)}" if remade else text

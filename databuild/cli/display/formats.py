@@ -120,10 +120,10 @@ def _columns(text: str) -> int:
     )
 
 
-def remade_text(number: int) -> str:
-    """Tells that the next build makes so many partitions again."""
+def rebuild_text(number: int) -> str:
+    """Tells that the next build rebuilds so many partitions."""
     pronoun = "it" if number == 1 else "them"
-    return f"the next build that needs {pronoun} makes {pronoun} again"
+    return f"the next build that needs {pronoun} rebuilds {pronoun}"
 
 
 def launcher_command(graph_label: str) -> str:
