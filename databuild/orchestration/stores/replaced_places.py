@@ -39,11 +39,12 @@ def replaced_places_warning(reader: OverlayReader, refs: Collection[str], enviro
     names = "; ".join(f"{ref!r} at {uri}" for ref, uri in sorted(replaced)[:_MAX_NAMED])
     more = f"; and {len(replaced) - _MAX_NAMED} more" if len(replaced) > _MAX_NAMED else ""
     number = "1 partition" if len(replaced) == 1 else f"{len(replaced)} partitions"
-    return [
+    warning = (
         f"jobs of the environment {environment!r} wrote to the places of the base, so that its data of {number} is "
         f"replaced: {names}{more}; `run.location` and the variable DATABUILD_ENVIRONMENT give jobs a place for each "
         "environment"
-    ]
+    )
+    return [warning]
 
 
 def _uri(location: str) -> str:
