@@ -262,7 +262,7 @@ class _Build:
 
     async def _warn_of_replaced_data(self, plan: Plan) -> None:
         """Adds a warning about jobs that wrote to the places of the base instead of those of the environment."""
-        from databuild.event_log.overlay import OverlayReader
+        from databuild.event_log.overlay.reader import OverlayReader
         from databuild.orchestration.stores.replaced_places import replaced_places_warning
 
         if isinstance(self._reader, OverlayReader):

@@ -9,7 +9,7 @@ import json
 from collections.abc import Collection
 from typing import Final
 
-from databuild.event_log.overlay import OverlayReader
+from databuild.event_log.overlay.reader import OverlayReader
 from databuild.model.pacing import slices
 
 _MAX_REFS: Final = 10_000
