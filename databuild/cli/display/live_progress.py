@@ -125,8 +125,10 @@ class LiveProgress:
         running = sorted(counts.running.items(), key=lambda item: item[1][1])
         for job_run_id, (label, started) in running[:_MAX_RUNNING_LINES]:
             _, task_id, attempt = parse_job_run_id(job_run_id)
-            state = " waits for a machine" if job_run_id in counts.queued else ""
-            yield _run_line(f"{label} {task_id}.{attempt}{state}", duration_text(now - started), width)
+            words = [f"{label} {task_id}.{attempt}", self._tasks.outputs_text(task_id)]
+            if job_run_id in counts.queued:
+                words.append("waits for a machine")
+            yield _run_line(" ".join(filter(None, words)), duration_text(now - started), width)
         if len(running) > _MAX_RUNNING_LINES:
             yield _truncated(Text(f"  and {len(running) - _MAX_RUNNING_LINES} more"), width)
 
