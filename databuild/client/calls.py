@@ -20,55 +20,17 @@ from databuild.model.job_graph import Plan
 from databuild.model.lifecycle import BUILD_ENDS
 from databuild.model.plan_messages import plan_to_message
 from databuild.model.pruning import Pruned
-from databuild.model.removal import Cleaning, Deletion
+from databuild.model.removal import Cleaning, Deletion, Forgotten
 from databuild.model.removal_messages import cleaning_from_message, deletion_from_message
 from databuild.model.results import BuildResult
 from databuild.model.store_check import REPORT, StoreCheck, StoreCheckOptions
 from databuild.model.store_check_messages import check_from_message, store_check_to_message
 from databuild.model.view_messages import build_from_message, pruned_from_message, verification_from_message
-from databuild.model.views import BuildView, Verification
-from databuild.tuples import NamedTuple
+from databuild.model.views import Adoption, BuildView, Taint, Verification
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import service_pb2 as sv
 
 MAX_UINT32: Final = 2**32 - 1
-
-
-class Taint(NamedTuple):
-    """Partitions that were tainted or untainted, ranges expanded, and the recorded author."""
-
-    partitions: tuple[str, ...]
-    author: str
-
-
-class Adoption(NamedTuple):
-    """Partitions that were adopted.
-
-    Attributes:
-        partitions: The partitions, ranges expanded.
-        version: Their version.
-        author: The recorded author.
-        operation_id: The operation that the adoption is recorded as.
-    """
-
-    partitions: tuple[str, ...]
-    version: str
-    author: str
-    operation_id: str
-
-
-class Forgotten(NamedTuple):
-    """Partitions that were forgotten.
-
-    Attributes:
-        partitions: The partitions.
-        author: The recorded author.
-        operation_ids: The operations that record it.
-    """
-
-    partitions: tuple[str, ...]
-    author: str
-    operation_ids: tuple[str, ...]
 
 
 class Calls(Reads):
@@ -237,7 +199,7 @@ class Calls(Reads):
     async def taint(
         self, partitions: Sequence[str], *, reason: str = "", untaint: bool = False, downstream: bool = False
     ) -> Taint:
-        """Taints partitions, so that the next build makes them again, or removes their taint.
+        """Taints partitions, so that the next build rebuilds them, or removes their taint.
 
         Args:
             partitions: Refs or ranges of refs.
@@ -300,7 +262,7 @@ class Calls(Reads):
         dry_run: bool = False,
         confirm_losses: bool = False,
     ) -> StoreCheck:
-        """Looks whether the data of partitions is at the recorded places, and records what is missing.
+        """Checks whether the data of partitions is at the recorded places, and records what is missing.
 
         Args:
             partitions: Refs, ranges of refs and partition patterns; none for all partitions.
@@ -334,7 +296,7 @@ class Calls(Reads):
         return check_from_message(await self._connection.ask("VerifyPartitions", request, author=author))
 
     async def forget(self, partitions: Sequence[str], *, reason: str, author: str = "") -> Forgotten:
-        """Makes the service forget the data of partitions, which stays in its store. The next build makes it again.
+        """Makes the service forget the data of partitions, which stays in its store. The next build rebuilds it.
 
         Args:
             partitions: Refs, ranges of refs and partition patterns. Those without a record are left out.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Sequence
 from types import TracebackType
 from typing import Any, Self, Unpack
 
-from databuild.client.calls import Adoption, Calls, Forgotten, Taint
+from databuild.client.calls import Calls
 from databuild.client.connection import DEFAULT_RETRY_TIMEOUT, connect
 from databuild.client.endpoint import Tls
 from databuild.client.remote_build import RemoteBuild
@@ -19,12 +19,13 @@ from databuild.model.graph_view import GraphView
 from databuild.model.job_graph import Plan
 from databuild.model.pruning import Pruned
 from databuild.model.records import BuildPartitionRecord, JobRunRecord, PartitionRecord
-from databuild.model.removal import Cleaning, Deletion
+from databuild.model.removal import Cleaning, Deletion, Forgotten
 from databuild.model.reproduction import Reproduction
 from databuild.model.results import BuildResult
 from databuild.model.store_check import REPORT, StoreCheck, StoreCheckOptions
 from databuild.model.trends import Trends
 from databuild.model.views import (
+    Adoption,
     BuildView,
     DeclaredDependents,
     DownstreamPage,
@@ -32,6 +33,7 @@ from databuild.model.views import (
     LogChunk,
     PartitionView,
     StorageUsage,
+    Taint,
     Verification,
 )
 from databuild.v1 import events_pb2 as ev
@@ -265,7 +267,7 @@ class DatabuildClient:
     def taint(
         self, partitions: Sequence[str], *, reason: str = "", untaint: bool = False, downstream: bool = False
     ) -> Taint:
-        """Taints partitions, so that the next build makes them again, or removes their taint."""
+        """Taints partitions, so that the next build rebuilds them, or removes their taint."""
         return run_sync(self._calls.taint(partitions, reason=reason, untaint=untaint, downstream=downstream))
 
     def adopt(self, partitions: Sequence[str], *, reason: str, force: bool = False, author: str = "") -> Adoption:
@@ -281,7 +283,7 @@ class DatabuildClient:
         dry_run: bool = False,
         confirm_losses: bool = False,
     ) -> StoreCheck:
-        """Looks whether the data of partitions is at the recorded places, and records what is missing."""
+        """Checks whether the data of partitions is at the recorded places, and records what is missing."""
         return run_sync(
             self._calls.verify_partitions(
                 partitions, content=content, changed=changed, dry_run=dry_run, confirm_losses=confirm_losses
@@ -313,7 +315,7 @@ class DatabuildClient:
         return run_sync(self._calls.remove_environment(environment, delete_data=delete_data))
 
     def forget(self, partitions: Sequence[str], *, reason: str, author: str = "") -> Forgotten:
-        """Makes the service forget the data of partitions, which stays in its store. The next build makes it again."""
+        """Makes the service forget the data of partitions, which stays in its store. The next build rebuilds it."""
         return run_sync(self._calls.forget(partitions, reason=reason, author=author))
 
     def delete(

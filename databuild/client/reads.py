@@ -330,7 +330,7 @@ class Reads:
             partitions: Refs or ranges of refs; none for the default partitions of the graph.
             records: False to plan as if no partition had ever been built.
             downstream: True to plan, instead of the partitions, what was made from them in any number of steps.
-            verify: The data to look for in its store, one of `VERIFY_POLICIES`. Lost data is planned to be made again.
+            verify: The data to look for in its store, one of `VERIFY_POLICIES`. Lost data is planned to be rebuilt.
             options: The fields of `PlanOptions`.
         """
         request = sv.PlanBuildRequest(

@@ -10,7 +10,7 @@ from databuild.errors import EnvironmentNotFoundError, EventLogError, InvalidReq
 
 if TYPE_CHECKING:
     from databuild.event_log.log import EventLog, Pruner
-    from databuild.event_log.overlay import OverlayReader
+    from databuild.event_log.overlay.reader import OverlayReader
     from databuild.event_log.reads import Reader
     from databuild.event_log.sinks import JsonLinesSink
 
@@ -42,7 +42,7 @@ def open_event_log(
         SchemaTooNewError: A newer DataBuild wrote the log.
     """
     if environment:
-        from databuild.event_log.overlay import OverlayEventLog
+        from databuild.event_log.overlay.log import OverlayEventLog
 
         own = open_event_log(_environment_uri(uri, environment), sinks, warn=warn, clock=clock)
         return OverlayEventLog(own, lambda: _reader(uri), clock=clock or time.time)
@@ -102,7 +102,7 @@ def open_overlay_reader(uri: str, environment: str) -> OverlayReader:
         EventLogError: A log cannot be read.
         SchemaTooNewError: A newer DataBuild wrote a log.
     """
-    from databuild.event_log.overlay import OverlayReader
+    from databuild.event_log.overlay.reader import OverlayReader
 
     return OverlayReader(open_reader(_environment_uri(uri, environment)), open_reader(uri))
 

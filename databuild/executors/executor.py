@@ -41,7 +41,7 @@ class Capabilities(NamedTuple):
 
     Attributes:
         ships_code: The program and its runfiles need not exist on the machine that runs them.
-        survives_client: Runs go on when the process that submitted them dies, and another can attach to them.
+        survives_client: Runs continue when the process that submitted them dies, and another can attach to them.
         live_logs: Output and reports arrive while the process runs, not only at its end.
         hard_cancel: A cancelled process has ended when the cancellation returns.
         may_run_twice: The executor may run one process several times, even at once.
@@ -158,7 +158,7 @@ class ProcessSpec(NamedTuple):
             machine.
         properties: Requirements on the machine, in the words of the engine.
         resources: The amount of each named resource that the run needs.
-        goes_on: Called when the awaiting task is cancelled: True if the process goes on nevertheless, for another
+        goes_on: Called when the awaiting task is cancelled: True if the process continues nevertheless, for another
             process to resume. Only engines can do that.
         worker: The same run as a request to a worker; None for a process of its own. Executors without workers run the
             process.
@@ -281,6 +281,15 @@ class ProcessExecutor(Executor, Protocol):
         """Returns a context in which no process of a build outlives this process, even if this process is killed."""
         ...
 
+    def expect_runs(self, slots: int, count: int) -> None:
+        """Lets the executor prepare for runs that will probably follow.
+
+        Args:
+            slots: The number of runs that run at once.
+            count: The number of runs.
+        """
+        ...
+
     def queue_room(self, slots: int, waiting: int) -> int | None:
         """Returns the number of runs that may wait in a queue; None if runs start at once.
 
@@ -303,7 +312,7 @@ class ProcessExecutor(Executor, Protocol):
         ...
 
     async def close(self) -> None:
-        """Ends the workers, and returns when they have ended. No run may be going on."""
+        """Ends the workers, and returns when they have ended. No run may be in progress."""
         ...
 
 
@@ -374,7 +383,7 @@ class RemoteExecutor(Executor, Protocol):
         ...
 
     def leave(self) -> None:
-        """Lets runs go on when the tasks that await them are cancelled from now on, for another process to resume."""
+        """Lets runs continue when their tasks are cancelled from now on, so that another process can resume them."""
         ...
 
     async def close(self) -> None:

@@ -57,7 +57,7 @@ class Freshness:
     Attributes:
         changed_configurations: The numbers of the partitions whose configuration has changed, in the order of the
             decisions.
-        deleted: The numbers of the partitions whose data was deleted and is not made again.
+        deleted: The numbers of the partitions whose data was deleted and is not rebuilt.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class Freshness:
 
         Args:
             refs: The requested partitions.
-            needed: Further partitions that are made again if their data was deleted; empty for the first call.
+            needed: Further partitions that are rebuilt if their data was deleted; empty for the first call.
 
         Returns:
             The decision about each partition, by number.

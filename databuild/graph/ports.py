@@ -80,7 +80,7 @@ class RunOutcome(NamedTuple):
         category: The cause of a failure; unspecified if the run completed.
         message: One sentence about the failure.
         permanent: True if another attempt would fail in the same way, so that there is no retry.
-        missing: The inputs that the run did not find. They are made again, and then the task runs again.
+        missing: The inputs that the run did not find. They are rebuilt, and then the task runs again.
         details: Further facts that the runner has for the observer; None for none.
     """
 
@@ -253,14 +253,14 @@ class Recover(Protocol):
         """Returns the tasks that make the inputs that a task did not find, after recording them.
 
         Raises:
-            UnrecoverableError: No task can make one of them, or one was made again already.
+            UnrecoverableError: No task can make one of them, or one was rebuilt already.
             OrchestrationError: DataBuild itself failed.
         """
         ...
 
 
 class InputCheck(Protocol):
-    """Looks whether inputs of tasks, which other builds have made, are still in their stores."""
+    """Checks whether inputs of tasks, which other builds have made, are still in their stores."""
 
     def is_due(self, task: Task) -> bool:
         """Returns True if inputs of a task should be looked for before it starts."""

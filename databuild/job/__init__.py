@@ -15,7 +15,7 @@
         main(config, run)
 
 `main` gives the program the sub-commands `config`, `exec` and `worker`; the last one serves jobs with `worker = True`.
-`main(config, run, check=check)` adds `check`, for jobs with data at which DataBuild cannot look.
+`main(config, run, check=check)` adds `check`, for jobs with data that DataBuild cannot check itself.
 A job that declares its inputs in its BUILD file has no `config`: `main(run)` is enough. Any other job starts once or
 twice per task, so these modules import very little; import heavy packages inside `run`.
 """

@@ -278,7 +278,7 @@ class BuildState:
                 raise self._refusal(f"a removal of the kind {event.removal.kind}")
             self.status = ev.BUILD_STATUS_COMPLETED
         elif kind == "job_graph":
-            # During the execution, tasks are added that make lost inputs again.
+            # During the execution, tasks are added that rebuild lost inputs.
             self._require(_PLANNING_OR_EXECUTING, "a job graph")
         elif kind == "delegation":
             self._require(_PLANNING_OR_EXECUTING, "a delegation")

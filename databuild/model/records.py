@@ -121,7 +121,7 @@ class PartitionRecord(NamedTuple):
         claimed_by_build_request_id: The build that claims the partition, to produce it; empty if there is none.
         adoption: The adoption of the data; None if a job run produced it.
         location: The place of the data; None if no job has reported it, or the data was deleted there.
-        removal: The removal of the data; None if it was not removed, or was made again since.
+        removal: The removal of the data; None if it was not removed, or was rebuilt since.
     """
 
     ref: str
@@ -144,7 +144,7 @@ class PartitionRecord(NamedTuple):
 
     @property
     def deleted(self) -> bool:
-        """True if the data was deleted and not made again; what was made from it may still be fresh."""
+        """True if the data was deleted and not rebuilt; what was made from it may still be fresh."""
         return self.removal is not None and self.removal.kind == "DELETED" and not self.available
 
     @property
@@ -197,7 +197,7 @@ class PlacedData(NamedTuple):
         status: The newest status of the partition.
         time: The time of that status, in seconds since the epoch.
         available: True if complete data exists and no build claims the partition.
-        removed: FORGOTTEN or DELETED if the data was removed and not made again; else empty.
+        removed: FORGOTTEN or DELETED if the data was removed and not rebuilt; else empty.
     """
 
     ref: str

@@ -14,6 +14,20 @@ MAX_REMOVALS: Final = 1000
 """The maximum number of partitions in one part of a deletion, and of entries that an answer about a cleaning lists."""
 
 
+class Forgotten(NamedTuple):
+    """Partitions that were forgotten.
+
+    Attributes:
+        partitions: The partitions.
+        author: The recorded author.
+        operation_ids: The operations that record it.
+    """
+
+    partitions: tuple[str, ...]
+    author: str
+    operation_ids: tuple[str, ...]
+
+
 class RemovedData(NamedTuple):
     """The data of one partition that was or would be removed.
 

@@ -16,7 +16,7 @@ REBUILD: Final = "rebuild"
 ADOPT: Final = "adopt"
 
 POLICIES: Final = (REPORT, REBUILD, ADOPT)
-"""The policies for changed data: only report it, make it again with the next build, or use it from now on as it is."""
+"""The policies for changed data: only report it, rebuild it with the next build, or use it from now on as it is."""
 
 
 class StoreFinding(NamedTuple):

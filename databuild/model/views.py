@@ -33,6 +33,29 @@ class BuildView(NamedTuple):
     warnings: tuple[str, ...] = ()
 
 
+class Taint(NamedTuple):
+    """Partitions that were tainted or untainted, ranges expanded, and the recorded author."""
+
+    partitions: tuple[str, ...]
+    author: str
+
+
+class Adoption(NamedTuple):
+    """Partitions that were adopted.
+
+    Attributes:
+        partitions: The partitions, ranges expanded.
+        version: Their version.
+        author: The recorded author.
+        operation_id: The operation that the adoption is recorded as.
+    """
+
+    partitions: tuple[str, ...]
+    version: str
+    author: str
+    operation_id: str
+
+
 class PartitionView(NamedTuple):
     """The state of one partition, as the service sees it.
 
@@ -102,7 +125,7 @@ class DownstreamPartition(NamedTuple):
         status: The newest status of the partition.
         available: True if complete data exists.
         tainted: True if the data is marked not to be trusted.
-        input_changed: True if that input has another version now, so that a build may make the partition again.
+        input_changed: True if that input has another version now, so that a build may rebuild the partition.
     """
 
     ref: str

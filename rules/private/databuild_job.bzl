@@ -89,7 +89,7 @@ def databuild_job(
         history: Number of partitions with earlier dates whose numbers each run gets, for `run.check_range`; at most 1,000. See
             docs/writing_jobs.md.
         check: True if the program has the sub-command `check REF...`, which prints which of these partitions exist. It is asked about
-            data without a location, or with one at which DataBuild cannot look, such as a table. See docs/writing_jobs.md.
+            data without a location, or with one that DataBuild cannot check itself, such as a table. See docs/writing_jobs.md.
         worker: True to serve job runs and `config` by processes that live for many of them, on the machine of the orchestrator. The
             program has to speak the protocol of docs/workers.md, as one made with `databuild.job` does.
         worker_max_requests: Number of requests after which a worker is replaced. The default is no limit.

@@ -137,18 +137,8 @@ def _databuild_graph_impl(ctx):
         graph_label = label,
         jobs = jobs,
         lookup = lookup,
-        default_partitions = ctx.attr.default_partitions,
         resources = resources,
-        max_running_jobs = ctx.attr.max_running_jobs,
-        max_partitions = ctx.attr.max_partitions,
-        executor = ctx.attr.executor,
-        log_store = ctx.attr.log_store,
-        notify = ctx.attr.notify,
-        notify_on = ctx.attr.notify_on,
-        exporters = ctx.attr.exporters,
-        bes_results_url = ctx.attr.bes_results_url,
         extensions = extensions.import_paths,
-        exec_properties = ctx.attr.exec_properties,
     )
     runfiles = ctx.runfiles(files = [catalog, ctx.executable.cli]).merge_all(
         [target[DefaultInfo].default_runfiles for target in [ctx.attr.cli] + ctx.attr.jobs] + ([lookup.runfiles] if lookup else []) + extensions.runfiles,

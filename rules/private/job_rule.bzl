@@ -1,8 +1,7 @@
 """The rule of a job, which the macro `databuild_job` instantiates.
 
 The attribute for the timeout is `run_timeout`, because Bazel reserves `timeout` for tests, and `args` is `run_args` for the same
-reason. The rule has the name of the macro, so
-that `bazel query 'kind(databuild_job, //...)'` finds jobs.
+reason. The rule has the name of the macro, so that `bazel query 'kind(databuild_job, //...)'` finds jobs.
 """
 
 load(":code_digest.bzl", "write_code_digest")
@@ -46,6 +45,9 @@ _ATTRS = {
         doc = "`local` for a job that always runs on the machine of the orchestrator.",
         values = ["", "local"],
     ),
+    "history": attr.int(
+        doc = "Number of earlier partitions with which `run.check_range` compares.",
+    ),
     "infrastructure_retries": attr.int(
         default = 2,
         doc = "Maximum number of retries after an engine lost a job run.",
@@ -61,9 +63,6 @@ _ATTRS = {
     ),
     "query_inputs": attr.string_list(
         doc = "Templates of inputs that are read as they are.",
-    ),
-    "history": attr.int(
-        doc = "Number of earlier partitions with which `run.check_range` compares.",
     ),
     "resources": attr.string_dict(
         doc = "Amount of each named resource that one job run uses.",

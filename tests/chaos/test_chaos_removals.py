@@ -1,4 +1,4 @@
-"""Data that is deleted and forgotten beside builds, at any moment, is made again when something needs it."""
+"""Data that is deleted and forgotten beside builds, at any moment, is rebuilt when something needs it."""
 
 from __future__ import annotations
 

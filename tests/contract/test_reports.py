@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from databuild.event_log.log import EventLog
 from databuild.event_log.open import open_event_log
-from databuild.event_log.overlay import OverlayReader
+from databuild.event_log.overlay.reader import OverlayReader
 from databuild.event_log.verify import verify
 from databuild.model.records import CheckRecord, Location, MetricRecord
 from databuild.model.results import Success

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Data in a table: its jobs answer whether it exists, and what is lost is made again.
+# Data in a table: its jobs answer whether it exists, and what is lost is rebuilt.
 
 # shellcheck source=tests/end_to_end/lib.sh
 source "$(dirname "$0")/lib.sh"

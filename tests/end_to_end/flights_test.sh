@@ -19,15 +19,15 @@ says err "month = 2014-01 is outside the bounds '2013-01..2013-12'"
 run 0 plan daily_delays/date=2013-12-20..
 says out "would build 36 partitions"
 
-# A file that was deleted: a build that is about to read it makes it again.
+# A file that was deleted: a build that is about to read it rebuilds it.
 rm data/daily_flights/date=2013-01-03/data.parquet
 run 0 build daily_delays/date=2013-01-03 --force
 says out "daily_flights/date=2013-01-03"
 run 0 events latest
 says out "MISSING  daily_flights/date=2013-01-03"
-[[ -e data/daily_flights/date=2013-01-03/data.parquet ]] || fail "the file was not made again"
+[[ -e data/daily_flights/date=2013-01-03/data.parquet ]] || fail "the file was not rebuilt"
 
-# A check of the store finds a deleted file, and the next build makes it again.
+# A check of the store finds a deleted file, and the next build rebuilds it.
 rm data/daily_delays/date=2013-01-02/data.parquet
 run 1 partitions verify
 says out "missing     daily_delays/date=2013-01-02"
@@ -37,7 +37,7 @@ run 0 build daily_delays/date=2013-01-02
 run 0 partitions verify
 says out "all as recorded"
 
-# A month, of which a day is deleted before its report is made again: it has the same content, so nothing else runs.
+# A month, of which a day is deleted before its report is rebuilt: it has the same content, so nothing else runs.
 run 0 build carrier_report/month=2013-01
 rm data/daily_delays/date=2013-01-15/data.parquet
 run 0 build carrier_report/month=2013-01 --force
@@ -47,6 +47,6 @@ says out "built 2 partitions in 2 job runs"
 rm data/daily_flights/date=2013-01-03/data.parquet
 run 0 build daily_delays/date=2013-01-03 --force --verify=none
 run 0 events latest
-says out "the input 'daily_flights/date=2013-01-03' is missing; next attempt when it was made again"
+says out "the input 'daily_flights/date=2013-01-03' is missing; next attempt when it was rebuilt"
 run 0 events verify
 echo "flights_test: passed"

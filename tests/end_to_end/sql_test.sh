@@ -50,7 +50,7 @@ says out "check has_no_carriers of unchecked_report/week=2013-W02 did not pass (
 says out "unchecked_report/week=2013-W02 is not stored, because it fails has_no_carriers"
 [[ -z "$(find "$DATA" -path '*unchecked*' -type f)" ]] || fail "a failed check left $(find "$DATA" -path '*unchecked*')"
 
-# An input whose file is gone is made again, whether the build or the job notices.
+# An input whose file is gone is rebuilt, whether the build or the job notices.
 for verify in inputs none; do
   rm "$DATA/carrier_report/week=2013-W02/data.parquet"
   run 1 build --verify="$verify" unchecked_report/week=2013-W02

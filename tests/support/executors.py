@@ -48,7 +48,7 @@ class RemoteCase(Protocol):
         ...
 
     async def drop(self, executor: RemoteExecutor) -> None:
-        """Disconnects an executor, as the death of its process would, while its runs go on."""
+        """Disconnects an executor, as the death of its process would, while its runs continue."""
         ...
 
 

@@ -173,10 +173,10 @@ async def test_a_plan_has_just_the_deleted_data_that_its_tasks_need() -> None:
         # Each input of a task exists, or is made by a task before it.
         for ref, inputs in needed.items():
             assert all(used in needed or records[used].available for used in inputs), ref
-        # Deleted data is made again only for a task, or because its own input is.
+        # Deleted data is rebuilt only for a task, or because its own input is.
         for ref in deleted & needed.keys():
             assert any(ref in inputs for inputs in needed.values()) or any(used in needed for used in needed[ref])
-        # A partition that is not made again has inputs that are not made again.
+        # A partition that is not rebuilt has inputs that are not rebuilt.
         for ref in set(requested) - needed.keys():
             assert needed.keys().isdisjoint(configure.answers["//:raw"](ref).materialize)
         kept += len(deleted - needed.keys())

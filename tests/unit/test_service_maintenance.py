@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from databuild.model.pruning import PruneOptions
 from databuild.orchestration.logs.log_folders import LocalLogFolders
 from databuild.service.builds.requests import Submission
 from databuild.service.graph.maintenance import MAX_VERIFICATIONS, Maintenance
+from databuild.service.resources.reader_pool import ReaderPool
 from tests.support.present import present
 from tests.support.world import World
 
@@ -28,9 +30,10 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 
 @pytest.fixture
-def impatient(world: World, tmp_path: Path) -> Maintenance:
+def impatient(world: World, tmp_path: Path) -> Iterator[Maintenance]:
     """Maintenance without pauses."""
-    return Maintenance(world.log, [LocalLogFolders(str(tmp_path))], world.service.builds._readers, max_seconds=0.0)
+    with closing(ReaderPool(world.log.reader)) as readers:
+        yield Maintenance(world.log, [LocalLogFolders(str(tmp_path))], readers, max_seconds=0.0)
 
 
 async def test_a_dry_run_lists_everything_and_changes_nothing(world: World) -> None:

@@ -12,6 +12,8 @@ from databuild.executors.executor import ProcessResult, ProcessSpec
 from databuild.model.store_check import StoreCheckOptions
 from databuild.service.partitions.store_verification import StoreVerification
 from databuild.service.resources.limits import Limits
+from databuild.service.resources.reader_pool import ReaderPool
+from databuild.service.resources.service_context import ServiceContext
 from databuild.storage.storages import Storages
 from tests.support.build_world import World
 from tests.support.fake_executor import NoProcesses
@@ -40,14 +42,17 @@ async def test_a_request_that_is_cancelled_ends_the_processes_that_it_waits_for(
     Table(world)
     await world.build("b", "raw/1", "raw/2")
     executor = HangingExecutor()
-    stores = StoreVerification(
+    readers = ReaderPool(world.log.reader)
+    context = ServiceContext(
         catalog=world.catalog,
         event_log=world.log,
+        readers=readers,
         executor=executor,
         settings=world.settings,
         limits=Limits(),
         storages=Storages({}),
     )
+    stores = StoreVerification(context)
     request = asyncio.create_task(stores.verify((), StoreCheckOptions(), after="", author="ann"))
     await executor.started.wait()
 
@@ -57,4 +62,5 @@ async def test_a_request_that_is_cancelled_ends_the_processes_that_it_waits_for(
 
     assert executor.ended == ["check"]
     assert world.records("raw/1")["raw/1"].available
+    readers.close()
     await world.log.close()

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from databuild.model.job_graph import Plan
     from databuild.model.pruning import Pruned, PruneOptions
     from databuild.model.records import BuildRecord, JobRunRecord
-    from databuild.model.removal import Cleaning, CleanOptions, Deletion
+    from databuild.model.removal import Cleaning, CleanOptions, Deletion, Forgotten
     from databuild.model.reproduction import Reproduction
     from databuild.model.store_check import StoreCheck, StoreCheckOptions
     from databuild.model.trends import Trends
-    from databuild.model.views import DeclaredDependents, DownstreamPage, Verification
+    from databuild.model.views import Adoption, DeclaredDependents, DownstreamPage, Taint, Verification
     from databuild.v1.events_pb2 import BuildEvent
 
 TAIL_BYTES = 8192
@@ -48,48 +48,11 @@ class BuildOrder(NamedTuple):
     downstream: bool = False
 
 
-class Cancellation(NamedTuple):
+class CancelRequest(NamedTuple):
     """A recorded request to cancel a build."""
 
     build_request_id: str
     author: str
-
-
-class Taint(NamedTuple):
-    """Partitions that were tainted or untainted, and the recorded author."""
-
-    partitions: Sequence[str]
-    author: str
-
-
-class Adoption(NamedTuple):
-    """Partitions that were adopted.
-
-    Attributes:
-        partitions: The partitions, ranges expanded.
-        version: Their version.
-        operation_id: The operation that the adoption is recorded as.
-        author: The recorded author.
-    """
-
-    partitions: Sequence[str]
-    version: str
-    operation_id: str
-    author: str
-
-
-class Forgotten(NamedTuple):
-    """Partitions that were forgotten.
-
-    Attributes:
-        partitions: The partitions.
-        author: The recorded author.
-        operation_ids: The operations that record it.
-    """
-
-    partitions: Sequence[str]
-    author: str
-    operation_ids: Sequence[str]
 
 
 class EventLogQueries(Protocol):
@@ -189,7 +152,7 @@ class GraphQueries(Protocol):
             partitions: Refs and ranges of refs; none for the default partitions of the graph.
             options: The options of the plan; None for the defaults.
             downstream: True to plan, instead of the partitions, what was made from them.
-            verify: The data to look for in its store, one of `VERIFY_POLICIES`. Lost data is planned to be made again.
+            verify: The data to look for in its store, one of `VERIFY_POLICIES`. Lost data is planned to be rebuilt.
             digests: False if nobody reads the configuration digests of tasks, which may be missing then.
         """
         ...
@@ -251,7 +214,7 @@ class Operations(Protocol):
         """Runs a new build of the requested partitions of another one to its end."""
         ...
 
-    def cancel(self, build: str) -> Cancellation:
+    def cancel(self, build: str) -> CancelRequest:
         """Requests that a build be cancelled."""
         ...
 

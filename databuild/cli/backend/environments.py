@@ -11,7 +11,7 @@ from databuild.cli.backend.invocation import Invocation
 from databuild.cli.backend.log_stores import storages
 from databuild.cli.backend.requested_partitions import expand
 from databuild.event_log.open import EnvironmentLogs
-from databuild.event_log.overlay import OverlayReader
+from databuild.event_log.overlay.reader import OverlayReader
 from databuild.model.build_request_id import new_build_request_id
 from databuild.model.environment_views import EnvironmentView, PartitionComparison, Promotion, RemovedEnvironment
 from databuild.orchestration.environments import removal

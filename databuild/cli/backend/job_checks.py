@@ -1,4 +1,4 @@
-"""Jobs that this process asks about data at which DataBuild cannot look."""
+"""Jobs that this process asks about data that DataBuild cannot check itself."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ def jobs_of(call: Invocation) -> Jobs:
     def run(ask: Callable[[Check], Coroutine[Any, Any, JobFindings]]) -> JobFindings:
         import asyncio
 
-        from databuild.cli.backend.local_plan import settings
+        from databuild.cli.backend.build_settings import build_settings
         from databuild.executors.local import LocalExecutor
         from databuild.orchestration.jobs.check_process import CheckProcess
 
         async def work() -> JobFindings:
-            used = settings(call)
+            settings = build_settings(call)
             executor = LocalExecutor(base_env=call.job_environ)
             try:
-                return await ask(
-                    CheckProcess(executor, working_directory=used.working_directory, processes=used.config_calls)
+                check = CheckProcess(
+                    executor, working_directory=settings.working_directory, processes=settings.config_calls
                 )
+                return await ask(check)
             finally:
                 await executor.close()
 

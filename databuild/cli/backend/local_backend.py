@@ -14,7 +14,7 @@ from databuild.model.records import BuildRecord, JobRunRecord
 from databuild.orchestration.logs.log_files import log_path, log_size, read_log
 
 if TYPE_CHECKING:
-    from databuild.cli.backend.backend import Adoption, BuildOrder, Cancellation, Forgotten, Taint
+    from databuild.cli.backend.backend import BuildOrder, CancelRequest
     from databuild.cli.backend.build_outcome import BuildOutcome
     from databuild.cli.backend.invocation import Invocation
     from databuild.cli.display.build_display import BuildDisplay
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from databuild.model.graph_view import GraphView
     from databuild.model.job_graph import Plan
     from databuild.model.pruning import Pruned, PruneOptions
-    from databuild.model.removal import Cleaning, CleanOptions, Deletion
+    from databuild.model.removal import Cleaning, CleanOptions, Deletion, Forgotten
     from databuild.model.reproduction import Reproduction
     from databuild.model.store_check import StoreCheck, StoreCheckOptions
     from databuild.model.trends import Trends
-    from databuild.model.views import DeclaredDependents, DownstreamPage, Verification
+    from databuild.model.views import Adoption, DeclaredDependents, DownstreamPage, Taint, Verification
     from databuild.orchestration.build.downstream_request import Requested
     from databuild.orchestration.logs.stored_logs import LogReader
     from databuild.storage.storages import Storages
@@ -186,10 +186,10 @@ class LocalBackend:
         verify: str = "none",
         digests: bool = False,
     ) -> Plan:
-        from databuild.cli.backend.local_plan import RecordsWithoutDeadBuilds, plan_for, print_warnings
+        from databuild.cli.backend.local_plan import RecordsWithoutDeadBuilds, plan_for
 
         requested = self._requested(partitions, downstream=downstream)
-        print_warnings(self._call, requested.warnings)
+        self._call.err.warn(*requested.warnings)
         plan = plan_for(
             self._call,
             requested.refs,
@@ -288,19 +288,19 @@ class LocalBackend:
         )
         return local_build.run(self._call, request, display)
 
-    def cancel(self, build: str) -> Cancellation:
-        from databuild.cli.backend.backend import Cancellation
+    def cancel(self, build: str) -> CancelRequest:
+        from databuild.cli.backend.backend import CancelRequest
         from databuild.orchestration.maintenance.operations import cancel_request
         from databuild.user import user_name
 
         author = user_name(self._call.environ)
         event = cancel_request(self.records, self.find_build(build), author)
         self._append([event])
-        return Cancellation(event.cancel_request.target_build_request_id, author)
+        return CancelRequest(event.cancel_request.target_build_request_id, author)
 
     def taint(self, partitions: Sequence[str], *, tainted: bool, reason: str, downstream: bool) -> Taint:
-        from databuild.cli.backend.backend import Taint
         from databuild.cli.backend.requested_partitions import expand
+        from databuild.model.views import Taint
         from databuild.orchestration.build.downstream_request import partitions_to_taint
         from databuild.orchestration.maintenance.operations import taint
         from databuild.user import user_name
@@ -310,18 +310,18 @@ class LocalBackend:
             refs = partitions_to_taint(self.records, refs)
         author = user_name(self._call.environ)
         self._append(taint(self.records, refs, tainted=tainted, author=author, reason=reason))
-        return Taint(refs, author)
+        return Taint(tuple(refs), author)
 
     def adopt(self, partitions: Sequence[str], *, author: str, reason: str, force: bool) -> Adoption:
         from databuild.cli.backend import adoption
-        from databuild.cli.backend.backend import Adoption
         from databuild.cli.backend.requested_partitions import expand
+        from databuild.model.views import Adoption
         from databuild.user import user_name
 
         author = author or user_name(self._call.environ)
         refs = expand(self._call, partitions)
         event = adoption.adopt_here(self._call, refs, author=author, reason=reason, force=force)
-        return Adoption(refs, event.event_id, event.build_request_id, author)
+        return Adoption(tuple(refs), event.event_id, author, event.build_request_id)
 
     def verify_stores(
         self, partitions: Sequence[str], options: StoreCheckOptions, *, author: str, after: str

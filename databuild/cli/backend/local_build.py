@@ -8,10 +8,10 @@ import os
 
 from databuild.cli import quick_asyncio
 from databuild.cli.backend.build_outcome import BuildOutcome, Stopped, Summary, summarize
+from databuild.cli.backend.build_settings import build_settings
 from databuild.cli.backend.engines import chosen_executor, engines
 from databuild.cli.backend.exporting import open_exporters, start_exports
 from databuild.cli.backend.invocation import Invocation
-from databuild.cli.backend.local_plan import settings
 from databuild.cli.backend.log_stores import InvocationUploads, chosen_log_store
 from databuild.cli.backend.origin import with_origin
 from databuild.cli.backend.state_directories import print_hint
@@ -95,7 +95,7 @@ async def _build(
         catalog=catalog,
         event_log=event_log,
         executor=executor,
-        settings=with_origin(settings(call), call),
+        settings=with_origin(build_settings(call), call),
         engines=used,
         log_uploads=uploads,
         on_event=progress.on_event,

@@ -7,17 +7,15 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from databuild.cli import quick_asyncio
+from databuild.cli.backend.build_settings import build_settings
 from databuild.cli.backend.invocation import Invocation
-from databuild.cli.backend.job_environment import bazel_invocation_id
-from databuild.cli.display.progress import TICK_SECONDS, Progress, progress_for
+from databuild.cli.display.planning_display import PlanningDisplay
 from databuild.executors.local import LocalExecutor
 from databuild.graph.ports import PartitionRecords
 from databuild.model.build_options import PlanOptions
 from databuild.model.job_graph import Plan
-from databuild.model.planning import PlanningProgress
 from databuild.model.records import FailureRecord, PartitionRecord
 from databuild.orchestration.build.make_plan import make_plan
-from databuild.orchestration.build.settings import Settings
 from databuild.orchestration.coordination.dead_builds import find_dead_builds
 
 if TYPE_CHECKING:
@@ -49,65 +47,6 @@ class RecordsWithoutDeadBuilds:
         )
 
 
-def settings(call: Invocation) -> Settings:
-    """Returns the settings of every build and plan of an invocation."""
-    return Settings(
-        working_directory=call.cwd,
-        log_directory=call.log_dir,
-        environment=call.environment,
-        gc_while_planning=False,
-        bazel_invocation_id=bazel_invocation_id(call.environ),
-    )
-
-
-class DelayedProgress:
-    """Shows the progress of planning if it takes longer than TICK_SECONDS, which most plans do not."""
-
-    def __init__(self, call: Invocation) -> None:
-        self._call = call
-        self._latest = PlanningProgress()
-        self._progress: Progress | None = None
-        self._warned: set[str] = set()
-
-    def planning(self, progress: PlanningProgress) -> None:
-        self._latest = progress
-        if self._progress is not None:
-            self._progress.planning(progress)
-
-    def warned(self, warning: str) -> None:
-        """Shows a warning, once."""
-        if warning in self._warned:
-            return
-        self._warned.add(warning)
-        if self._progress is not None:
-            self._progress.warned(warning)
-        else:
-            print_warnings(self._call, [warning])
-
-    async def show(self) -> None:
-        """Waits for TICK_SECONDS, then shows the progress until cancelled."""
-        await asyncio.sleep(TICK_SECONDS)
-        self._progress = progress = progress_for(self._call.err, self._call.environ)
-        progress.counts.phase = "planning"
-        progress.planning(self._latest)
-        progress.start()
-        while True:
-            progress.tick()
-            await asyncio.sleep(TICK_SECONDS)
-
-    def end(self) -> None:
-        """Removes the display."""
-        if self._progress is not None:
-            self._progress.stop()
-
-
-def print_warnings(call: Invocation, warnings: Sequence[str]) -> None:
-    """Prints warnings on standard error."""
-    for warning in warnings:
-        call.err.line(f"databuild: warning: {warning}")
-    call.err.flush()
-
-
 def plan_for(
     call: Invocation,
     requested: Sequence[str],
@@ -127,14 +66,14 @@ def plan_for(
         reader: Reads the records of partitions.
         past: Reads the configurations of past builds, so that reasons name what has changed, and the places of data;
             None to leave both out.
-        verify: The data to look for in its store, one of `VERIFY_POLICIES`. Lost data is planned to be made again.
+        verify: The data to look for in its store, one of `VERIFY_POLICIES`. Lost data is planned to be rebuilt.
         digests: True for tasks with configuration digests, which take time to compute.
     """
     catalog = call.catalog()
-    progress = DelayedProgress(call)
+    display = PlanningDisplay(call.err, call.environ)
 
     async def make() -> Plan:
-        showing = asyncio.create_task(progress.show(), name="progress")
+        showing = asyncio.create_task(display.show(), name="progress")
         executor = LocalExecutor(base_env=call.job_environ)
 
         async def plan_with(records: PartitionRecords) -> Plan:
@@ -143,9 +82,9 @@ def plan_for(
                 catalog=catalog,
                 reader=records,
                 executor=executor,
-                settings=settings(call),
+                settings=build_settings(call),
                 options=options or PlanOptions(),
-                observer=progress,
+                observer=display,
                 past=past,
                 digests=digests,
             )
@@ -163,13 +102,13 @@ def plan_for(
                     stored=past,
                     verify=verify,
                     extensions=catalog.extensions,
-                    jobs=job_look(catalog, past, executor, settings(call)),
+                    jobs=job_look(catalog, past, executor, build_settings(call)),
                 )
                 for warning in plan.warnings:
-                    progress.warned(warning)
+                    display.warned(warning)
         finally:
             showing.cancel()
-            progress.end()
+            display.end()
             await executor.close()
         call.kept.append(plan)
         return plan

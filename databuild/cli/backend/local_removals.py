@@ -8,14 +8,13 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from databuild.cli.backend.backend import Forgotten
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.backend.log_stores import storages
 from databuild.cli.backend.requested_partitions import expand
 from databuild.event_log.log import EventLog
 from databuild.event_log.open import EnvironmentLogs
 from databuild.executors.local import LocalExecutor
-from databuild.model.removal import Cleaning, CleanOptions, Deletion
+from databuild.model.removal import Cleaning, CleanOptions, Deletion, Forgotten
 from databuild.orchestration.stores.cleaning import Cleaner
 from databuild.orchestration.stores.removal import Removals
 from databuild.orchestration.stores.selection import Selection
@@ -30,8 +29,7 @@ def forget(call: Invocation, texts: Sequence[str], *, author: str, reason: str) 
     selection = _selection(call, texts)
     if _has_no_records(call):
         return Forgotten((), author, ())
-    done = _run(call, lambda _, removals: removals.forget(selection, author=author, reason=reason))
-    return Forgotten(done.partitions, author, done.operations)
+    return _run(call, lambda _, removals: removals.forget(selection, author=author, reason=reason))
 
 
 def delete(

@@ -8,7 +8,6 @@ from contextlib import closing
 from pathlib import Path
 
 from databuild.cli.backend.invocation import Invocation
-from databuild.cli.backend.local_plan import print_warnings
 from databuild.cli.display.formats import some_of
 from databuild.executors.local import LocalExecutor
 from databuild.model.reproduction import Reproduction
@@ -91,4 +90,4 @@ def _warn(call: Invocation, reproduction: Reproduction) -> None:
         )
     if reproduction.job_run.executor:
         warnings.append(f"the job run was on {reproduction.job_run.executor}, and runs on this machine now")
-    print_warnings(call, warnings)
+    call.err.warn(*warnings)

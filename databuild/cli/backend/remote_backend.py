@@ -10,8 +10,7 @@ import contextlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from databuild.cli.backend.backend import TAIL_BYTES, Adoption, BuildOrder, Cancellation, Forgotten, Taint
-from databuild.cli.backend.local_plan import print_warnings
+from databuild.cli.backend.backend import TAIL_BYTES, BuildOrder, CancelRequest
 from databuild.cli.backend.requested_partitions import suggest_command
 from databuild.cli.display.task_states import RUNS_PER_JOB
 from databuild.client import AsyncDatabuildClient, DatabuildClient, Tls
@@ -22,11 +21,11 @@ from databuild.model.graph_view import GraphView
 from databuild.model.job_graph import Plan
 from databuild.model.pruning import Pruned, PruneOptions
 from databuild.model.records import BuildPartitionRecord, BuildRecord, JobRunRecord, PartitionRecord
-from databuild.model.removal import Cleaning, CleanOptions, Deletion
+from databuild.model.removal import Cleaning, CleanOptions, Deletion, Forgotten
 from databuild.model.reproduction import Reproduction
 from databuild.model.store_check import StoreCheck, StoreCheckOptions
 from databuild.model.trends import Trends
-from databuild.model.views import BuildView, DeclaredDependents, DownstreamPage, Verification
+from databuild.model.views import Adoption, BuildView, DeclaredDependents, DownstreamPage, Taint, Verification
 from databuild.user import user_name
 from databuild.v1.events_pb2 import BuildEvent
 
@@ -127,7 +126,7 @@ class RemoteBackend:
         with suggest_command():
             options = options or PlanOptions()
             plan = self._client.plan(partitions, downstream=downstream, verify=verify, **options._asdict())
-        print_warnings(self._call, plan.warnings)
+        self._call.err.warn(*plan.warnings)
         return plan
 
     def downstream(self, partitions: Sequence[str], *, transitive: bool, limit: int) -> DownstreamPage:
@@ -142,7 +141,7 @@ class RemoteBackend:
     def plan_without_records(self, partitions: Sequence[str]) -> Plan:
         with suggest_command():
             plan = self._client.plan(partitions, records=False)
-        print_warnings(self._call, plan.warnings)
+        self._call.err.warn(*plan.warnings)
         return plan
 
     def graph(self) -> GraphView:
@@ -185,19 +184,17 @@ class RemoteBackend:
 
         return self._run(build_request_id, submit, display)
 
-    def cancel(self, build: str) -> Cancellation:
+    def cancel(self, build: str) -> CancelRequest:
         cancelled = self._client.cancel(build).build
-        return Cancellation(cancelled.build_request_id, cancelled.cancel_requested_by)
+        return CancelRequest(cancelled.build_request_id, cancelled.cancel_requested_by)
 
     def taint(self, partitions: Sequence[str], *, tainted: bool, reason: str, downstream: bool) -> Taint:
         with suggest_command():
-            taint = self._client.taint(partitions, reason=reason, untaint=not tainted, downstream=downstream)
-        return Taint(taint.partitions, taint.author)
+            return self._client.taint(partitions, reason=reason, untaint=not tainted, downstream=downstream)
 
     def adopt(self, partitions: Sequence[str], *, author: str, reason: str, force: bool) -> Adoption:
         with suggest_command():
-            adoption = self._client.adopt(partitions, reason=reason, force=force, author=author)
-        return Adoption(adoption.partitions, adoption.version, adoption.operation_id, adoption.author)
+            return self._client.adopt(partitions, reason=reason, force=force, author=author)
 
     def verify_stores(
         self, partitions: Sequence[str], options: StoreCheckOptions, *, author: str, after: str
@@ -226,8 +223,7 @@ class RemoteBackend:
 
     def forget(self, partitions: Sequence[str], *, author: str, reason: str) -> Forgotten:
         with suggest_command():
-            forgotten = self._client.forget(partitions, author=author, reason=reason)
-        return Forgotten(*forgotten)
+            return self._client.forget(partitions, author=author, reason=reason)
 
     def delete(
         self, partitions: Sequence[str], *, author: str, reason: str, force: bool, dry_run: bool

@@ -7,12 +7,12 @@ import gc
 import logging
 import signal
 
+from databuild.cli.backend.build_settings import build_settings
 from databuild.cli.backend.engines import chosen_executor, engines
 from databuild.cli.backend.exporting import environment_exports, open_exporters, start_exports
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.backend.job_environment import TOKENS_VARIABLE
 from databuild.cli.backend.local_build import FORCED_GRACE_SECONDS, number_of_jobs
-from databuild.cli.backend.local_plan import settings
 from databuild.cli.backend.log_stores import chosen_log_store, storages
 from databuild.cli.backend.origin import with_origin
 from databuild.cli.backend.state_directories import print_hint
@@ -97,7 +97,7 @@ async def _serve(call: Invocation, options: ServerOptions) -> None:
         catalog=call.catalog(),
         event_log=event_log,
         make_executor=make_executor,
-        settings=with_origin(settings(call)._replace(gc_while_planning=True), call),
+        settings=with_origin(build_settings(call)._replace(gc_while_planning=True), call),
         limits=Limits(
             max_builds=call.flags["max_builds"],
             default_jobs=jobs,

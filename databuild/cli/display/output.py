@@ -23,6 +23,12 @@ class Output:
     def line(self, text: str = "") -> None:
         self.write(text + "\n")
 
+    def warn(self, *warnings: str) -> None:
+        """Writes a line for each warning, at once."""
+        for warning in warnings:
+            self.line(f"databuild: warning: {warning}")
+        self.flush()
+
     def write(self, text: str) -> None:
         if self.closed:
             return

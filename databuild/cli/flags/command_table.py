@@ -109,14 +109,14 @@ COMMANDS = (
             ),
             Form(
                 "verify [PATTERN...]",
-                "Looks whether data is at the place that its job reported, with the size and version that are "
-                "recorded. Records what is missing, so that the next build makes it again. Exits with 1 if something "
-                "is missing, changed or cannot be read. After an interruption, `--after` goes on. Without a PATTERN, "
+                "Checks whether data is at the place that its job reported, with the size and version that are "
+                "recorded. Records what is missing, so that the next build rebuilds it. Exits with 1 if something "
+                "is missing, changed or cannot be read. After an interruption, `--after` continues. Without a PATTERN, "
                 "looks at all data.",
             ),
             Form(
                 "forget PATTERN...",
-                "Is the inverse of `adopt`: the data stays in its store, and the next build makes it again.",
+                "Is the inverse of `adopt`: the data stays in its store, and the next build rebuilds it.",
             ),
             Form(
                 "delete PATTERN...",
@@ -225,7 +225,7 @@ COMMANDS = (
     Command(
         "taint",
         "REF...",
-        "Marks partitions as tainted, so that the next build makes them again.",
+        "Marks partitions as tainted, so that the next build rebuilds them.",
         "`--untaint` removes the taint.",
         "taint daily_flights/date=2013-01-01 --reason='the source was wrong'",
     ),

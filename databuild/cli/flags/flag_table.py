@@ -115,10 +115,10 @@ FLAGS = (
          "in any number of steps, as recorded. No job needs to produce the PARTITION.", ("plan",)),
     Flag("downstream", BOOL, False, "Also change every partition that was made from a REF, in any number of steps, as "
          "recorded. No job needs to produce the REF.", ("taint",)),
-    Flag("verify", ENUM, "inputs", "The data to look for in its store before it is used; missing data is made again. "
+    Flag("verify", ENUM, "inputs", "The data to look for in its store before it is used; missing data is rebuilt. "
          "`inputs` is the data of other builds that tasks read, `requested` also the requested partitions.", _BUILDING,
          values=("none", "inputs", "requested", "all")),
-    Flag("verify", ENUM, "inputs", "The data to look for in its store; missing data is planned to be made again, and "
+    Flag("verify", ENUM, "inputs", "The data to look for in its store; missing data is planned to be rebuilt, and "
          "nothing is recorded. Give `build` the same value.", ("plan", "explain"),
          values=("none", "inputs", "requested", "all")),
     Flag("plan", STRING, None, "Run exactly the plan in this file, which `plan --output=FILE` wrote. If anything has "
@@ -176,8 +176,8 @@ FLAGS = (
          _EXECUTING, value_name="URI"),
     Flag("log_store", STRING, None, "Also prune the logs in this place, where builds of this event log put them. "
          "Default: that of the graph.", ("prune",), value_name="URI"),
-    Flag("build_request_id", STRING, None, "The id of the new build. Builds are ordered by their ids, so begin it with "
-         "the time. Default: a new id, which does.", _BUILDING, value_name="ID"),
+    Flag("build_request_id", STRING, None, "The id of the new build. Default: a new id, which begins with the time.",
+         _BUILDING, value_name="ID"),
     Flag("grace_period", FLOAT, 10.0, "The time between SIGTERM and SIGKILL for job processes that have to stop.",
          (*_BUILDING, *_SERVE), value_name="SECONDS"),
     Flag("worker_idle_seconds", FLOAT, 60.0, "The time after which an idle worker process of a job ends.", _SERVE,

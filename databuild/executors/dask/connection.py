@@ -162,7 +162,7 @@ class Connection:
             resources: The resources of Dask that each of them needs.
 
         Returns:
-            The futures of Dask. The runs go on without them once they are accepted.
+            The futures of Dask. The runs continue without them once they are accepted.
         """
         with warnings.catch_warnings():  # about large graphs
             warnings.simplefilter("ignore")

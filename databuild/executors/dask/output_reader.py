@@ -35,7 +35,7 @@ class OutputReader:
         self._slots = asyncio.Semaphore(_MAX_READS)
 
     def news(self, run: Run, sizes: list[int]) -> None:
-        """Reads what is new while the run goes on."""
+        """Reads what is new while the run continues."""
         run.sizes = sizes
         if run.pulling is None or run.pulling.done():
             run.pulling = asyncio.create_task(self._pull(run))

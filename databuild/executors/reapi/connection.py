@@ -44,7 +44,7 @@ class Connection:
     Attributes:
         address: The address of the engine.
         limits: Limits on the time that it gets.
-        leaves_runs: True if runs go on when the tasks that await them are cancelled.
+        leaves_runs: True if runs continue when the tasks that await them are cancelled.
     """
 
     def __init__(self, address: Address, headers: RequestHeaders, tls: ClientTls, limits: Limits) -> None:

@@ -94,7 +94,7 @@ class RemoteRun:
         self._deadline: asyncio.Timeout | None = None
 
     def _goes_on(self) -> bool:
-        """Returns True if the process goes on when the awaiting task is cancelled."""
+        """Returns True if the process continues when the awaiting task is cancelled."""
         return self._connection.leaves_runs or self._spec.goes_on()
 
     async def end(self, operation: str = "") -> api.ExecuteResponse:

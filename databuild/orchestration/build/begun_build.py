@@ -32,7 +32,7 @@ class _Reads(BuildReads, PartitionReads, Protocol):
 
 
 class BegunBuild(NamedTuple):
-    """A build whose orchestrator has died while its job runs went on.
+    """A build whose orchestrator has died while its job runs continued.
 
     Attributes:
         request: The request.

@@ -1,4 +1,4 @@
-"""The jobs that builds and plans ask about data at which DataBuild cannot look."""
+"""The jobs that builds and plans ask about data that DataBuild cannot check itself."""
 
 from __future__ import annotations
 

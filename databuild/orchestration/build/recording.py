@@ -185,7 +185,7 @@ class BuildRecorder:
             raise AssertionError(kind)
 
     def _lose(self, ref: str, job_run_id: str) -> None:
-        """Records that a running job did not find an input, unless the input was made again after the run began."""
+        """Records that a running job did not find an input, unless the input was rebuilt after the run began."""
         if self._orchestrator.state.partitions.get(ref, NOTHING) not in MAY_BE_LOST:
             return
         _, manifest = self.running[job_run_id]
@@ -235,7 +235,7 @@ class BuildRecorder:
     def _judge_following(self, attempts: Sequence[Attempt], claims: Sequence[Claim]) -> BatchVerdicts:
         verdicts = []
         for attempt, claim in zip(attempts, claims, strict=True):
-            # The inputs of data that exists decide whether it is made again. They are not known yet.
+            # The inputs of data that exists decide whether it is rebuilt. They are not known yet.
             starts = claim.token and not any(claim.versions.values()) and not self._stopped
             if starts:
                 self.tokens[self._job_run_id(attempt.task, attempt.number)] = claim.token
@@ -382,7 +382,10 @@ class BuildRecorder:
         failure.category = outcome.category
         failure.message = outcome.message
         if ended.retry_in_seconds is not None or ended.recovering:
-            when = "when it was made again" if ended.recovering else f"in {ended.retry_in_seconds:g} seconds"
+            event.retried = True
+            seconds = ended.retry_in_seconds
+            unit = "second" if seconds == 1 else "seconds"
+            when = "when it was rebuilt" if ended.recovering else f"in {seconds:g} {unit}"
             failure.message += f"; next attempt {when}"
             statuses = self._orchestrator.state.partitions
             payloads += [

@@ -1,4 +1,4 @@
-"""Recovery of inputs that a job run did not find: the tasks that make them again are added to the running build."""
+"""Recovery of inputs that a job run did not find: the tasks that rebuild them are added to the running build."""
 
 from __future__ import annotations
 
@@ -60,9 +60,7 @@ class InputRecovery:
     async def __call__(self, task: Task, refs: Sequence[str]) -> Recovery:
         for ref in refs:
             if (task.task_id, ref) in self._reported:
-                raise UnrecoverableError(
-                    f"{ref!r} was made again, and {task.job_label} reports again that it is missing"
-                )
+                raise UnrecoverableError(f"{ref!r} was rebuilt, and {task.job_label} reports again that it is missing")
             self._reported.add((task.task_id, ref))
         async with self._alone:
             await self._orchestrator.written()

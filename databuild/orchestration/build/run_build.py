@@ -50,7 +50,9 @@ from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
 if TYPE_CHECKING:
+    from databuild.graph.execution import ExecutionResult
     from databuild.orchestration.build.begun_build import BegunBuild
+    from databuild.orchestration.jobs.job_runner import JobRunner
     from databuild.orchestration.jobs.task_access import TaskAccess
 
 _MAX_ENGINE_PAUSE_SECONDS: Final = 30.0
@@ -236,7 +238,7 @@ class _Build:
         return result
 
     async def _taint_users_of_changed_data(self) -> None:
-        """Looks whether inputs changed in their store while tasks read them, and has their users made again."""
+        """Taints what tasks have made from inputs that changed in their store while the build ran."""
         if changed := await self._used_data.changed_meanwhile():
             from databuild.orchestration.stores.unrecorded import taints_of_users
 
@@ -297,6 +299,8 @@ class _Build:
         self._warnings += plan.warnings
         if request.plan is not None and (differences := changes_since(request.plan, plan)):
             raise PlanChangedError(differences)
+        if self._engine is None and not self._jobs_with_workers():
+            self._context.executor.expect_runs(self._concurrency()[0], len(plan.tasks))
         await emit_plan(self._orchestrator, plan)
         warnings = (*plan.warnings, *self._used_data.warnings())
         self._orchestrator.complete_planning(warnings, self._config_calls.take())
@@ -386,17 +390,57 @@ class _Build:
         # A build without tasks starts faster without the modules that only run them.
         from databuild.graph.execution import ExecutionOptions, execute
         from databuild.orchestration.build.recovery import InputRecovery
-        from databuild.orchestration.jobs.job_runner import JobRunner
 
+        jobs, local_jobs = self._concurrency()
+        runner = self._job_runner(tasks, jobs)
+        workers = self._jobs_with_workers()
+        options = ExecutionOptions(
+            jobs=jobs,
+            keep_going=self._request.options.keep_going,
+            retries={label: job.retry for label, job in self._context.catalog.jobs.items()},
+            limits=self._resources.limits(jobs, local_jobs),
+            needs=self._resources.needs,
+            # A worker of another job gives way to each change of the job.
+            consecutive=workers,
+        )
+        recovery = InputRecovery(
+            plan,
+            lambda refs, records: self._make_plan(
+                refs, PlanOptions(reuse_stale=self._request.options.reuse_stale), records
+            ),
+            self._reader,
+            orchestrator=self._orchestrator,
+            recorder=self._recorder,
+            versions=self._versions,
+        )
+        result = await execute(
+            plan.tasks,
+            runner,
+            self._recorder,
+            options,
+            needed=self._versions.needed,
+            may_follow=functools.partial(self._may_follow, tasks),
+            inputs=self._used_data if self._request.options.verify != "none" else None,
+            recover=recovery,
+            progress=self._begun.progress if self._begun is not None else None,
+            # Engines have queues of their own, and requests to workers need no start.
+            queueing=runner if self._engine is None and not workers else None,
+        )
+        return _build_result(result)
+
+    def _concurrency(self) -> tuple[int, int]:
+        """Returns the maximum number of job runs at once, and that of runs on this machine."""
         local_jobs = self._context.executor.capacity.processes
         if self._engine is None:
-            jobs = min(self._request.options.jobs, local_jobs)
-        else:
-            local_jobs = min(local_jobs, len(os.sched_getaffinity(0)))
-            # More than the engine runs at once wait in its queue, so that no machine waits for the event log.
-            jobs = self._request.options.jobs or self._engine.capacity.processes
-        recorder = self._recorder
-        runner = JobRunner(
+            return min(self._request.options.jobs, local_jobs), local_jobs
+        # More than the engine runs at once wait in its queue, so that no machine waits for the event log.
+        jobs = self._request.options.jobs or self._engine.capacity.processes
+        return jobs, min(local_jobs, len(os.sched_getaffinity(0)))
+
+    def _job_runner(self, tasks: TaskAccess, jobs: int) -> JobRunner:
+        from databuild.orchestration.jobs.job_runner import JobRunner
+
+        return JobRunner(
             self._context.executor,
             self._context.catalog,
             engine=self._engine,
@@ -405,61 +449,30 @@ class _Build:
             logs=self._logs,
             working_directory=self._context.settings.working_directory,
             environment=self._context.settings.environment,
-            on_report=recorder.record_report,
-            token=recorder.tokens.__getitem__,
+            on_report=self._recorder.record_report,
+            token=self._recorder.tokens.__getitem__,
             tasks=tasks,
-            running=recorder.running,
+            running=self._recorder.running,
             goes_on=lambda: self._coordination.lost or self._orchestrator.failed,
             orchestrator=self._orchestrator,
             trace=self._trace,
             jobs=jobs,
             queue_room=self._context.executor.queue_room,
         )
-        result = await execute(
-            plan.tasks,
-            runner,
-            recorder,
-            ExecutionOptions(
-                jobs=jobs,
-                keep_going=self._request.options.keep_going,
-                retries={label: job.retry for label, job in self._context.catalog.jobs.items()},
-                limits=self._resources.limits(jobs, local_jobs),
-                needs=self._resources.needs,
-                # A worker of another job gives way to each change of the job.
-                consecutive=self._jobs_with_workers(),
-            ),
-            needed=self._versions.needed,
-            may_follow=functools.partial(self._may_follow, tasks),
-            inputs=self._used_data if self._request.options.verify != "none" else None,
-            recover=InputRecovery(
-                plan,
-                lambda refs, records: self._make_plan(
-                    refs, PlanOptions(reuse_stale=self._request.options.reuse_stale), records
-                ),
-                self._reader,
-                orchestrator=self._orchestrator,
-                recorder=recorder,
-                versions=self._versions,
-            ),
-            progress=self._begun.progress if self._begun is not None else None,
-            # Engines have queues of their own, and requests to workers need no start.
-            queueing=runner if self._engine is None and not self._jobs_with_workers() else None,
+
+
+def _build_result(result: ExecutionResult) -> BuildResult:
+    count = len(result.failed)
+    if result.stopped_by is not None:
+        return FailFast(trigger_job=result.stopped_by.job_label, jobs_completed=result.completed, jobs_failed=count)
+    if count:
+        return Failed(
+            jobs_completed=result.completed,
+            jobs_failed=count,
+            category=pt.FAILURE_CATEGORY_USER,
+            message=f"{count} {'task' if count == 1 else 'tasks'} failed",
         )
-        if result.stopped_by is not None:
-            return FailFast(
-                trigger_job=result.stopped_by.job_label,
-                jobs_completed=result.completed,
-                jobs_failed=len(result.failed),
-            )
-        if result.failed:
-            count = len(result.failed)
-            return Failed(
-                jobs_completed=result.completed,
-                jobs_failed=count,
-                category=pt.FAILURE_CATEGORY_USER,
-                message=f"{count} {'task' if count == 1 else 'tasks'} failed",
-            )
-        return Success(jobs_completed=result.completed)
+    return Success(jobs_completed=result.completed)
 
 
 def _received(request: BuildRequest) -> BuildState:

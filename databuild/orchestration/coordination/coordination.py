@@ -61,8 +61,9 @@ class Coordination:
             poll_seconds: Interval at which `released` reads the event log.
             lease_owner: The owner of the build's lease, if another process may take it over.
             liveness: Tells which processes have died.
-            continue_build: Continues a build whose job runs go on although its orchestrator has died. Its arguments are
-                the build and the process that has died; it returns False if the build has to be ended. None to end all.
+            continue_build: Continues a build whose orchestrator has died although its job runs have not ended. Its
+                arguments are the build and the process that has died; it returns False if the build has to be ended.
+                None to end all.
         """
         self._event_log = event_log
         self._reader = reader

@@ -78,7 +78,7 @@ class Versions:
             self.now.update(
                 (ref, record.version)
                 for ref, record in self.records(refs).items()
-                # A build that claims data only to look whether it is needed makes it unavailable for a moment.
+                # A build that claims data only to check whether it is needed makes it unavailable for a moment.
                 if record.available or record.claimed_by_build_request_id
             )
 

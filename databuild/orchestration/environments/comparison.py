@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
-from databuild.event_log.overlay import OverlayReader
+from databuild.event_log.overlay.reader import OverlayReader
 from databuild.event_log.reads import BuildReads
 from databuild.model.environment_views import Difference, PartitionComparison
 from databuild.model.pacing import slices

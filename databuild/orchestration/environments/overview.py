@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from databuild.event_log.overlay import OverlayReader
+from databuild.event_log.overlay.reader import OverlayReader
 from databuild.model.environment_views import EnvironmentView
 from databuild.model.paging import read_pages
 

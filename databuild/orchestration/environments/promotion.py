@@ -12,7 +12,7 @@ from typing import Final
 
 from databuild.errors import PromotionRefusedError
 from databuild.event_log.log import EventLog
-from databuild.event_log.overlay import OverlayReader
+from databuild.event_log.overlay.reader import OverlayReader
 from databuild.event_log.reads import PartitionReads
 from databuild.graph.catalog import JobCatalog
 from databuild.model.adoption_events import adoption_event

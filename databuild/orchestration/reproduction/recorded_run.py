@@ -162,7 +162,7 @@ def _task_of(reader: RunReads, job_run: JobRunRecord) -> Task:
     task = LoggedConfigs(reader).task(job_run.job_run_id)
     if task is not None:
         return task
-    # A task that was added during the execution, to make lost data again.
+    # A task that was added during the execution, to rebuild lost data.
     for event in _events(reader, job_run.build_request_id):
         for added in event.job_graph.tasks:
             if added.task_id == job_run.task_id:

@@ -12,7 +12,7 @@ from typing import Final
 from databuild.event_log import liveness as processes
 from databuild.event_log.liveness import Liveness
 from databuild.event_log.open import EnvironmentLogs
-from databuild.event_log.overlay import OverlayReader
+from databuild.event_log.overlay.reader import OverlayReader
 from databuild.event_log.reads import PlacedDataReads, Reader
 from databuild.job.locations import ENVIRONMENTS_FOLDER
 from databuild.model.paging import read_pages

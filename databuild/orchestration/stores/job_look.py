@@ -1,4 +1,4 @@
-"""Compares recorded data with what its jobs say about it, for data at which DataBuild cannot look.
+"""Compares recorded data with what its jobs say about it, for data that DataBuild cannot check itself.
 
 Jobs with the sub-command `check` are asked. The processes are a Protocol here.
 """
@@ -101,7 +101,7 @@ class JobLook:
         return {ref: jobs[label] for ref, label in labels.items() if label and label in jobs and jobs[label].check}
 
     def questions(self, data: Sequence[StoredData]) -> Sequence[Question]:
-        """Returns the questions about data at which DataBuild cannot look. Data of jobs without `check` has none."""
+        """Returns the questions about data that DataBuild cannot check itself, except that of jobs without `check`."""
         jobs = self.jobs_of([one.ref for one in data])
         if not jobs:
             return ()
@@ -208,7 +208,7 @@ class JobLook:
         own: Collection[str] = ()
         base: BuildReads = self._reader
         if self._environment:
-            from databuild.event_log.overlay import OverlayReader
+            from databuild.event_log.overlay.reader import OverlayReader
 
             if isinstance(self._reader, OverlayReader):
                 own, base = self._reader.own_refs(refs), self._reader.base

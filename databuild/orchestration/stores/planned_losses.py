@@ -1,4 +1,4 @@
-"""Plans that agree with the stores of data: data that is lost is planned to be made again. Records nothing."""
+"""Plans that agree with the stores of data: data that is lost is planned to be rebuilt. Records nothing."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def plan_without_losses(
         stored: Reads the places of data.
         verify: The data to look for, one of `VERIFY_POLICIES`.
         extensions: The extensions of the graph with their import paths, which serve object stores.
-        jobs: Asks the jobs of the graph about data at which DataBuild cannot look; None if no job can answer.
+        jobs: Asks the jobs of the graph about data that DataBuild cannot check itself; None if no job can answer.
 
     Raises:
         EventLogError: The places cannot be read.

@@ -23,7 +23,7 @@ from databuild.executors.executor import ProcessExecutor
 from databuild.job.locations import file_path
 from databuild.model.build_request_id import new_build_request_id
 from databuild.model.records import Location, PlacedData
-from databuild.model.removal import Deletion, RemovedData
+from databuild.model.removal import Deletion, Forgotten, RemovedData
 from databuild.orchestration.coordination.coordination import Coordination
 from databuild.orchestration.coordination.dead_builds import engine_of
 from databuild.orchestration.maintenance.operations import operation
@@ -33,7 +33,6 @@ from databuild.orchestration.stores.gone_folders import faults_of, gone_folders
 from databuild.orchestration.stores.places import SharedPlaces
 from databuild.orchestration.stores.selection import Selection
 from databuild.storage.storages import Storages
-from databuild.tuples import NamedTuple
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
@@ -42,13 +41,6 @@ _PAGE: Final = 10_000
 _POLL_SECONDS: Final = 0.1
 _DELETED: Final = "DELETED"
 _NO_LOCATION: Final = "no job has reported its location; only the event log can forget it"
-
-
-class Forgotten(NamedTuple):
-    """Partitions that were forgotten, and the operations that record it."""
-
-    partitions: tuple[str, ...]
-    operations: tuple[str, ...]
 
 
 class Removals:
@@ -113,7 +105,7 @@ class Removals:
                 operations.append(await self._record(pt.PARTITION_STATUS_FORGOTTEN, known, author, reason))
                 refs += known
             more = bool(after)
-        return Forgotten(tuple(refs), tuple(operations))
+        return Forgotten(tuple(refs), author, tuple(operations))
 
     async def delete_part(
         self,
@@ -193,7 +185,7 @@ class Removals:
         places: list[tuple[str, Location]] = []
         for row in rows:
             if row.ref not in current:
-                faults.setdefault(row.ref, "a build has begun to make it again")
+                faults.setdefault(row.ref, "a build has begun to rebuild it")
             elif row.ref not in faults:
                 places.append((row.ref, current[row.ref]))
         stores = DataStores(self._storages, self._protected, force=force)

@@ -1,7 +1,7 @@
 """Data that somebody has changed in its store, and that builds use before the change is recorded.
 
 A job run that reads such data has a version of its own for that input in its manifest. So the outputs are fresh as long
-as the data stays as it was read, and stale as soon as the input is made again or its change is recorded.
+as the data stays as it was read, and stale as soon as the input is rebuilt or its change is recorded.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The data that a build or a plan uses as it is: looks whether it is still in its store.
+"""The data that a build or a plan uses as it is: checks whether it is still in its store.
 
 After a plan, all of it is looked for at once. A task that starts much later has its inputs looked for again, and all
 inputs are looked at again at the end of the build. Data that has changed is used as it is, see the module `unrecorded`.
@@ -61,7 +61,7 @@ class UsedData:
             max_age_seconds: The time after which the inputs of a task that is about to start are looked for again.
             lost: Records data that is missing: the versions, by ref.
             extensions: The extensions of the graph with their import paths, which serve object stores.
-            jobs: Asks the jobs of the graph about data at which DataBuild cannot look; None if no job can answer.
+            jobs: Asks the jobs of the graph about data that DataBuild cannot check itself; None if no job can answer.
             clock: Returns a time in seconds that never goes back.
         """
         self._reader = reader
@@ -286,7 +286,7 @@ class UsedData:
 
     async def _record(self, missing: Mapping[str, str]) -> None:
         for ref in missing:
-            self._inputs.pop(ref, None)  # the build makes it again, and so it is no data of another build any more
+            self._inputs.pop(ref, None)  # the build rebuilds it, and so it is no data of another build any more
             self.changes.pop(ref, None)
         await self._lost(missing)
 

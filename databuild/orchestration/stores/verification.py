@@ -33,7 +33,7 @@ class Reads(BuildReads, PartitionReads, StoredDataReads, StoredRowReads, Protoco
 
 
 class Jobs(NamedTuple):
-    """The jobs that are asked about data at which DataBuild cannot look.
+    """The jobs that are asked about data that DataBuild cannot check itself.
 
     Attributes:
         catalog: Returns the jobs.

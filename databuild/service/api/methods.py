@@ -418,7 +418,7 @@ class Api:
             tuple(request.partitions), author=caller.name, reason=request.reason.strip()
         )
         return sv.ForgetPartitionsResponse(
-            partitions=forgotten.partitions, author=caller.name, operation_ids=forgotten.operations
+            partitions=forgotten.partitions, author=forgotten.author, operation_ids=forgotten.operation_ids
         )
 
     async def delete_partitions(

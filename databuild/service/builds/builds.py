@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import TypeVar
 
@@ -17,11 +16,7 @@ from databuild.errors import (
     JobRunNotFoundError,
     TooManyPartitionsError,
 )
-from databuild.event_log import liveness as processes
-from databuild.event_log.liveness import Liveness
-from databuild.event_log.log import EventLog
 from databuild.event_log.reads import BuildReads, OpenBuildReads
-from databuild.graph.catalog import JobCatalog
 from databuild.model import statuses
 from databuild.model.records import BuildPartitionRecord, BuildRecord, JobRunRecord
 from databuild.model.views import BuildView
@@ -43,8 +38,7 @@ from databuild.service.builds.requests import (
     starting_points,
 )
 from databuild.service.builds.running_builds import RunningBuilds
-from databuild.service.resources.limits import Limits
-from databuild.service.resources.reader_pool import ReaderPool
+from databuild.service.resources.service_context import ServiceContext
 from databuild.tuples import NamedTuple
 from databuild.v1.events_pb2 import BuildEvent
 
@@ -64,35 +58,15 @@ class BuildService:
     A build is selected by its id, a unique prefix of it, or `latest`.
 
     Args:
-        catalog: The jobs.
-        event_log: Records requests to cancel builds.
+        context: The parts of the service.
         running: Runs builds.
-        limits: The limits on requests and pages.
-        readers: Read the event log.
         event_feeds: Streams events.
-        clock: Returns the time in seconds since the epoch.
     """
 
-    def __init__(
-        self,
-        *,
-        catalog: JobCatalog,
-        event_log: EventLog,
-        running: RunningBuilds,
-        limits: Limits,
-        readers: ReaderPool,
-        event_feeds: EventFeeds,
-        clock: Callable[[], float] = time.time,
-        liveness: Liveness = processes,
-    ) -> None:
-        self._catalog = catalog
-        self._event_log = event_log
+    def __init__(self, context: ServiceContext, running: RunningBuilds, event_feeds: EventFeeds) -> None:
+        self._context = context
         self._running = running
-        self._limits = limits
-        self._readers = readers
         self._event_feeds = event_feeds
-        self._clock = clock
-        self._liveness = liveness
 
     async def submit(self, submission: Submission, *, submitter: str = "", traceparent: str = "") -> BuildView:
         """Starts a build, and returns it as it is when its request is recorded.
@@ -122,7 +96,7 @@ class BuildService:
             ShuttingDownError: The service is stopping.
         """
         self._running.check_open()
-        request = build_request(submission, await self._requested(submission), self._limits, retry_of="")
+        request = build_request(submission, await self._requested(submission), self._context.limits, retry_of="")
         if build_request_id := submission.build_request_id:
             running = self._running.get(build_request_id)
             existing = running.request if running else await self._recorded(build_request_id)
@@ -155,11 +129,11 @@ class BuildService:
 
         def partitions(reader: OpenBuildReads) -> tuple[str, tuple[str, ...]]:
             build = find_build(reader, selector)
-            check_may_be_retried(reader, build, self._liveness)
+            check_may_be_retried(reader, build, self._context.liveness)
             old = build.build_request_id
             return old, partitions_to_retry(reader, old, failed_jobs_only=failed_jobs_only)
 
-        old, requested = await self._readers.read(partitions)
+        old, requested = await self._context.readers.read(partitions)
         return await self._submit(submission, Requested(requested), submitter, retry_of=old, traceparent=traceparent)
 
     async def get(self, selector: str = LATEST) -> BuildView:
@@ -176,7 +150,7 @@ class BuildService:
             waits = resource_waits(reader, build.build_request_id)
             return BuildView(build, waiting_for=tuple(waits), dead_reason=self._deaths(reader, [build])[0])
 
-        recorded = await self._readers.read(view)
+        recorded = await self._context.readers.read(view)
         build_request_id = recorded.build.build_request_id
         recorded = recorded._replace(queue_position=self._running.position(build_request_id))
         running = self._running.get(build_request_id)
@@ -193,15 +167,18 @@ class BuildService:
             status: The status of the builds; None for all.
             before: `next_before` of the page before; empty for the first page.
             limit: The maximum number of builds.
+
+        Raises:
+            BuildNotFoundError: There is no build `before`.
         """
-        limit = min(max(limit, 1), self._limits.max_page_rows)
+        limit = min(max(limit, 1), self._context.limits.max_page_rows)
 
         def views(reader: OpenBuildReads) -> list[BuildView]:
             builds = reader.builds(status=status, before=before or None, limit=limit)
             deaths = self._deaths(reader, builds)
             return [BuildView(build, dead_reason=death) for build, death in zip(builds, deaths, strict=True)]
 
-        page = self._with_positions(await self._readers.read(views))
+        page = self._with_positions(await self._context.readers.read(views))
         return BuildPage(page, page[-1].build.build_request_id if len(page) == limit else "")
 
     async def cancel(self, selector: str, author: str) -> BuildView:
@@ -214,11 +191,11 @@ class BuildService:
 
         def request(reader: OpenBuildReads) -> tuple[str, BuildEvent]:
             build = find_build(reader, selector)
-            event = cancel_request(reader, build, author, clock=self._clock, liveness=self._liveness)
+            event = cancel_request(reader, build, author, clock=self._context.clock, liveness=self._context.liveness)
             return build.build_request_id, event
 
-        build_request_id, event = await self._readers.read(request)
-        await self._event_log.append([event])
+        build_request_id, event = await self._context.readers.read(request)
+        await self._context.event_log.append([event])
         self._running.cancel_waiting(build_request_id, author)
         return await self.get(build_request_id)
 
@@ -259,7 +236,7 @@ class BuildService:
         running = self._running.get(selector)
         if running is not None and running.record is not None and after <= running.record.last_sequence:
             return running.record
-        return await self._readers.read(lambda reader: find_build(reader, selector))
+        return await self._context.readers.read(lambda reader: find_build(reader, selector))
 
     async def query(self, selector: str, query: Callable[[BuildReads, BuildRecord], _T]) -> _T:
         """Runs a query about a build in a thread, and returns its result.
@@ -267,11 +244,11 @@ class BuildService:
         Raises:
             BuildNotFoundError: The build does not exist.
         """
-        return await self._readers.read(lambda reader: query(reader, find_build(reader, selector)))
+        return await self._context.readers.read(lambda reader: query(reader, find_build(reader, selector)))
 
     async def events(self, selector: str, *, after: int = 0, limit: int = 1000) -> Sequence[BuildEvent]:
         """Returns a page of the events of a build, in order of their sequence numbers."""
-        limit = min(max(limit, 1), self._limits.max_page_rows)
+        limit = min(max(limit, 1), self._context.limits.max_page_rows)
 
         return await self.query(
             selector,
@@ -282,7 +259,7 @@ class BuildService:
         self, selector: str, *, status: str | None = None, after: str = "", limit: int = 100
     ) -> Sequence[BuildPartitionRecord]:
         """Returns a page of the partitions of a build with their status in this build, by ref."""
-        limit = min(max(limit, 1), self._limits.max_page_rows)
+        limit = min(max(limit, 1), self._context.limits.max_page_rows)
 
         return await self.query(
             selector,
@@ -295,7 +272,7 @@ class BuildService:
         self, selector: str, *, status: str | None = None, after: int = 0, limit: int = 100
     ) -> Sequence[JobRunRecord]:
         """Returns a page of the job runs of a build, in the order of their first events."""
-        limit = min(max(limit, 1), self._limits.max_page_rows)
+        limit = min(max(limit, 1), self._context.limits.max_page_rows)
 
         return await self.query(
             selector,
@@ -308,29 +285,33 @@ class BuildService:
         Raises:
             JobRunNotFoundError: The job run does not exist.
         """
-        job_run = await self._readers.read(lambda reader: reader.job_run(job_run_id))
+        job_run = await self._context.readers.read(lambda reader: reader.job_run(job_run_id))
         if job_run is None:
             raise JobRunNotFoundError(job_run_id)
         return job_run
 
     async def _downstream(self, submission: Submission) -> Requested:
-        given = await asyncio.to_thread(starting_points, self._catalog, submission.partitions, self._limits)
+        given = await asyncio.to_thread(
+            starting_points, self._context.catalog, submission.partitions, self._context.limits
+        )
         # The downstream partitions change with time. A repeated request keeps those of the first one.
         if build_request_id := submission.build_request_id:
             running = self._running.get(build_request_id)
             earlier = running.request if running else await self._recorded(build_request_id)
             if earlier is not None and earlier.downstream_of == given:
                 return Requested(earlier.requested, given, earlier.warnings)
-        limit = self._limits.max_partitions
-        return await self._readers.read(lambda reader: partitions_to_build(reader, self._catalog, given, limit))
+        limit = self._context.limits.max_partitions
+        return await self._context.readers.read(
+            lambda reader: partitions_to_build(reader, self._context.catalog, given, limit)
+        )
 
     async def _recorded(self, build_request_id: str) -> BuildRequest | None:
-        return await self._readers.read(lambda reader: recorded_request(reader, build_request_id))
+        return await self._context.readers.read(lambda reader: recorded_request(reader, build_request_id))
 
     async def _submit(
         self, submission: Submission, requested: Requested, submitter: str, *, retry_of: str = "", traceparent: str
     ) -> BuildView:
-        request = build_request(submission, requested, self._limits, retry_of)._replace(traceparent=traceparent)
+        request = build_request(submission, requested, self._context.limits, retry_of)._replace(traceparent=traceparent)
         build_request_id = request.build_request_id
         # A client repeats a request whose response was lost. The build may be in the log, or not yet recorded.
         if submission.build_request_id and self._running.get(build_request_id) is None:
@@ -372,9 +353,9 @@ class BuildService:
 
     async def _refs(self, partitions: tuple[str, ...]) -> tuple[str, ...]:
         """Returns the requested refs, with ranges expanded: in a thread, unless that takes longer."""
-        if (refs := few_known_refs(self._catalog, partitions, self._limits)) is not None:
+        if (refs := few_known_refs(self._context.catalog, partitions, self._context.limits)) is not None:
             return refs
-        return await asyncio.to_thread(requested_partitions, self._catalog, partitions, self._limits)
+        return await asyncio.to_thread(requested_partitions, self._context.catalog, partitions, self._context.limits)
 
     async def _get_existing(self, existing: BuildRequest, request: BuildRequest) -> BuildView:
         _check_same(existing, request)
@@ -387,10 +368,12 @@ class BuildService:
             raise InvalidRequestError(
                 "the plan names its partitions already; leave out the partitions of the request, and `downstream`"
             )
-        if len(plan.requested) > self._limits.max_partitions:
-            raise TooManyPartitionsError(self._limits.max_partitions)
-        if plan.graph_label != self._catalog.graph_label:
-            message = f"the plan is for the graph {plan.graph_label}; this service serves {self._catalog.graph_label}"
+        if len(plan.requested) > self._context.limits.max_partitions:
+            raise TooManyPartitionsError(self._context.limits.max_partitions)
+        if plan.graph_label != self._context.catalog.graph_label:
+            message = (
+                f"the plan is for the graph {plan.graph_label}; this service serves {self._context.catalog.graph_label}"
+            )
             raise InvalidRequestError(message)
 
     def _with_positions(self, views: Sequence[BuildView]) -> tuple[BuildView, ...]:
@@ -400,7 +383,7 @@ class BuildService:
     def _deaths(self, reader: OpenBuildReads, builds: Sequence[BuildRecord]) -> list[str]:
         """Returns for each build the reason why it is dead; empty for builds that are not."""
         others = [build for build in builds if build.status not in statuses.BUILD.ended and not self._is_running(build)]
-        dead = find_dead_builds(reader, self._liveness) if others else {}
+        dead = find_dead_builds(reader, self._context.liveness) if others else {}
         faults = {build: death.fault for build, death in dead.items()}
         return [faults.get(build.build_request_id, "") for build in builds]
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from databuild.errors import EnvironmentInUseError, InvalidRequestError, ShuttingDownError
 from databuild.event_log.log import EventLog
 from databuild.event_log.open import EnvironmentLogs
-from databuild.event_log.overlay import OverlayReader
+from databuild.event_log.overlay.reader import OverlayReader
 from databuild.graph.catalog import JobCatalog
 from databuild.model import statuses
 from databuild.model.build_request_id import new_build_request_id

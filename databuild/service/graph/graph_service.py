@@ -41,6 +41,7 @@ from databuild.service.partitions.store_verification import StoreVerification
 from databuild.service.partitions.trends import PartitionTrends
 from databuild.service.resources.limits import Limits
 from databuild.service.resources.reader_pool import ReaderPool
+from databuild.service.resources.service_context import ServiceContext
 from databuild.storage.storages import Storages
 from databuild.v1.events_pb2 import BuildEvent
 
@@ -104,28 +105,31 @@ class GraphService:
             environments: The logs of the environments, which use data of this one; None for none.
         """
         self.catalog = catalog
-        self.limits = limits = limits or Limits()
-        self._settings = settings
-        self._clock = clock
-        self._liveness = liveness
-        self._executor = make_executor()
+        self.limits = limits or Limits()
+        self._context = context = ServiceContext(
+            catalog=catalog,
+            event_log=event_log,
+            readers=ReaderPool(event_log.reader),
+            executor=make_executor(),
+            settings=settings,
+            limits=self.limits,
+            storages=storages or Storages({}),
+            clock=clock,
+            liveness=liveness,
+        )
         self._engines = engines or no_engines()
         self._owns_engines = owns_engines
-        storages = storages or Storages({})
-        self._log_uploads = LogUploads(storages, settings.log_directory)
-        self._readers = ReaderPool(event_log.reader)
+        self._log_uploads = LogUploads(context.storages, settings.log_directory)
         # Only one reader: a reader reports what is new since its own last wait.
         self._notification_reader = ReaderPool(event_log.reader, 1)
         self.event_feeds = EventFeeds(
-            self._readers, self._notification_reader, lambda build: self.running.get(build) is not None
+            context.readers, self._notification_reader, lambda build: self.running.get(build) is not None
         )
-        self._event_log = event_log
         event_log.observe(self.event_feeds)
-        self._planner = Planner(catalog, event_log.reader, make_executor, settings, limits.max_plans)
-        context = BuildContext(
+        build_context = BuildContext(
             catalog=catalog,
-            event_log=self._event_log,
-            executor=self._executor,
+            event_log=event_log,
+            executor=context.executor,
             settings=settings,
             clock=clock,
             liveness=liveness,
@@ -133,66 +137,23 @@ class GraphService:
             engines=self._engines,
             log_uploads=lambda: self._log_uploads,
         )
-        self.running = RunningBuilds(context, limits, self._readers)
+        self.running = RunningBuilds(build_context, self.limits, context.readers)
         event_log.observe(self.running)
-        self.builds = BuildService(
-            catalog=catalog,
-            event_log=self._event_log,
-            running=self.running,
-            limits=limits,
-            readers=self._readers,
-            event_feeds=self.event_feeds,
-            clock=clock,
-            liveness=liveness,
-        )
-        self.partitions = Partitions(
-            catalog=catalog,
-            event_log=self._event_log,
-            planner=self._planner,
-            limits=limits,
-            readers=self._readers,
-            clock=clock,
-        )
-        self.adoptions = Adoptions(
-            catalog=catalog,
-            event_log=self._event_log,
-            executor=self._executor,
-            settings=settings,
-            limits=limits,
-            clock=clock,
-        )
-        self.stores = StoreVerification(
-            catalog=catalog,
-            event_log=self._event_log,
-            executor=self._executor,
-            settings=settings,
-            limits=limits,
-            storages=storages,
-            clock=clock,
-        )
-        self.removals = ServiceRemovals(
-            catalog=catalog,
-            event_log=self._event_log,
-            executor=self._executor,
-            settings=settings,
-            storages=storages,
-            limits=limits,
-            environments=environments,
-            clock=clock,
-        )
-        self.trends = PartitionTrends(catalog, self._readers)
-        self.previews = Previews(catalog, self._readers, enabled=limits.previews)
-        self.jobs = Jobs(catalog, limits, self._readers)
-        self.graph = GraphRecords(catalog, limits, self._readers)
-        log_reader = LogReader(settings.log_directory, storages, base_log_directory=settings.base_log_directory)
-        self.logs = Logs(settings.log_directory, self._readers, log_reader)
+        self._planner = Planner(catalog, event_log.reader, make_executor, settings, self.limits.max_plans)
+        self.builds = BuildService(context, self.running, self.event_feeds)
+        self.partitions = Partitions(context, self._planner)
+        self.adoptions = Adoptions(context)
+        self.stores = StoreVerification(context)
+        self.removals = ServiceRemovals(context, environments)
+        self.trends = PartitionTrends(catalog, context.readers)
+        self.previews = Previews(catalog, context.readers, enabled=self.limits.previews)
+        self.jobs = Jobs(catalog, self.limits, context.readers)
+        self.graph = GraphRecords(catalog, self.limits, context.readers)
+        log_reader = LogReader(settings.log_directory, context.storages, base_log_directory=settings.base_log_directory)
+        self.logs = Logs(settings.log_directory, context.readers, log_reader)
         self.reports = Reports(self.builds, log_reader)
-        self.maintenance = Maintenance(
-            event_log,
-            log_folders(settings.log_directory, storages, limits.default_log_store),
-            self._readers,
-            clock=clock,
-        )
+        log_places = log_folders(settings.log_directory, context.storages, self.limits.default_log_store)
+        self.maintenance = Maintenance(event_log, log_places, context.readers, clock=clock)
         self._housekeeping: asyncio.Task[None] | None = None
 
     async def start(self) -> Sequence[str]:
@@ -205,7 +166,7 @@ class GraphService:
             The ids of the dead builds that were ended now.
         """
         ended = await self._take_over()
-        await self._readers.read(self._log_uploads.take_over)
+        await self._context.readers.read(self._log_uploads.take_over)
         self._housekeeping = asyncio.create_task(self._keep_house(), name="housekeeping")
         return ended
 
@@ -230,7 +191,7 @@ class GraphService:
             await asyncio.wait({self._housekeeping})
         if leave_builds:
             # Cancelled builds try to record their end. In a closed log they cannot.
-            await self._event_log.close()
+            await self._context.event_log.close()
             self._engines.leave()
         await self.running.end(leave_builds=leave_builds)
         if self._owns_engines:
@@ -241,10 +202,10 @@ class GraphService:
         await self.maintenance.close()
         self.event_feeds.close()
         await self._planner.close()
-        await self._executor.close()
-        await asyncio.to_thread(self._readers.close)
+        await self._context.executor.close()
+        await asyncio.to_thread(self._context.readers.close)
         await asyncio.to_thread(self._notification_reader.close)
-        await self._event_log.close()
+        await self._context.event_log.close()
 
     async def _keep_house(self) -> None:
         while True:
@@ -257,27 +218,27 @@ class GraphService:
     async def _take_over(self) -> Sequence[str]:
         # Before abandoned builds are resumed, since these end dead builds, too.
         ended = await self._end_dead_builds()
-        abandoned = await self._readers.read(
-            lambda reader: find_abandoned_builds(reader, self.catalog.graph_label, self._liveness)
+        abandoned = await self._context.readers.read(
+            lambda reader: find_abandoned_builds(reader, self.catalog.graph_label, self._context.liveness)
         )
         if resumed := sum(self.running.resume(*build) for build in abandoned):
             _log.warning("queued builds of a dead service that were resumed: %d", resumed)
         return ended
 
     async def _end_dead_builds(self) -> Sequence[str]:
-        if not await self._readers.read(lambda reader: find_dead_builds(reader, self._liveness)):
+        if not await self._context.readers.read(lambda reader: find_dead_builds(reader, self._context.liveness)):
             return ()
         # Coordination reads and appends in turns, so it has a reader of its own instead of one query of the pool.
-        reader = self._event_log.reader()
+        reader = self._context.event_log.reader()
         try:
             coordination = Coordination(
-                self._event_log,
+                self._context.event_log,
                 reader,
-                self._executor,
+                self._context.executor,
                 "",
-                clock=self._clock,
-                lease_seconds=self._settings.lease_seconds,
-                liveness=self._liveness,
+                clock=self._context.clock,
+                lease_seconds=self._context.settings.lease_seconds,
+                liveness=self._context.liveness,
                 continue_build=self.running.continue_build,
             )
             return await coordination.end_dead_builds()

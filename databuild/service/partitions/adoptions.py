@@ -3,48 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from databuild.errors import InvalidRequestError
-from databuild.event_log.log import EventLog
-from databuild.executors.executor import ProcessExecutor
-from databuild.graph.catalog import JobCatalog
 from databuild.model.build_request_id import new_build_request_id
-from databuild.orchestration.build.settings import Settings
 from databuild.orchestration.maintenance.adoption import adopt, check_produced
-from databuild.service.resources.limits import Limits
+from databuild.service.resources.service_context import ServiceContext
 from databuild.v1.events_pb2 import BuildEvent
 
 
 class Adoptions:
-    """Adopts partitions for callers. Used from one event loop.
+    """Adopts partitions for callers. Used from one event loop."""
 
-    Args:
-        catalog: The jobs.
-        event_log: Records adoptions.
-        executor: Ends processes of dead builds, and runs the lookup of the graph.
-        settings: The working directory of the lookup.
-        limits: The limit on the number of partitions.
-        clock: Returns the time in seconds since the epoch.
-    """
-
-    def __init__(
-        self,
-        *,
-        catalog: JobCatalog,
-        event_log: EventLog,
-        executor: ProcessExecutor,
-        settings: Settings,
-        limits: Limits,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        self._catalog = catalog
-        self._event_log = event_log
-        self._executor = executor
-        self._settings = settings
-        self._limits = limits
-        self._clock = clock
+    def __init__(self, context: ServiceContext) -> None:
+        self._context = context
 
     async def adopt(self, partitions: tuple[str, ...], *, author: str, reason: str, force: bool = False) -> BuildEvent:
         """Records existing data as available partitions: all of them or none. Returns the recorded event.
@@ -62,13 +34,13 @@ class Adoptions:
         """
         return await adopt(
             await self._refs(partitions, reason),
-            operation_id=new_build_request_id(self._clock()),
+            operation_id=new_build_request_id(self._context.clock()),
             author=author,
             reason=reason.strip(),
             force=force,
-            event_log=self._event_log,
-            executor=self._executor,
-            clock=self._clock,
+            event_log=self._context.event_log,
+            executor=self._context.executor,
+            clock=self._context.clock,
         )
 
     async def check(self, partitions: tuple[str, ...], *, reason: str) -> None:
@@ -87,7 +59,12 @@ class Adoptions:
         if not reason.strip():
             raise InvalidRequestError("the request has no reason; say where the data comes from")
         # In a thread, since a large range takes long to expand.
-        refs = await asyncio.to_thread(self._catalog.expand, partitions, self._limits.max_partitions)
-        working_directory = self._settings.working_directory
-        await check_produced(refs, catalog=self._catalog, executor=self._executor, working_directory=working_directory)
+        context = self._context
+        refs = await asyncio.to_thread(context.catalog.expand, partitions, context.limits.max_partitions)
+        await check_produced(
+            refs,
+            catalog=context.catalog,
+            executor=context.executor,
+            working_directory=context.settings.working_directory,
+        )
         return refs

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from databuild.errors import InvalidRequestError
 from databuild.event_log.downstream import direct_steps, downstream
-from databuild.event_log.log import EventLog
 from databuild.event_log.reads import LineageReads, PartitionReads
-from databuild.graph.catalog import JobCatalog
 from databuild.graph.dependents import Dependents
 from databuild.graph.patterns import PartitionPattern
 from databuild.graph.record_cache import NoRecords
@@ -26,8 +23,7 @@ from databuild.orchestration.build.downstream_request import Requested, partitio
 from databuild.orchestration.maintenance.operations import taint
 from databuild.service.builds.plans import Planner
 from databuild.service.builds.requests import requested_partitions, starting_points
-from databuild.service.resources.limits import Limits
-from databuild.service.resources.reader_pool import ReaderPool
+from databuild.service.resources.service_context import ServiceContext
 from databuild.tuples import NamedTuple
 from databuild.v1.events_pb2 import BuildEvent
 
@@ -46,30 +42,13 @@ class Partitions:
     """Queries about partitions, and taints. Used from one event loop.
 
     Args:
-        catalog: The jobs.
-        event_log: Records taints.
+        context: The parts of the service.
         planner: Makes plans.
-        limits: The limits on requests and pages.
-        readers: Read the event log.
-        clock: Returns the time in seconds since the epoch.
     """
 
-    def __init__(
-        self,
-        *,
-        catalog: JobCatalog,
-        event_log: EventLog,
-        planner: Planner,
-        limits: Limits,
-        readers: ReaderPool,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        self._catalog = catalog
-        self._event_log = event_log
+    def __init__(self, context: ServiceContext, planner: Planner) -> None:
+        self._context = context
         self._planner = planner
-        self._limits = limits
-        self._readers = readers
-        self._clock = clock
 
     async def search(
         self,
@@ -97,19 +76,19 @@ class Partitions:
         Raises:
             InvalidPatternError: The pattern is not valid.
         """
-        limit = min(max(limit, 1), self._limits.max_page_rows)
+        limit = min(max(limit, 1), self._context.limits.max_page_rows)
         search = _Search(
             nfc(prefix),
             nfc(contains),
             PartitionPattern(pattern) if pattern else None,
             status,
-            self._limits.max_search_candidates,
+            self._context.limits.max_search_candidates,
         )
-        return await self._readers.read(lambda reader: search.page(reader, after, limit))
+        return await self._context.readers.read(lambda reader: search.page(reader, after, limit))
 
     async def counts(self) -> Mapping[str, int]:
         """Returns the number of partitions of each newest status, with `TAINTED` as a status of its own."""
-        return await self._readers.read(lambda reader: reader.partition_counts())
+        return await self._context.readers.read(lambda reader: reader.partition_counts())
 
     async def get(self, ref: str) -> PartitionView:
         """Returns the record of a partition, and the job runs that were to produce it.
@@ -118,15 +97,15 @@ class Partitions:
             InvalidRequestError: `ref` is not a valid ref.
             UnknownPartitionError: No job produces it.
         """
-        self._catalog.check_ref(ref)
+        self._context.catalog.check_ref(ref)
         # Only planning runs the lookup: it is a process.
-        label = "" if self._catalog.lookup else self._catalog.owner(ref)
+        label = "" if self._context.catalog.lookup else self._context.catalog.owner(ref)
 
         def view(reader: PartitionReads) -> PartitionView:
             record = reader.partition_records([ref]).get(ref)
             return PartitionView(ref, label, record, tuple(reader.produced_by(ref, limit=_HISTORY_RUNS)))
 
-        return await self._readers.read(view)
+        return await self._context.readers.read(view)
 
     async def plan(
         self,
@@ -144,7 +123,7 @@ class Partitions:
             options: The options of the plan.
             records: False to plan as if no partition had ever been built.
             downstream: True to plan, instead of the partitions, what was made from them.
-            verify: The data to look for in its store, one of `VERIFY_POLICIES`. Lost data is planned to be made again.
+            verify: The data to look for in its store, one of `VERIFY_POLICIES`. Lost data is planned to be rebuilt.
 
         Raises:
             InvalidRequestError: A partition is not valid, no job produces it, or nothing is downstream.
@@ -153,14 +132,14 @@ class Partitions:
             StorageError: A whole folder with many partitions is gone, so that its disk may not be mounted.
         """
         if downstream:
-            given = await asyncio.to_thread(starting_points, self._catalog, partitions, self._limits)
-            limit = self._limits.max_partitions
-            requested = await self._readers.read(
-                lambda reader: partitions_to_build(reader, self._catalog, given, limit)
+            given = await asyncio.to_thread(starting_points, self._context.catalog, partitions, self._context.limits)
+            limit = self._context.limits.max_partitions
+            requested = await self._context.readers.read(
+                lambda reader: partitions_to_build(reader, self._context.catalog, given, limit)
             )
         else:
             requested = Requested(
-                await asyncio.to_thread(requested_partitions, self._catalog, partitions, self._limits)
+                await asyncio.to_thread(requested_partitions, self._context.catalog, partitions, self._context.limits)
             )
         plan = await self._planner.plan(
             requested.refs, options=options, records=None if records else NoRecords(), verify=verify
@@ -193,9 +172,11 @@ class Partitions:
         Raises:
             InvalidRequestError: `ref` is not a valid ref.
         """
-        self._catalog.check_ref(ref)
+        self._context.catalog.check_ref(ref)
         limit = min(limit, _MAX_EDGES)
-        return await self._readers.read(lambda reader: _walk(ref, depth, limit, lambda refs: _inputs(reader, refs)))
+        return await self._context.readers.read(
+            lambda reader: _walk(ref, depth, limit, lambda refs: _inputs(reader, refs))
+        )
 
     async def downstream(self, ref: str, *, depth: int = 1, limit: int = 1000) -> Lineage:
         """Returns the partitions that use a partition, those that use them, and so on.
@@ -208,9 +189,11 @@ class Partitions:
         Raises:
             InvalidRequestError: `ref` is not a valid ref.
         """
-        self._catalog.check_ref(ref)
+        self._context.catalog.check_ref(ref)
         limit = min(limit, _MAX_EDGES)
-        return await self._readers.read(lambda reader: _walk(ref, depth, limit, lambda refs: _users(reader, refs)))
+        return await self._context.readers.read(
+            lambda reader: _walk(ref, depth, limit, lambda refs: _users(reader, refs))
+        )
 
     async def list_downstream(
         self, partitions: tuple[str, ...], *, transitive: bool, page_token: str = "", limit: int = 100
@@ -226,9 +209,9 @@ class Partitions:
         Raises:
             InvalidRequestError: There is no partition, or a partition or the page token is not valid.
         """
-        refs = await asyncio.to_thread(starting_points, self._catalog, partitions, self._limits)
-        maximum = self._limits.max_downstream_partitions
-        return await self._readers.read(
+        refs = await asyncio.to_thread(starting_points, self._context.catalog, partitions, self._context.limits)
+        maximum = self._context.limits.max_downstream_partitions
+        return await self._context.readers.read(
             lambda reader: downstream(
                 reader, refs, transitive=transitive, limit=limit, page_token=page_token, max_partitions=maximum
             )
@@ -247,12 +230,12 @@ class Partitions:
         Raises:
             InvalidRequestError: There is no partition, or a partition is not valid.
         """
-        refs = await asyncio.to_thread(starting_points, self._catalog, partitions, self._limits)
+        refs = await asyncio.to_thread(starting_points, self._context.catalog, partitions, self._context.limits)
         return await asyncio.to_thread(lambda: self._dependents.of(refs, transitive=transitive, limit=limit))
 
     @functools.cached_property
     def _dependents(self) -> Dependents:
-        return Dependents(self._catalog)
+        return Dependents(self._context.catalog)
 
     async def taint(
         self, partitions: tuple[str, ...], *, tainted: bool, author: str, reason: str, downstream: bool = False
@@ -273,7 +256,7 @@ class Partitions:
             partitions, tainted=tainted, author=author, reason=reason, downstream=downstream
         )
         for event in taints:
-            await self._event_log.append([event])
+            await self._context.event_log.append([event])
         return refs
 
     async def check_taint(self, partitions: tuple[str, ...], *, downstream: bool = False) -> None:
@@ -287,19 +270,19 @@ class Partitions:
     async def _taints(
         self, partitions: tuple[str, ...], *, tainted: bool, author: str, reason: str, downstream: bool
     ) -> tuple[Sequence[str], Sequence[BuildEvent]]:
-        limit = self._limits.max_partitions
+        limit = self._context.limits.max_partitions
         if downstream:
-            given = await asyncio.to_thread(starting_points, self._catalog, partitions, self._limits)
+            given = await asyncio.to_thread(starting_points, self._context.catalog, partitions, self._context.limits)
         elif partitions:
-            given = await asyncio.to_thread(self._catalog.expand, partitions, limit)
+            given = await asyncio.to_thread(self._context.catalog.expand, partitions, limit)
         else:
             raise InvalidRequestError("the request has no partitions; name at least one")
 
         def events(reader: LineageReads) -> tuple[Sequence[str], Sequence[BuildEvent]]:
             refs = partitions_to_taint(reader, given, limit) if downstream else given
-            return refs, taint(reader, refs, tainted=tainted, author=author, reason=reason, clock=self._clock)
+            return refs, taint(reader, refs, tainted=tainted, author=author, reason=reason, clock=self._context.clock)
 
-        return await self._readers.read(events)
+        return await self._context.readers.read(events)
 
 
 class _Search(NamedTuple):

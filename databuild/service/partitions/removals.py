@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from typing import Final
 
 from databuild.errors import InvalidRequestError
-from databuild.event_log.log import EventLog
 from databuild.event_log.open import EnvironmentLogs
-from databuild.executors.executor import ProcessExecutor
-from databuild.graph.catalog import JobCatalog
-from databuild.model.removal import MAX_REMOVALS, Cleaning, CleanOptions, Deletion
-from databuild.orchestration.build.settings import Settings
+from databuild.model.removal import MAX_REMOVALS, Cleaning, CleanOptions, Deletion, Forgotten
 from databuild.orchestration.stores.cleaning import Cleaner
-from databuild.orchestration.stores.removal import Forgotten, Removals
+from databuild.orchestration.stores.removal import Removals
 from databuild.orchestration.stores.selection import Selection
-from databuild.service.resources.limits import Limits
-from databuild.storage.storages import Storages
+from databuild.service.resources.service_context import ServiceContext
 
 MAX_SECONDS: Final = 20.0
 """The time after which a cleaning stops, and a deletion gives up on builds that are planning."""
@@ -28,41 +22,24 @@ class ServiceRemovals:
     """Removes data for callers, for one of them at a time. Used from one event loop.
 
     Args:
-        catalog: The jobs.
-        event_log: Records removals.
-        executor: Ends processes of dead builds.
-        settings: The folders that are no data.
-        storages: The stores of objects.
-        limits: The limit on the number of partitions.
+        context: The parts of the service.
         environments: The logs of the environments, which use the data; None for none.
-        clock: Returns the time in seconds since the epoch.
     """
 
-    def __init__(
-        self,
-        *,
-        catalog: JobCatalog,
-        event_log: EventLog,
-        executor: ProcessExecutor,
-        settings: Settings,
-        storages: Storages,
-        limits: Limits,
-        environments: EnvironmentLogs | None = None,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        self._catalog = catalog
-        self._limits = limits
+    def __init__(self, context: ServiceContext, environments: EnvironmentLogs | None) -> None:
+        self._context = context
         self._removals = Removals(
-            event_log,
-            executor,
-            storages,
-            produced=catalog.may_produce,
-            protected=(settings.working_directory, settings.log_directory),
-            clock=clock,
+            context.event_log,
+            context.executor,
+            context.storages,
+            produced=context.catalog.may_produce,
+            # Folders that are no data.
+            protected=(context.settings.working_directory, context.settings.log_directory),
+            clock=context.clock,
             max_planning_seconds=MAX_SECONDS / 2,
             environments=environments,
         )
-        self._cleaner = Cleaner(event_log, catalog, self._removals, clock=clock)
+        self._cleaner = Cleaner(context.event_log, context.catalog, self._removals, clock=context.clock)
         self._alone = asyncio.Lock()
 
     async def forget(self, partitions: tuple[str, ...], *, author: str, reason: str) -> Forgotten:
@@ -107,5 +84,7 @@ class ServiceRemovals:
     async def _selection(self, partitions: tuple[str, ...]) -> Selection:
         if not partitions:
             raise InvalidRequestError("the request has no partitions; name at least one")
-        maximum = self._limits.max_partitions
-        return await asyncio.to_thread(Selection, partitions, lambda texts: self._catalog.expand(texts, maximum))
+        maximum = self._context.limits.max_partitions
+        return await asyncio.to_thread(
+            Selection, partitions, lambda texts: self._context.catalog.expand(texts, maximum)
+        )

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import closing
 from typing import Any, Final
 
-from databuild.event_log.log import EventLog
-from databuild.executors.executor import ProcessExecutor
-from databuild.graph.catalog import Job, JobCatalog
+from databuild.graph.catalog import Job
 from databuild.model.store_check import StoreCheck, StoreCheckOptions
-from databuild.orchestration.build.settings import Settings
 from databuild.orchestration.jobs.check_process import CheckAnswer, CheckProcess
 from databuild.orchestration.stores.job_look import Check, JobFindings
 from databuild.orchestration.stores.selection import Selection
 from databuild.orchestration.stores.verification import Jobs, Part, verify_part
-from databuild.service.resources.limits import Limits
-from databuild.storage.storages import Storages
+from databuild.service.resources.service_context import ServiceContext
 
 _PART: Final = 1000
 _PART_WITH_CONTENT: Final = 10
@@ -32,39 +27,14 @@ _CANCEL_SECONDS: Final = 0.2
 
 
 class StoreVerification:
-    """Verifies stores for callers. Used from one event loop.
+    """Verifies stores for callers. Used from one event loop."""
 
-    Args:
-        catalog: The jobs.
-        event_log: Reads the places of data, and records findings.
-        executor: Runs the jobs that are asked about data.
-        settings: The working directory and the environment of jobs.
-        limits: The limit on the number of partitions.
-        storages: The storages of the graph.
-        clock: Returns the time in seconds since the epoch.
-    """
-
-    def __init__(
-        self,
-        *,
-        catalog: JobCatalog,
-        event_log: EventLog,
-        executor: ProcessExecutor,
-        settings: Settings,
-        limits: Limits,
-        storages: Storages,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        self._catalog = catalog
-        self._event_log = event_log
-        self._limits = limits
-        self._storages = storages
-        self._clock = clock
-        self._environment = settings.environment
+    def __init__(self, context: ServiceContext) -> None:
+        self._context = context
         self._check = CheckProcess(
-            executor,
-            working_directory=settings.working_directory,
-            processes=settings.config_calls,
+            context.executor,
+            working_directory=context.settings.working_directory,
+            processes=context.settings.config_calls,
             timeout_seconds=_CHECK_SECONDS,
         )
         self._checks: set[asyncio.Task[Any]] = set()
@@ -89,13 +59,14 @@ class StoreVerification:
         async with self._alone:
             part = await self._part_in_thread(partitions, options, after, author)
             for event in part.events:
-                await self._event_log.append([event])
+                await self._context.event_log.append([event])
         return part.check
 
     async def _part_in_thread(
         self, partitions: tuple[str, ...], options: StoreCheckOptions, after: str, author: str
     ) -> Part:
-        jobs = Jobs(lambda: self._catalog, self._environment, self._runner(asyncio.get_running_loop()))
+        runner = self._runner(asyncio.get_running_loop())
+        jobs = Jobs(lambda: self._context.catalog, self._context.settings.environment, runner)
         work = asyncio.ensure_future(asyncio.to_thread(self._part, partitions, options, after, author, jobs))
         try:
             return await asyncio.shield(work)
@@ -133,9 +104,9 @@ class StoreVerification:
     def _part(
         self, partitions: tuple[str, ...], options: StoreCheckOptions, after: str, author: str, jobs: Jobs
     ) -> Part:
-        maximum = self._limits.max_partitions
-        selection = Selection(partitions, lambda texts: self._catalog.expand(texts, maximum, produced=False))
-        with closing(self._event_log.reader()) as reader:
+        maximum = self._context.limits.max_partitions
+        selection = Selection(partitions, lambda texts: self._context.catalog.expand(texts, maximum, produced=False))
+        with closing(self._context.event_log.reader()) as reader:
             return verify_part(
                 reader,
                 selection,
@@ -143,7 +114,7 @@ class StoreVerification:
                 after=after,
                 author=author,
                 limit=_PART_WITH_CONTENT if options.content else _PART,
-                clock=self._clock,
-                storages=lambda: self._storages,
+                clock=self._context.clock,
+                storages=lambda: self._context.storages,
                 jobs=jobs,
             )

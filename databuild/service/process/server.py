@@ -118,50 +118,40 @@ async def serve(
     descriptor_limit = descriptor_limit or DescriptorLimit()
     metrics = Metrics()
     lag = LoopLag()
-    service = GraphService(
+    new_service = functools.partial(
+        GraphService,
         catalog=catalog,
-        event_log=event_log,
         make_executor=make_executor,
-        settings=settings,
         limits=limits,
         on_event=metrics.observe,
         engines=engines,
         storages=storages,
-        environments=environments,
     )
+    service = new_service(event_log=event_log, settings=settings, environments=environments)
     metrics.watch(service.running, service.event_feeds, lag)
-    beside: Environments | None = None
+    environment_services: Environments | None = None
     if environments is not None:
-
-        def make_service(name: str, log: EventLog) -> GraphService:
-            return GraphService(
-                catalog=catalog,
-                event_log=log,
-                make_executor=make_executor,
-                settings=settings.in_environment(name),
-                limits=limits,
-                on_event=metrics.observe,
-                engines=engines,
-                owns_engines=False,
-                storages=storages,
-            )
-
-        beside = Environments(
+        environment_services = Environments(
             environments,
             base_log=event_log,
             catalog=catalog,
             limits=limits,
-            make_service=make_service,
+            make_service=lambda name, log: new_service(
+                event_log=log, settings=settings.in_environment(name), owns_engines=False
+            ),
             folder_of=settings.environment_folder,
             exports=environment_exports,
         )
+    services: list[GraphService | Environments] = [service]
+    if environment_services is not None:
+        services.insert(0, environment_services)  # they read the event log of the base, so they close first
     leave_builds = False
     try:
         for build in await service.start():
             _log.warning("build %s: its process has died; the build is recorded as failed", build)
-        if beside is not None:
-            await beside.start()
-        api = Api(service, beside)
+        if environment_services is not None:
+            await environment_services.start()
+        api = Api(service, environment_services)
         pages = dashboard_routes(api, service.reports, graph_label=catalog.graph_label, tokens=options.tokens)
         app = http_app(api, service, metrics=metrics, tokens=options.tokens, hosts=options.hosts, extra_routes=pages)
         async with (
@@ -177,16 +167,13 @@ async def serve(
             # Both ports stay open while builds finish, so that clients can watch them.
             await grpc_server.drain()
             leave_builds = options.leave_builds
-            services: list[GraphService | Environments] = [service, *([beside] if beside is not None else [])]
             await _drain(services, options.drain_seconds, force_stop or asyncio.Event())
-            if beside is not None:
-                await beside.close(leave_builds=leave_builds)
-            await service.close(leave_builds=leave_builds)
+            for part in services:
+                await part.close(leave_builds=leave_builds)
     finally:
-        if beside is not None:
-            await beside.close(leave_builds=leave_builds)
         # After the ports are closed, this does nothing. It stops the builds if a port could not be opened.
-        await service.close(leave_builds=leave_builds)
+        for part in services:
+            await part.close(leave_builds=leave_builds)
 
 
 async def _drain(services: Sequence[GraphService | Environments], seconds: float, force_stop: asyncio.Event) -> None:

@@ -1,4 +1,4 @@
-"""Builds notice that data of other builds is no longer in its store, and make it again."""
+"""Builds notice that data of other builds is no longer in its store, and rebuild it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Data that is removed at any time is made again, with as few runs as possible."""
+"""Data that is removed at any time is rebuilt, with as few runs as possible."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Data is forgotten and deleted beside builds, and made again when something needs it."""
+"""Data is forgotten and deleted beside builds, and rebuilt when something needs it."""
 
 from __future__ import annotations
 
@@ -103,11 +103,15 @@ async def test_forgotten_data_stays_and_is_made_again(world: World, files: Files
     record = world.records("raw/1")["raw/1"]
 
     assert forgotten.partitions == ("raw/1",)
-    assert (record.status, record.available, record.build_request_id) == ("FORGOTTEN", False, forgotten.operations[0])
+    assert (record.status, record.available, record.build_request_id) == (
+        "FORGOTTEN",
+        False,
+        forgotten.operation_ids[0],
+    )
     assert files.path("raw/1").exists()
     assert [run.job_run_id for run in world.log.reader().produced_by("raw/1")] == [record.job_run_id]
     again = await removals(world).forget(select("raw/{n:int}"), author="ann", reason="wrong")
-    assert again.partitions == again.operations == ()
+    assert again.partitions == again.operation_ids == ()
     assert faults(await delete(world, "raw/1")) == {"raw/1": "it was forgotten; adopt it first"}
     assert await world.build("b2", "clean/1") == Success(jobs_completed=1)
     assert files.made == ["raw/1", "clean/1", "raw/1"]
@@ -304,7 +308,7 @@ async def test_data_that_a_build_began_to_make_again_stays(world: World, files: 
 
     done = await delete(world, "raw/1", removing=removals(world, sleep))
 
-    assert faults(done) == {"raw/1": "a build has begun to make it again"}
+    assert faults(done) == {"raw/1": "a build has begun to rebuild it"}
     assert files.path("raw/1").exists()
     assert world.records("raw/1")["raw/1"].available
     check(world)
@@ -393,7 +397,7 @@ async def test_builds_make_what_is_asked_for_with_the_least_number_of_runs(
         else:
             states = {one: state for one, state in recorded.items() if state == "deleted" or files.path(one).exists()}
             expected = []
-            # Deleted data is made again only if it is requested, or needed to make something.
+            # Deleted data is rebuilt only if it is requested, or needed to make something.
             raw_is_enough = states.get("clean/1") == "available" and states.get("raw/1") == "deleted"
             if states.get("raw/1") != "available" and not (ref == "clean/1" and raw_is_enough):
                 expected.append("raw/1")
