@@ -130,6 +130,14 @@ def _create(session: Session, folder: Path, records: int) -> None:
         insert = f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})"
         for number in range(1, records // _RECORDS_PER_BUILD):
             connection.executemany(insert, [tuple(_renamed(value, number) for value in row) for row in rows])
+    # Builds one after the other, a second apart.
+    connection.executemany(
+        "UPDATE builds SET first_position = ? WHERE build_request_id = ?",
+        [(number + 1, f"b{number}") for number in range(1, records // _RECORDS_PER_BUILD)],
+    )
+    connection.execute(
+        "UPDATE job_runs SET scheduled_time = scheduled_time + CAST(substr(build_request_id, 2) AS INTEGER)"
+    )
     connection.executemany("UPDATE job_runs SET inputs = ? WHERE job_run_id = ?", _manifests(connection))
     preview = folder / "day.txt"
     preview.write_text(f"{PREVIEWED}\n")

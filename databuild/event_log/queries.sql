@@ -21,12 +21,19 @@ SELECT position FROM events WHERE build_request_id = :build_request_id AND seque
 SELECT build_request_id FROM builds WHERE build_request_id >= :prefix AND build_request_id < :end
 ORDER BY build_request_id DESC LIMIT :limit
 
+-- name: place_of_build
+SELECT first_position FROM builds WHERE build_request_id = :build_request_id
+
 -- name: builds
-SELECT {build_columns} FROM builds WHERE build_request_id < :before ORDER BY build_request_id DESC LIMIT :limit
+SELECT {build_columns} FROM builds WHERE {older_builds}
 
 -- name: builds_by_status
-SELECT {build_columns} FROM builds WHERE status = :status AND build_request_id < :before
-ORDER BY build_request_id DESC LIMIT :limit
+SELECT {build_columns} FROM builds WHERE status = :status AND {older_builds}
+
+-- name: older_builds
+-- Positions are unique, except those of builds that were pruned before version 4 of the schema.
+(first_position, build_request_id) < (:position, :before)
+ORDER BY first_position DESC, build_request_id DESC LIMIT :limit
 
 -- name: build_partitions
 -- An empty status stands for all.
@@ -55,16 +62,21 @@ ORDER BY r.number LIMIT :limit
 
 -- name: runs_of_job
 SELECT {job_run_columns} FROM job_runs r {with_placements} WHERE r.job_label = :job_label AND r.started_time > 0
-ORDER BY r.build_request_id DESC, r.number DESC LIMIT :limit
+ORDER BY {newest_runs} LIMIT :limit
 
 -- name: runs_of_partition
 -- The id of a job run is BUILD.TASK.ATTEMPT, so the runs of a task are a range of the primary key; '/' follows '.' in
--- ASCII. In SQLite, CROSS JOIN fixes the join order.
-SELECT {job_run_columns} FROM build_partitions b CROSS JOIN job_runs r {with_placements}
-WHERE b.ref = :ref AND b.task_id > 0 AND r.started_time > 0
-  AND r.job_run_id > b.build_request_id || '.' || b.task_id || '.'
-  AND r.job_run_id < b.build_request_id || '.' || b.task_id || '/'
-ORDER BY b.build_request_id DESC, r.number DESC LIMIT :limit
+-- ASCII. In SQLite, CROSS JOIN fixes the join order. All runs are compared, by few of their columns.
+SELECT {job_run_columns} FROM (
+  SELECT r.job_run_id AS id FROM build_partitions b CROSS JOIN job_runs r
+  WHERE b.ref = :ref AND b.task_id > 0 AND r.started_time > 0
+    AND r.job_run_id > b.build_request_id || '.' || b.task_id || '.'
+    AND r.job_run_id < b.build_request_id || '.' || b.task_id || '/'
+  ORDER BY {newest_runs} LIMIT :limit
+) AS newest CROSS JOIN job_runs r {with_placements} WHERE r.job_run_id = newest.id ORDER BY {newest_runs}
+
+-- name: newest_runs
+r.scheduled_time DESC, r.build_request_id DESC, r.number DESC
 
 -- name: inputs_of_runs
 SELECT job_run_id, inputs, output_digests FROM job_runs WHERE job_run_id {among} AND inputs IS NOT NULL

@@ -46,11 +46,20 @@ class BuildReads(Protocol):
         ...
 
     def builds_beginning(self, prefix: str, limit: int = 10) -> Sequence[str]:
-        """Returns ids of builds that begin with a prefix, newest first."""
+        """Returns ids of builds that begin with a prefix, last id first."""
         ...
 
     def builds(self, *, status: str | None = None, before: str | None = None, limit: int = 20) -> Sequence[BuildRecord]:
-        """Returns builds, newest first; `before` is the id of the last build of the previous page."""
+        """Returns builds, newest first: in the reverse order of their first events in the log.
+
+        Args:
+            status: Only builds of this status.
+            before: The id of the last build of the previous page.
+            limit: The maximum number of builds.
+
+        Raises:
+            BuildNotFoundError: The log has no build `before`.
+        """
         ...
 
     def build_partitions(
@@ -77,7 +86,7 @@ class BuildReads(Protocol):
         ...
 
     def runs_of_job(self, job_label: str, *, limit: int = 20) -> Sequence[JobRunRecord]:
-        """Returns the job runs of a job that were started, in any build, newest first."""
+        """Returns the job runs of a job that were started, in any build, last scheduled first."""
         ...
 
     def events(self, build_request_id: str, *, after_sequence: int = 0, limit: int = 1000) -> Sequence[BuildEvent]:
@@ -227,7 +236,7 @@ class PartitionReads(LineageReads, Protocol):
         ...
 
     def produced_by(self, ref: str, *, limit: int = 20) -> Sequence[JobRunRecord]:
-        """Returns the job runs started to produce a partition, newest first: its history."""
+        """Returns the job runs started to produce a partition, last scheduled first: its history."""
         ...
 
 

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from databuild.errors import BuildNotFoundError
 from databuild.event_log.rows import (
     PartitionRecords,
     build_partition_record,
@@ -48,6 +49,9 @@ if TYPE_CHECKING:
 
 _MAX_KEY: Final = "\U0010ffff"
 """Sorts after all keys, since texts are ordered by code points."""
+
+_MAX_POSITION: Final = 2**63 - 1
+"""Greater than all positions of events."""
 
 
 class ResultSet(NamedTuple):
@@ -96,11 +100,17 @@ class SqlReader:
         return [build for (build,) in self._rows("builds_beginning", prefix=prefix, end=prefix + _MAX_KEY, limit=limit)]
 
     def builds(self, *, status: str | None = None, before: str | None = None, limit: int = 20) -> Sequence[BuildRecord]:
-        before = before or _MAX_KEY
+        position = _MAX_POSITION
+        if before:
+            places = self._rows("place_of_build", build_request_id=before)
+            if not places:
+                raise BuildNotFoundError(before)
+            ((position,),) = places
+        page = {"position": position, "before": before or "", "limit": limit}
         if status is None:
-            rows = self._named("builds", before=before, limit=limit)
+            rows = self._named("builds", **page)
         else:
-            rows = self._named("builds_by_status", status=status, before=before, limit=limit)
+            rows = self._named("builds_by_status", status=status, **page)
         return [build_record(row) for row in rows]
 
     def build_partitions(

@@ -36,7 +36,7 @@ READ_MODELS: Final = (
         "build_request_id",
         "status graph_label received_time updated_time last_sequence total_tasks jobs_completed jobs_failed "
         "partitions_available partitions_delegated partitions_failed retry_of_build_request_id cancel_requested_by "
-        "failure_category failure_message pruned_time rows_left",
+        "failure_category failure_message pruned_time rows_left first_position",
     ),
     _table("build_requests", "build_request_id", "requested"),
     _table(

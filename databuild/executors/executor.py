@@ -281,6 +281,15 @@ class ProcessExecutor(Executor, Protocol):
         """Returns a context in which no process of a build outlives this process, even if this process is killed."""
         ...
 
+    def expect_runs(self, slots: int, count: int) -> None:
+        """Lets the executor prepare for runs that will probably follow.
+
+        Args:
+            slots: The number of runs that run at once.
+            count: The number of runs.
+        """
+        ...
+
     def queue_room(self, slots: int, waiting: int) -> int | None:
         """Returns the number of runs that may wait in a queue; None if runs start at once.
 

@@ -67,6 +67,10 @@ PLAIN_SECONDS: Final = 0.02
 MIN_PLAIN_RUNS: Final = 8
 """The number of plain runs in a row after which others wait in the queues of a spawn server."""
 
+MIN_EXPECTED_RUNS: Final = 64
+"""The number of expected runs for which a spawn server is started before any of them has been plain: it needs as much
+time to be ready as a few dozens of short runs."""
+
 MAX_QUEUED_PER_SLOT: Final = 15
 """The maximum number of runs that wait in a queue, for each that runs."""
 
@@ -135,14 +139,14 @@ class LocalExecutor:
     def command_fault(self, argv: Sequence[str], env: Mapping[str, str]) -> str:
         return self._command_size.fault(argv, env)
 
+    def expect_runs(self, slots: int, count: int) -> None:
+        if self._server is None and self._plain_runs and count >= MIN_EXPECTED_RUNS and self._may_queue(slots):
+            self._launch_server()
+
     def queue_room(self, slots: int, waiting: int) -> int | None:
         if self._server is None:
-            if self._plain_runs < MIN_PLAIN_RUNS or waiting < slots or not self._may_queue(slots):
-                return None
-            from databuild.executors.spawn_server import SpawnServer
-
-            with contextlib.suppress(OSError):  # tried again
-                self._server = SpawnServer(self._starter, self._starter.spawner.base_env)
+            if self._plain_runs >= MIN_PLAIN_RUNS and waiting >= slots and self._may_queue(slots):
+                self._launch_server()
             return None
         if not waiting or not self._server.usable or not self._may_queue(slots):
             return None
@@ -259,6 +263,12 @@ class LocalExecutor:
     def _count(self, exit_code: int, seconds: float, *, reported: bool) -> None:
         """Counts plain runs in a row. Others are looked at before further runs start, so that these cannot wait."""
         self._plain_runs = 0 if exit_code or reported or seconds > PLAIN_SECONDS else self._plain_runs + 1
+
+    def _launch_server(self) -> None:
+        from databuild.executors.spawn_server import SpawnServer
+
+        with contextlib.suppress(OSError):  # tried again
+            self._server = SpawnServer(self._starter, self._starter.spawner.base_env)
 
     def _may_queue(self, slots: int) -> bool:
         return slots <= MAX_QUEUE_SLOTS and slots * (MAX_QUEUED_PER_SLOT + 1) <= self.capacity.processes

@@ -287,9 +287,12 @@ class SpawnServer:
 
     def _send(self, request: tuple[Any, ...]) -> None:
         data = marshal.dumps(request)
-        if not self._unsent:  # all requests of one round of the event loop are written together
-            self._loop.call_soon(self._write_first)
+        first = not self._unsent
         self._unsent += len(data).to_bytes(LENGTH_BYTES, "little") + data
+        if first and len(self._runs) == 1:
+            self._write_first()  # the server has nothing else to do
+        elif first:
+            self._loop.call_soon(self._write_first)  # together with the other requests of this round of the event loop
 
     def _write_first(self) -> None:
         if not self._write():

@@ -5,6 +5,7 @@ Planning asks jobs for their configurations through a Protocol; it does not know
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections.abc import Collection, Sequence
 from typing import Final
@@ -137,15 +138,26 @@ class _Analysis:
         while level:
             if self._declared:
                 await self._read_ahead(level)
+                await self._configs.find(level)
             else:
-                await self._records.look_up(level)
-            await self._configs.find(level)
+                await self._look_up_and_configure(level)
             await self._add_inputs(level)
             monitor.check_size()
             level = self._graph.refs[len(self._graph.upstream) :]
             await self._ownership.find(level, needed_by=self._graph.needed_by)
             if level:
                 await monitor.enter_level(level)
+
+    async def _look_up_and_configure(self, level: Sequence[str]) -> None:
+        """Reads the records of a level of partitions while their jobs are asked for configurations."""
+        lookup = asyncio.ensure_future(self._records.look_up(level))  # begins when the first `config` has started
+        try:
+            await self._configs.find(level)
+        except BaseException:
+            lookup.cancel()
+            await asyncio.gather(lookup, return_exceptions=True)
+            raise
+        await lookup
 
     async def _add_inputs(self, level: Sequence[str]) -> None:
         """Adds the inputs of a level of partitions to the graph."""

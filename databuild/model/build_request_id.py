@@ -1,4 +1,4 @@
-"""Build request ids, which sort by time when they are sorted as text."""
+"""Build request ids. New ones begin with the time, so that people see it and folders of logs are listed by it."""
 
 from __future__ import annotations
 

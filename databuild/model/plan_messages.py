@@ -18,18 +18,25 @@ def task_to_message(task: Task) -> Generator[None, None, plan_pb2.Task]:
     message = plan_pb2.Task(
         task_id=task.task_id,
         job_label=task.job_label,
-        config=job_pb2.JobConfig(args=config.args, env=dict(config.env)),
         upstream_task_ids=task.upstream,
         configuration_digest=task.configuration_digest,
         query_prefixes=config.query_prefixes,
         output_digests=task.output_digests,
     )
+    # Filled in place: to make the nested messages first and copy them takes three times as long.
+    job_config = message.config
+    job_config.args.extend(config.args)
+    job_config.env.update(dict(config.env))
     for refs in slices(config.outputs):
-        message.config.outputs.extend([pt.PartitionRef(str=ref) for ref in refs])
+        for ref in refs:
+            job_config.outputs.add().str = ref
         yield
     for kind, inputs in ((job_pb2.MATERIALIZE, config.materialize), (job_pb2.QUERY, config.query)):
         for refs in slices(inputs):
-            message.config.inputs.extend([_dep(kind, ref) for ref in refs])
+            for ref in refs:
+                dep = job_config.inputs.add()
+                dep.dep_type_code = kind
+                dep.partition_ref.str = ref
             yield
     return message
 
@@ -120,10 +127,6 @@ def planned_from_message(message: plan_pb2.PlannedPartition) -> PlannedPartition
         message.delegated_to_build_request_id,
         message.requested,
     )
-
-
-def _dep(kind: job_pb2.DepType, ref: str) -> job_pb2.DataDep:
-    return job_pb2.DataDep(dep_type_code=kind, partition_ref=pt.PartitionRef(str=ref))
 
 
 def _refs(config: job_pb2.JobConfig, kind: int) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import pytest
 
 from tests.support.played_scenarios import STORES, Stage
-from tests.support.scenarios import OUTCOMES, SCENARIOS, Left, Scenario
+from tests.support.scenarios import OUTCOMES, SCENARIOS, Left, Scenario, retry
 from tests.support.ways import WAYS, Way
 
 Scenarios: TypeAlias = Stage[int, Left]
@@ -31,6 +31,10 @@ def test_a_scenario_ends_as_it_should_and_leaves_what_it_should(stage: Scenarios
     assert left.events
 
 
+def test_builds_are_left_in_the_order_in_which_they_were_recorded(stage: Scenarios) -> None:
+    assert [*stage.expected(retry).events] == ["only", "again", "failed"]
+
+
 @pytest.mark.parametrize("store", STORES)
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
@@ -40,6 +44,7 @@ def test_every_way_over_every_store_leaves_the_same(
     left, wanted = stage.play(way, store, scenario), stage.expected(scenario)
 
     assert left.codes == wanted.codes
+    assert [*left.events] == [*wanted.events]
     assert left.events == wanted.events
     assert left.records == wanted.records
     assert left.data == wanted.data

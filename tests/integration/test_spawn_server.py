@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from databuild.executors.executor import NotStartedError, ProcessResult, ProcessSpec, RunQueue
-from databuild.executors.local import RUN_VARIABLE, LocalExecutor
+from databuild.executors.executor import Capacity, NotStartedError, ProcessResult, ProcessSpec, RunQueue
+from databuild.executors.local import MAX_QUEUE_SLOTS, MIN_EXPECTED_RUNS, PLAIN_SECONDS, RUN_VARIABLE, LocalExecutor
 from databuild.executors.registry import ExecutorOptions
-from tests.support.executors import SLOTS, QueueingExecutor, Runs, long_sleep, sleeping
+from tests.support.executors import BASE_ENV, SLOTS, QueueingExecutor, Runs, long_sleep, sleeping
 from tests.support.waiting import until
 from tools.python import child
 
@@ -255,6 +255,24 @@ async def test_a_closed_executor_has_no_server(executor: QueueingExecutor) -> No
 
     await executor.close()
 
+    assert not servers_of(os.getpid())
+
+
+async def test_a_server_is_started_for_many_expected_runs_once_a_run_was_plain() -> None:
+    executor = LocalExecutor(base_env=BASE_ENV, capacity=Capacity(1000, "the test"))
+    executor.expect_runs(SLOTS, MIN_EXPECTED_RUNS)
+    assert not servers_of(os.getpid())
+
+    while not (await executor.run(ProcessSpec(argv=("/bin/true",), env={}, cwd="/"))).duration_seconds < PLAIN_SECONDS:
+        pass
+    executor.expect_runs(SLOTS, MIN_EXPECTED_RUNS - 1)
+    executor.expect_runs(MAX_QUEUE_SLOTS + 1, MIN_EXPECTED_RUNS)
+    assert not servers_of(os.getpid())
+    executor.expect_runs(SLOTS, MIN_EXPECTED_RUNS)
+    executor.expect_runs(SLOTS, MIN_EXPECTED_RUNS)
+
+    await until(lambda: len(servers_of(os.getpid())) == 1)
+    await executor.close()
     assert not servers_of(os.getpid())
 
 

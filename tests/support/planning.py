@@ -78,7 +78,7 @@ async def plan(
         refs,
         graph or catalog(),
         configure or Configure(),
-        records or Records(),
+        Records() if records is None else records,
         options=options,
         lookup=lookup,
         observer=observer,

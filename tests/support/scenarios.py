@@ -171,7 +171,7 @@ class Left:
 
 
 def builds_of(reader: Reader, folder: Path) -> tuple[dict[str, list[str]], dict[str, list[dict[str, Any]]]]:
-    """Returns the events of each build and its records, masked."""
+    """Returns the events of each build and its records, masked, newest build first."""
     events: dict[str, list[str]] = {}
     records: dict[str, list[dict[str, Any]]] = {}
     for build in reader.builds(limit=100):

@@ -17,6 +17,7 @@ from databuild.event_log.sqlite.writer import SqliteWriter
 if TYPE_CHECKING:
     from tests.postgresql.server import Server
 
+_NEW_IN_PLACEMENTS = ("log_store", "stdout_bytes", "stderr_bytes", "worker_id", "worker_request")
 TABLES = {
     "builds": "*",
     "build_requests": "*",
@@ -28,17 +29,24 @@ TABLES = {
     "partition_uses": "*",
 }
 
-_SQLITE_1 = Path(sqlite.__file__).with_name("schema_1.sql")
-_POSTGRESQL_1 = (
+_POSTGRESQL_3 = (
     "DROP TABLE export_cursors",
     "ALTER TABLE partitions DROP COLUMN location",
     "ALTER TABLE partition_snapshots DROP COLUMN location",
     "ALTER TABLE partitions DROP COLUMN removal",
     "ALTER TABLE partition_snapshots DROP COLUMN removal",
-    "DROP TABLE placements",
+    *(f"ALTER TABLE placements DROP COLUMN {name}" for name in _NEW_IN_PLACEMENTS),
     "DROP TABLE job_run_metrics",
     "DROP TABLE job_run_checks",
     "DROP TABLE job_run_schemas",
+    "ALTER TABLE builds DROP COLUMN first_position",
+    "CREATE INDEX builds_by_status ON builds (status, build_request_id)",
+    "UPDATE databuild_log SET schema_version = 3",
+)
+"""Undoes version 4 of the schema."""
+
+_POSTGRESQL_1 = (
+    "DROP TABLE placements",
     "ALTER TABLE job_runs DROP COLUMN output_digests",
     "DROP INDEX partitions_by_run",
     "DROP TABLE partition_uses",
@@ -47,7 +55,7 @@ _POSTGRESQL_1 = (
     "DROP TABLE build_requests",
     "UPDATE databuild_log SET schema_version = 1",
 )
-"""Undoes versions 2 to 4 of the schema."""
+"""Undoes versions 2 and 3 of the schema."""
 
 
 class SqliteFiles:
@@ -73,29 +81,29 @@ class SqliteFiles:
     def make_newer(self) -> None:
         self.execute(f"PRAGMA user_version = {sqlite.SCHEMA_VERSION + 1}")
 
-    def make_older(self) -> None:
-        """Copies the rows to a file with version 1 of the schema."""
+    def make_older(self, version: int = 1) -> None:
+        """Copies the rows to a file with version 1 or 3 of the schema."""
         path = Path(self.uri.removeprefix("sqlite:"))
         newer = path.rename(path.with_name("newer.db"))
         with contextlib.closing(sqlite3.connect(path)) as connection:
-            connection.executescript(_SQLITE_1.read_text())
+            for number in range(1, version + 1):
+                connection.executescript(Path(sqlite.__file__).with_name(f"schema_{number}.sql").read_text())
             connection.execute("ATTACH ? AS newer", (str(newer),))
             joined = "newer.builds JOIN newer.build_requests USING (build_request_id)"
             connection.execute(f"CREATE TEMP VIEW builds_1 AS SELECT * FROM {joined}")
-            tables = connection.execute("SELECT name FROM main.sqlite_schema WHERE type = 'table' ORDER BY rowid")
-            for (table,) in tables.fetchall():
-                if table == "sqlite_sequence":
-                    continue
+            tables = connection.execute("SELECT name FROM main.sqlite_schema WHERE type = 'table'").fetchall()
+            # Last come those that change with other rows, by triggers or by SQLite.
+            for (table,) in sorted(tables, key=lambda row: row[0] in {"partition_counts", "sqlite_sequence"}):
                 columns = ", ".join(
                     name for (name,) in connection.execute("SELECT name FROM pragma_table_info(?, 'main')", (table,))
                 )
-                source = "builds_1" if table == "builds" else f"newer.{table}"
+                source = "builds_1" if table == "builds" and version == 1 else f"newer.{table}"
                 # Already empty, except for counts from triggers and the first row of `tokens`.
                 connection.execute(f"DELETE FROM main.{table}")
                 connection.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM {source}")
             connection.commit()
             connection.execute(f"PRAGMA application_id = {sqlite.APPLICATION_ID}")
-            connection.execute("PRAGMA user_version = 1")
+            connection.execute(f"PRAGMA user_version = {version}")
 
     def make_of_another_program(self) -> None:
         self.uri = self.uri.replace("state/", "")
@@ -129,8 +137,9 @@ class PostgresqlDatabases:
     def make_newer(self) -> None:
         self.execute(f"UPDATE databuild_log SET schema_version = {postgresql.SCHEMA_VERSION + 1}")
 
-    def make_older(self) -> None:
-        for statement in _POSTGRESQL_1:
+    def make_older(self, version: int = 1) -> None:
+        """Changes the tables to those of version 1 or 3 of the schema."""
+        for statement in (*_POSTGRESQL_3, *(_POSTGRESQL_1 if version == 1 else ())):
             self.execute(statement)
 
     def make_of_another_program(self) -> None:

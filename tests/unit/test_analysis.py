@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import pytest
 
@@ -60,6 +60,34 @@ async def test_a_job_is_asked_once_for_all_of_a_level() -> None:
         (REPORT, ("report/1", "report/2")),
         (CLEAN, ("clean/1", "clean/2")),
         (RAW, ("raw/1", "raw/2")),
+    ]
+
+
+async def test_records_are_read_while_jobs_answer() -> None:
+    told: list[str] = []
+
+    class Read(Records):
+        def partition_records(self, refs: Collection[str]) -> dict[str, PartitionRecord]:
+            told.extend(refs)
+            return {}
+
+    class Asked(Configure):
+        async def __call__(self, job: Job, refs: Sequence[str]) -> list[JobConfig]:
+            told.append(f"asked {job.label}")
+            answer = await super().__call__(job, refs)
+            told.append(f"answered by {job.label}")
+            return answer
+
+    await plan(["clean/1"], Read(), Asked())
+
+    # That of the request is read before, to predict what will be asked.
+    assert told == [
+        "clean/1",
+        f"asked {CLEAN}",
+        f"answered by {CLEAN}",
+        f"asked {RAW}",
+        "raw/1",
+        f"answered by {RAW}",
     ]
 
 
@@ -266,12 +294,12 @@ async def test_a_lookup_is_not_asked_about_what_is_no_ref() -> None:
         await plan(["any/../b"], graph=any_catalog(), lookup=lookup)
 
 
-async def test_the_links_of_a_chain_are_configured_without_tasks() -> None:
-    running: set[asyncio.Task[object]] = set()
+async def test_the_links_of_a_chain_are_configured_in_the_task_of_the_caller() -> None:
+    running: set[asyncio.Task[object] | None] = set()
 
     async def configure(job: Job, refs: Sequence[str]) -> Sequence[JobConfig]:
         assert job.label == "//:any"
-        running.update(asyncio.all_tasks())
+        running.add(asyncio.current_task())
         (ref,) = refs
         number = int(ref.removeprefix("any/"))
         return [JobConfig((ref,), (f"any/{number - 1}",) if number else ())]

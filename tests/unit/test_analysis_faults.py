@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NoReturn
 
 import pytest
@@ -11,6 +11,7 @@ from databuild.errors import (
     AmbiguousPartitionError,
     DataBuildError,
     DependencyCycleError,
+    EventLogError,
     JobConfigurationError,
     TooManyPartitionsError,
     UnknownPartitionError,
@@ -44,6 +45,38 @@ async def test_a_cycle_between_tasks_through_different_outputs_is_named() -> Non
 
     with pytest.raises(DependencyCycleError):
         await plan(["raw/1"], configure=answers)
+
+
+async def test_a_log_that_cannot_be_read_ends_planning_when_the_jobs_have_answered() -> None:
+    class Unreadable(Records):
+        def partition_records(self, refs: Collection[str]) -> dict[str, PartitionRecord]:
+            if "clean/1" in refs:
+                raise EventLogError("it is gone")
+            return {}
+
+    configure = Configure()
+    with pytest.raises(EventLogError, match="it is gone"):
+        await plan(["report/1"], Unreadable(), configure)
+    assert [label for label, _ in configure.calls] == [REPORT, CLEAN]
+
+
+async def test_records_are_not_read_after_the_failure_of_a_job() -> None:
+    read: list[str] = []
+
+    class ToldRecords(Records):
+        def partition_records(self, refs: Collection[str]) -> dict[str, PartitionRecord]:
+            read.extend(refs)
+            return {}
+
+    def fail(job: Job, refs: Sequence[str]) -> NoReturn:
+        raise JobConfigurationError(job.label, "it failed", refs=refs)
+
+    async def configure(job: Job, refs: Sequence[str]) -> Sequence[JobConfig]:
+        return [JobConfig((ref,), ("clean/1",)) for ref in refs] if job.label == REPORT else fail(job, refs)
+
+    with pytest.raises(JobConfigurationError):
+        await plan(["report/1"], ToldRecords(), configure)
+    assert read == ["report/1"]
 
 
 async def test_an_input_that_nobody_produces_names_who_needs_it() -> None:

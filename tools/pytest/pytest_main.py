@@ -3,28 +3,33 @@
 https://bazel.build/reference/test-encyclopedia documents the environment variables.
 """
 
+import importlib
 import importlib.util
 import logging
 import os
 import sys
 from collections.abc import Generator, Mapping
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 # Time before Bazel's timeout at which a hanging test prints its stack traces.
 _DUMP_SECONDS = 5
+# Plugins to load, if a target has them. pytest would load those of all distributions, and compile each of their modules
+# with its own assertions, at every start, because a sandbox keeps no bytecode.
+_PLUGINS = ("_hypothesis_pytestplugin", "pytest_asyncio.plugin")
 
 
 class Selection:
-    """Selects the tests of one shard.
+    """Selects the tests of one shard: whole files, which may share fixtures, if there are enough, or else single tests.
 
     Attributes:
         any_collected: True if pytest collected any test, in this shard or another.
     """
 
     def __init__(self, shard: int, shards: int) -> None:
-        """Selects every `shards`-th test, starting with number `shard`."""
+        """Selects every `shards`-th file or test, starting with number `shard`."""
         self._shard = shard
         self._shards = shards
         self.any_collected = False
@@ -33,7 +38,12 @@ class Selection:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Runs before the filter of pytest, so it sees every test."""
         self.any_collected = bool(items)
-        items[:] = items[self._shard :: self._shards]
+        files = list(dict.fromkeys(item.path for item in items))
+        if len(files) < self._shards:
+            items[:] = items[self._shard :: self._shards]
+        else:
+            chosen = set(files[self._shard :: self._shards])
+            items[:] = [item for item in items if item.path in chosen]
 
 
 class LoopErrors(logging.Handler):
@@ -69,7 +79,7 @@ class LoopErrors(logging.Handler):
 
 def arguments(environment: Mapping[str, str]) -> list[str]:
     """Returns the arguments for pytest that Bazel's environment asks for."""
-    args = ["-c", "pyproject.toml", f"--rootdir={Path.cwd()}", "-p", "no:cacheprovider"]
+    args = ["-c", "pyproject.toml", f"--rootdir={Path.cwd()}", "-p", "no:cacheprovider", "--disable-plugin-autoload"]
     if report := environment.get("XML_OUTPUT_FILE"):
         args.append(f"--junitxml={report}")
     if folder := environment.get("TEST_TMPDIR"):
@@ -86,6 +96,11 @@ def arguments(environment: Mapping[str, str]) -> list[str]:
     return args
 
 
+def plugins() -> list[ModuleType]:
+    """Imports the plugins. pytest does not compile what is imported already."""
+    return [importlib.import_module(name) for name in _PLUGINS if importlib.util.find_spec(name.partition(".")[0])]
+
+
 def main(argv: list[str]) -> int:
     """Runs the given test files and returns pytest's exit code."""
     if status_file := os.environ.get("TEST_SHARD_STATUS_FILE"):
@@ -94,7 +109,7 @@ def main(argv: list[str]) -> int:
     selection = Selection(
         int(os.environ.get("TEST_SHARD_INDEX", "0")), int(os.environ.get("TEST_TOTAL_SHARDS") or "0") or 1
     )
-    code = pytest.main([*arguments(os.environ), *argv], plugins=[selection, LoopErrors()])
+    code = pytest.main([*arguments(os.environ), *argv], plugins=[*plugins(), selection, LoopErrors()])
     if code == pytest.ExitCode.NO_TESTS_COLLECTED and selection.any_collected:
         # The filter or the shard excluded every test, which is not an error.
         return 0

@@ -16,22 +16,23 @@ MAIN = Path(__file__).with_name("pytest_main.py")
 
 
 class Run(Protocol):
-    """Runs the text of a test file, and returns the exit code and the output."""
+    """Runs the texts of test files, and returns the exit code and the output."""
 
-    def __call__(self, text: str, **environment: str) -> tuple[int, str]: ...
+    def __call__(self, *texts: str, **environment: str) -> tuple[int, str]: ...
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Returns a function that runs the text of a test file, and returns the exit code and the output."""
+    """Returns a function that runs the texts of test files, and returns the exit code and the output."""
     (tmp_path / "pyproject.toml").write_text("[tool.pytest]\n")
 
-    def run(text: str, **environment: str) -> tuple[int, str]:
-        test_file = tmp_path / "test_it.py"
-        test_file.write_text(text)
+    def run(*texts: str, **environment: str) -> tuple[int, str]:
+        test_files = [tmp_path / f"test_{number}.py" for number in range(len(texts))]
+        for test_file, text in zip(test_files, texts, strict=True):
+            test_file.write_text(text)
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("TEST", "XML"))}
         done = subprocess.run(
-            child.command(str(MAIN), str(test_file)),
+            child.command(str(MAIN), *map(str, test_files)),
             cwd=tmp_path,
             env=inherited | environment,
             capture_output=True,
@@ -85,6 +86,28 @@ def test_shards_share_the_tests(run: Run, tmp_path: Path) -> None:
         assert code == 0
         assert "1 passed" in output
         assert status_file.exists()
+
+
+def test_shards_share_files_if_there_are_enough(run: Run) -> None:
+    one_test = "def test_three(): pass\n"
+
+    outputs = [run(TWO_TESTS, one_test, TEST_TOTAL_SHARDS="2", TEST_SHARD_INDEX=shard)[1] for shard in ("0", "1")]
+
+    assert "2 passed" in outputs[0]
+    assert "1 passed" in outputs[1]
+
+
+def test_plugins_that_tests_do_not_use_are_not_loaded(run: Run) -> None:
+    text = (
+        "def test_it(pytestconfig):\n"
+        "    plugins = pytestconfig.pluginmanager\n"
+        "    assert plugins.hasplugin('pytest_asyncio.plugin')\n"
+        "    assert not plugins.list_plugin_distinfo()\n"
+    )
+
+    code, output = run(text)
+
+    assert code == 0, output
 
 
 def test_the_report_is_written_where_bazel_looks(run: Run, tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ class LiveProgress:
 
     def on_event(self, event: ev.BuildEvent) -> None:
         self._tasks.add(event)
-        if self.counts.add(event) and (line := notice(event)):
+        if self.counts.add(event) and (line := notice(event, self.counts)):
             self._console.print(Text(line, style="red" if event.HasField("job") else ""))
         if event.HasField("build_request"):
             for warning in event.build_request.warnings:
@@ -125,8 +125,10 @@ class LiveProgress:
         running = sorted(counts.running.items(), key=lambda item: item[1][1])
         for job_run_id, (label, started) in running[:_MAX_RUNNING_LINES]:
             _, task_id, attempt = parse_job_run_id(job_run_id)
+            name = counts.outputs_text(job_run_id) or f"{task_id}.{attempt}"
+            again = f", attempt {attempt}" if attempt > 1 else ""
             state = " waits for a machine" if job_run_id in counts.queued else ""
-            yield _run_line(f"{label} {task_id}.{attempt}{state}", duration_text(now - started), width)
+            yield _run_line(f"{label} {name}{again}{state}", duration_text(now - started), width)
         if len(running) > _MAX_RUNNING_LINES:
             yield _truncated(Text(f"  and {len(running) - _MAX_RUNNING_LINES} more"), width)
 

@@ -176,8 +176,8 @@ FLAGS = (
          _EXECUTING, value_name="URI"),
     Flag("log_store", STRING, None, "Also prune the logs in this place, where builds of this event log put them. "
          "Default: that of the graph.", ("prune",), value_name="URI"),
-    Flag("build_request_id", STRING, None, "The id of the new build. Builds are ordered by their ids, so begin it with "
-         "the time. Default: a new id, which does.", _BUILDING, value_name="ID"),
+    Flag("build_request_id", STRING, None, "The id of the new build. Default: a new id, which begins with the time.",
+         _BUILDING, value_name="ID"),
     Flag("grace_period", FLOAT, 10.0, "The time between SIGTERM and SIGKILL for job processes that have to stop.",
          (*_BUILDING, *_SERVE), value_name="SECONDS"),
     Flag("worker_idle_seconds", FLOAT, 60.0, "The time after which an idle worker process of a job ends.", _SERVE,

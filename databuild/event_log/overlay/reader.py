@@ -392,7 +392,10 @@ class _Snapshot(AbstractContextManager[None]):
 
 
 def _newest(limit: int, *runs: Sequence[JobRunRecord]) -> list[JobRunRecord]:
-    merged = sorted(itertools.chain(*runs), key=lambda run: (run.build_request_id, run.number), reverse=True)
+    # Positions in two logs cannot be compared.
+    merged = sorted(
+        itertools.chain(*runs), key=lambda run: (run.scheduled_time, run.build_request_id, run.number), reverse=True
+    )
     return merged[:limit]
 
 

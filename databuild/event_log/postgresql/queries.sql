@@ -170,6 +170,11 @@ SELECT build_request_id, status, graph_label, received_time, updated_time, 0, re
 FROM json_to_recordset(:builds) AS new (build_request_id text, status text, graph_label text, received_time float8,
   updated_time float8, retry_of_build_request_id text)
 
+-- name: place_builds
+-- After the first events of new builds, whose positions are taken last in a transaction.
+UPDATE builds SET first_position = e.position FROM events e
+WHERE builds.build_request_id {among} AND e.build_request_id = builds.build_request_id AND e.sequence = 1
+
 -- name: update_builds
 -- Values that are absent in the JSON are kept.
 UPDATE builds SET status = coalesce(new.status, builds.status), updated_time = new.updated_time,

@@ -334,6 +334,17 @@ def write(connection: psycopg.Connection[Any], steps: Sequence[Step], *, index_u
     _CANCELLED.execute(connection, [item for step in steps for item in step.changes.cancelled.items()])
 
 
+def place_builds(connection: psycopg.Connection[Any], appends: Iterable[Sequence[ev.BuildEvent]]) -> None:
+    """Puts new builds in their places in the order of builds, after their first events were inserted."""
+    new = [
+        events[0].build_request_id
+        for events in appends
+        if events[0].sequence == 1 and events[0].WhichOneof("event") not in OPERATIONS
+    ]
+    if new:
+        _execute(connection, "place_builds", keys=as_json(new))
+
+
 def _data_of(steps: Sequence[Step]) -> dict[str, PartitionData]:
     """Returns the new data of partitions, by ref."""
     return {

@@ -1,5 +1,5 @@
--- Version 4 of the schema: how far exporters have read the log, the places of data and of logs, workers, removals, and
--- what job runs report.
+-- Version 4 of the schema: how far exporters have read the log, the places of data and of logs, workers, removals, what
+-- job runs report, and the order of builds.
 CREATE TABLE export_cursors (
   exporter TEXT COLLATE "C" PRIMARY KEY,
   position BIGINT NOT NULL,
@@ -52,3 +52,31 @@ CREATE TABLE job_run_schemas (
   schema TEXT NOT NULL,
   PRIMARY KEY (job_run_id, ref)
 );
+
+-- The position of the first event of a build, which is its place in the order of builds. Pruned builds have lost their
+-- events: they are put, by their times, below the next build that has its first event.
+ALTER TABLE builds ADD COLUMN first_position BIGINT NOT NULL DEFAULT 0;
+WITH firsts AS (
+  SELECT b.build_request_id, b.received_time, e.position
+  FROM builds b LEFT JOIN events e ON e.build_request_id = b.build_request_id AND e.sequence = 1
+), bounded AS (
+  SELECT *, coalesce(
+    min(position) OVER (
+      ORDER BY received_time, build_request_id ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING
+    ),
+    (SELECT last_value + 1 FROM events_position_seq)
+  ) AS bound FROM firsts
+), placed AS (
+  SELECT build_request_id, coalesce(position, bound - row_number() OVER (
+    PARTITION BY bound, position IS NULL ORDER BY received_time DESC, build_request_id DESC
+  )) AS first_position FROM bounded
+)
+UPDATE builds SET first_position = placed.first_position FROM placed
+WHERE builds.build_request_id = placed.build_request_id;
+DROP INDEX builds_by_status;
+CREATE INDEX builds_by_status ON builds (status, first_position, build_request_id);
+CREATE INDEX builds_by_position ON builds (first_position, build_request_id);
+
+-- The runs of a job are ordered by time.
+DROP INDEX job_runs_by_job;
+CREATE INDEX job_runs_by_job ON job_runs (job_label, scheduled_time, build_request_id, number);

@@ -247,6 +247,7 @@ class PostgresqlWriter:
                 change()
                 if rows:
                     connection.execute(APPEND, [list(column) for column in zip(*rows, strict=True)])
+                    read_models.place_builds(connection, accepted.values())
                 committed = connection.execute("COMMIT")
                 if rows:
                     # In a transaction of its own: transactions with NOTIFY commit one at a time in the whole server.
@@ -331,6 +332,7 @@ class PostgresqlWriter:
                     partitions = LockedPartitions(connection, [steps])
                     read_models.write(connection, steps, index_uses=False)
                     partitions.update_totals(self._shard, index_uses=False)
+                read_models.place_builds(connection, ([event] for event in events))
             snapshots.fill_uses(connection)
             self._committing = True
 

@@ -49,8 +49,8 @@ def fill_uses(connection: sqlite3.Connection) -> None:
         connection.execute(QUERIES[query])
 
 
-def pages(connection: sqlite3.Connection) -> Iterator[tuple[Sequence[ev.BuildEvent], Covered]]:
-    """Yields the events that have not been pruned, in order, with the parts that snapshots already include."""
+def pages(connection: sqlite3.Connection) -> Iterator[tuple[Mapping[int, ev.BuildEvent], Covered]]:
+    """Yields the events that have not been pruned, by position, with the parts that snapshots already include."""
     query = QUERIES["unpruned_events"]
     rows: Iterator[Sequence[tuple[int, bytes]]] = read_pages(
         lambda after, limit: connection.execute(query, {"after": after, "limit": limit}).fetchall(),
@@ -59,7 +59,7 @@ def pages(connection: sqlite3.Connection) -> Iterator[tuple[Sequence[ev.BuildEve
     )
     for page in rows:
         events = {position: ev.BuildEvent.FromString(payload) for position, payload in page}
-        yield tuple(events.values()), covered(connection, events)
+        yield events, covered(connection, events)
 
 
 def covered(connection: sqlite3.Connection, events: Mapping[int, ev.BuildEvent]) -> Covered:

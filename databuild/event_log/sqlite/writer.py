@@ -55,10 +55,10 @@ _NO_LOCK = nullcontext()
 _EVENT = ManyRows("INSERT INTO events (build_request_id, sequence, payload)", 3)
 _NEW_BUILD = """
 INSERT INTO builds VALUES (:id, :status, :graph_label, :received_time, :updated_time, :last_sequence,
-  0, 0, 0, 0, 0, 0, :retry_of_build_request_id, '', NULL, NULL, 0, 1)
+  0, 0, 0, 0, 0, 0, :retry_of_build_request_id, '', NULL, NULL, 0, 1, :first_position)
 """
 _BUILD_REQUEST = "INSERT INTO build_requests VALUES (?, ?)"
-_COLUMNS_OF_NEW_BUILDS = frozenset({"graph_label", "received_time", "retry_of_build_request_id"})
+_COLUMNS_OF_NEW_BUILDS = frozenset({"graph_label", "received_time", "retry_of_build_request_id", "first_position"})
 _BUILD_PARTITION = ManyRows(
     f"INSERT INTO build_partitions (build_request_id, ref, {', '.join(BuildPartition._fields)})",
     9,
@@ -211,8 +211,9 @@ class SqliteWriter:
                 continue
             payloads = [event.SerializeToString() for event in events]
             rows = [(build, event.sequence, payload) for event, payload in zip(events, payloads, strict=True)]
-            inserted.append((_EVENT.execute(self._connection, rows), payloads))
-            self._apply(build, events)
+            last = _EVENT.execute(self._connection, rows)
+            inserted.append((last, payloads))
+            self._apply(build, events, last - len(payloads) + 1)
         # After all appends, so that claims see the partitions and resources that these release.
         for number, operation in enumerate(operations):
             try:
@@ -239,8 +240,8 @@ class SqliteWriter:
             execute("BEGIN IMMEDIATE")
             snapshots.reset_read_models(self._connection)
             for events, covered in snapshots.pages(self._connection):
-                for event in events:
-                    self._apply(event.build_request_id, [event], covered, index_uses=False)
+                for position, event in events.items():
+                    self._apply(event.build_request_id, [event], position, covered, index_uses=False)
             snapshots.fill_uses(self._connection)
             execute("COMMIT")
         except sqlite3.Error as error:
@@ -262,8 +263,9 @@ class SqliteWriter:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             covered = snapshots.covered(self._connection, events)
-            for build, following in itertools.groupby(events.values(), key=lambda event: event.build_request_id):
-                self._apply(build, list(following), covered, index_uses=False)
+            for build, following in itertools.groupby(events.items(), key=lambda item: item[1].build_request_id):
+                (position, first), *others = following
+                self._apply(build, [first, *(event for _, event in others)], position, covered, index_uses=False)
         except (sqlite3.Error, LookupError, ValueError) as error:
             self._connection.execute("ROLLBACK")
             raise (
@@ -340,11 +342,15 @@ class SqliteWriter:
         self,
         build: str,
         events: Sequence[ev.BuildEvent],
+        position: int,
         covered: snapshots.Covered = snapshots.NOTHING_COVERED,
         *,
         index_uses: bool = True,
     ) -> None:
+        """Writes the changes of events that follow each other in one build; `position` is that of the first."""
         changes = Changes(events, covered)
+        if events[0].sequence == 1:
+            changes.build["first_position"] = position
         if events[0].WhichOneof("event") in OPERATIONS:
             self._apply_operation(build, changes, index_uses=index_uses)
             return

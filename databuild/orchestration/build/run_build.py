@@ -299,6 +299,8 @@ class _Build:
         self._warnings += plan.warnings
         if request.plan is not None and (differences := changes_since(request.plan, plan)):
             raise PlanChangedError(differences)
+        if self._engine is None and not self._jobs_with_workers():
+            self._context.executor.expect_runs(self._concurrency()[0], len(plan.tasks))
         await emit_plan(self._orchestrator, plan)
         warnings = (*plan.warnings, *self._used_data.warnings())
         self._orchestrator.complete_planning(warnings, self._config_calls.take())

@@ -332,15 +332,11 @@ class BuildOrchestrator:
             if number == earlier and earlier:
                 stamp = _timestamp(now)
             sequence += 1
-            events.append(
-                ev.BuildEvent(
-                    event_id=f"{build}/{sequence}",
-                    build_request_id=build,
-                    sequence=sequence,
-                    time=stamp,
-                    **{kind: message},
-                )
-            )
+            # Faster than messages as arguments.
+            event = ev.BuildEvent(event_id=f"{build}/{sequence}", build_request_id=build, sequence=sequence)
+            event.time.CopyFrom(stamp)
+            getattr(event, kind).CopyFrom(message)
+            events.append(event)
         # Raises and changes nothing if the lifecycle does not allow one of the events, so none of them is appended.
         self._state.advance(events)
         self._last = appended = asyncio.ensure_future(self._event_log.append(events))

@@ -167,6 +167,9 @@ class BuildService:
             status: The status of the builds; None for all.
             before: `next_before` of the page before; empty for the first page.
             limit: The maximum number of builds.
+
+        Raises:
+            BuildNotFoundError: There is no build `before`.
         """
         limit = min(max(limit, 1), self._context.limits.max_page_rows)
 
