@@ -48,8 +48,6 @@ class LiveProgress:
         counts: BuildCounts,
         err: Output,
         earlier_runs: EarlierRuns | None = None,
-        *,
-        console: Console | None = None,
     ) -> None:
         self.counts = counts
         self._tasks = TaskStates(counts.clock)
@@ -61,7 +59,7 @@ class LiveProgress:
         self._estimate_time = 0.0
         self._next_estimate_time = 0.0
         # To the Output instead of its stream: a terminal that has been closed must not stop the build.
-        self._console = console or Console(file=cast("TextIO", err), highlight=False)
+        self._console = Console(file=cast("TextIO", err), highlight=False)
         self._ascii = not (getattr(err.stream, "encoding", None) or "utf-8").lower().startswith("utf")
         self._live = Live(
             self,
