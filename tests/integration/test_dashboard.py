@@ -208,6 +208,9 @@ async def test_data_is_forgotten(served: Served) -> None:
     assert "Forgotten by" in shown(page)
     assert "&lt;b&gt;sensor&lt;/b&gt;" in page.text
     assert "/partition/forget" not in page.text
+    listed = await served.client.get("/partitions")
+    assert re.search(r"raw/1 \W forgotten", shown(listed))
+    assert not re.search(r'href="/builds/[^"?]', listed.text)  # an operation is no build
 
 
 async def test_data_is_deleted_after_a_confirmation(served: Served, tmp_path: Path) -> None:
