@@ -43,13 +43,12 @@ class Day(NamedTuple):
     link: str = ""
 
 
-def draw_calendar(days: Iterable[Day], *, title: str = "Partitions by day", style: bool = False) -> str:
+def draw_calendar(days: Iterable[Day], *, title: str = "Partitions by day") -> str:
     """Draws the years that have a day with partitions.
 
     Args:
         days: Each day at most once.
         title: The title of the drawing.
-        style: True to embed the style sheet.
     """
     by_date = {day.date: day for day in days}
     counts = [day.counts for day in by_date.values()]
@@ -64,7 +63,7 @@ def draw_calendar(days: Iterable[Day], *, title: str = "Partitions by day", styl
         parts += _year(year, by_date, top + _BLOCK_HEIGHT * block)
     bottom = top + _BLOCK_HEIGHT * len(years)
     parts += draw_legend(counts, bottom + 6)
-    return document("calendar", title, "; ".join(summary), parts, _WIDTH, bottom + LEGEND_HEIGHT, style=style)
+    return document("calendar", title, "; ".join(summary), parts, _WIDTH, bottom + LEGEND_HEIGHT)
 
 
 def _year(year: int, days: Mapping[dt.date, Day], top: float) -> Iterable[str]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from databuild.drawing.boxes import Box, draw_boxes
-from databuild.drawing.states import STATES
 from databuild.drawing.svg import document, heading, heading_bottom
 
 MAX_PARTITIONS: Final = 60
@@ -31,20 +30,16 @@ def draw_lineage(
     ref: str,
     steps: Sequence[Step],
     *,
-    states: Mapping[str, str] | None = None,
     link: Callable[[str], str] | None = None,
     complete: bool = True,
-    style: bool = False,
 ) -> str:
     """Draws the lineage of a partition.
 
     Args:
         ref: The partition.
         steps: The edges of the lineage, nearest first.
-        states: The states of partitions, one of STATES, by ref; others may be absent.
         link: Returns the URL of a partition.
         complete: False if the lineage has more edges than `steps`.
-        style: True to embed the style sheet.
     """
     nodes = _nodes(ref, steps)
     edges = {
@@ -52,8 +47,7 @@ def draw_lineage(
         for step in steps
         if step.input in nodes and step.output in nodes
     }
-    states = states or {}
-    boxes = [_box(node, states.get(node, ""), link(node) if link else "", subject=node == ref) for node in nodes]
+    boxes = [_box(node, link(node) if link else "", subject=node == ref) for node in nodes]
     summary = f"{len(nodes):,} {'partition' if len(nodes) == 1 else 'partitions'}"
     if not complete or any(end not in nodes for step in steps for end in step[:2]):
         summary += ", the nearest of more"
@@ -64,7 +58,7 @@ def draw_lineage(
     picture = draw_boxes(boxes, edges, top=heading_bottom([summary]), faint=faint)
     width = max(picture.width, 400.0)
     parts = [*heading(title, [summary], width), *picture.parts]
-    return document("lineage", title, summary, parts, width, picture.height, style=style)
+    return document("lineage", title, summary, parts, width, picture.height)
 
 
 def _nodes(ref: str, steps: Sequence[Step]) -> dict[str, int]:
@@ -77,7 +71,6 @@ def _nodes(ref: str, steps: Sequence[Step]) -> dict[str, int]:
     return nodes
 
 
-def _box(ref: str, state: str, link: str, *, subject: bool) -> Box:
+def _box(ref: str, link: str, *, subject: bool) -> Box:
     name, _, rest = ref.partition("/")
-    title = f"{ref} ({STATES[state].word})" if state else ref
-    return Box(name, (rest,) if rest else (), state or "planned", title, link, subject=subject)
+    return Box(name, (rest,) if rest else (), "planned", ref, link, subject=subject)

@@ -42,13 +42,12 @@ class PlottedPoint(NamedTuple):
     link: str = ""
 
 
-def draw_plot(title: str, points: Sequence[PlottedPoint], *, style: bool = False) -> str:
+def draw_plot(title: str, points: Sequence[PlottedPoint]) -> str:
     """Draws points, which are in the order of their positions.
 
     Args:
         title: The title of the drawing.
         points: At least one point.
-        style: True to embed the style sheet.
     """
     values = [point.value for point in points]
     low, high = min(0.0, *values), max(0.0, *values)
@@ -76,7 +75,7 @@ def draw_plot(title: str, points: Sequence[PlottedPoint], *, style: bool = False
         parts.append(label("small end", _RIGHT, _HEIGHT - 8, points[-1].date))
     outliers = sum(point.outlier for point in points)
     description = f"{len(points)} values from {points[0].date} to {points[-1].date}; outliers: {outliers}"
-    return document("plot", title, description, parts, _WIDTH, _HEIGHT, style=style)
+    return document("plot", title, description, parts, _WIDTH, _HEIGHT)
 
 
 def _value(point: PlottedPoint) -> float:

@@ -57,7 +57,7 @@ def group(classes: str, title: str, parts: Iterable[str], link: str = "") -> str
 
 
 def document(
-    kind: str, title: str, description: str, parts: Iterable[str], width: float, height: float, *, style: bool
+    kind: str, title: str, description: str, parts: Iterable[str], width: float, height: float, *, style: bool = False
 ) -> str:
     """Returns a complete SVG document.
 

@@ -50,7 +50,6 @@ def draw_timeline(
     *,
     now: float,
     title: str = "Job runs",
-    style: bool = False,
 ) -> str:
     """Draws the job runs of a build.
 
@@ -59,10 +58,9 @@ def draw_timeline(
         upstream: The ids of the upstream tasks of each task.
         now: The current time in seconds since the epoch, at which the bars of running job runs end.
         title: The title of the drawing.
-        style: True to embed the style sheet.
     """
     if not runs:
-        return _document(title, ["no job run has started"], (), 64.0, style=style)
+        return _document(title, ["no job run has started"], (), 64.0)
     spans = [Span(run, max(run.start, now if run.end is None else run.end)) for run in runs]
     path = critical_path(runs, upstream)
     drawn = _most_relevant(spans, frozenset(path))
@@ -75,12 +73,12 @@ def draw_timeline(
     if groups:
         parts += _group_bars(groups, chart.scale, bottom + 34)
         height += 34 + _ROW_HEIGHT * len(groups)
-    return _document(title, summary, parts, height, style=style)
+    return _document(title, summary, parts, height)
 
 
-def _document(title: str, summary: Sequence[str], parts: Iterable[str], height: float, *, style: bool) -> str:
+def _document(title: str, summary: Sequence[str], parts: Iterable[str], height: float) -> str:
     elements = [*heading(title, summary, _WIDTH), *parts]
-    return document("timeline", title, "; ".join(summary), elements, _WIDTH, height, style=style)
+    return document("timeline", title, "; ".join(summary), elements, _WIDTH, height)
 
 
 def _most_relevant(spans: Sequence[Span], path: frozenset[str]) -> list[Span]:

@@ -269,6 +269,11 @@ class Changes:
     def _count(self, name: str) -> None:
         self.increments[name] = self.increments.get(name, 0) + 1
 
+    def _count_run(self, message: ev.JobEvent) -> None:
+        """Counts the end of a job run as that of its task, unless another attempt is to follow."""
+        if not message.retried:
+            self._count("jobs_completed" if message.status == ev.JOB_STATUS_COMPLETED else "jobs_failed")
+
     def _build(self, time: float, message: ev.BuildRequestEvent) -> None:
         values = self.build
         values["status"] = build_status_name(message.status)
@@ -326,7 +331,7 @@ class Changes:
             return
         ran = status in {ev.JOB_STATUS_COMPLETED, ev.JOB_STATUS_FAILED}
         if ran:
-            self._count("jobs_completed" if status == ev.JOB_STATUS_COMPLETED else "jobs_failed")
+            self._count_run(message)
             if message.HasField("stdout_bytes"):
                 placed = self._placed(run, event.build_request_id)
                 self.placed_runs[run] = placed._replace(

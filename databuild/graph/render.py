@@ -44,7 +44,10 @@ def _drawing(plan: Plan) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
     names = {label: f"j{number}" for number, label in enumerate(sorted(counts), 1)}
     job_edges = {(labels[upstream], task.job_label) for task in plan.tasks for upstream in task.upstream}
     return (
-        [(names[label], f"{label}\n{count} tasks") for label, count in sorted(counts.items())],
+        [
+            (names[label], f"{label}\n{count} {'task' if count == 1 else 'tasks'}")
+            for label, count in sorted(counts.items())
+        ],
         [(names[upstream], names[downstream]) for upstream, downstream in sorted(job_edges)],
     )
 

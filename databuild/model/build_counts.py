@@ -21,7 +21,9 @@ class BuildCounts:
         phase: The build's status in lower case, such as `executing`; `starting` before its first event.
         total: The number of tasks.
         completed: The number of tasks that have completed.
-        failed: The number of job runs that have failed.
+        failed: The number of tasks that have failed.
+        retried: The ids of the job runs that have failed and that another attempt at the task follows.
+        outputs: The first output and the number of outputs of each job run that is running or has failed, by id.
         running: The job label and start time, on the clock, of each running job run, by id.
         queued: The engine and the time, on the clock, of each running job run that waits for a machine there, by id.
         delegations: The refs that were delegated to other builds, by build.
@@ -38,6 +40,8 @@ class BuildCounts:
         self.completed = 0
         self.failed = 0
         self.running: dict[str, tuple[str, float]] = {}
+        self.outputs: dict[str, tuple[str, int]] = {}
+        self.retried: set[str] = set()
         self.queued: dict[str, tuple[str, float]] = {}
         self.delegations: dict[str, list[str]] = {}
         self.failed_partitions: list[ev.PartitionEvent] = []
@@ -58,8 +62,12 @@ class BuildCounts:
         """
         kind = event.WhichOneof("event")
         if kind == "partition":
-            if event.partition.status == pt.PARTITION_STATUS_FAILED:
-                self.failed_partitions.append(event.partition)
+            partition = event.partition
+            if partition.status == pt.PARTITION_STATUS_FAILED:
+                self.failed_partitions.append(partition)
+            elif partition.status == pt.PARTITION_STATUS_BUILDING:
+                first, number = self.outputs.get(partition.job_run_id, (partition.ref, 0))
+                self.outputs[partition.job_run_id] = (first, number + 1)
             return False
         if kind == "job":
             return self._add_job(event.job)
@@ -79,6 +87,11 @@ class BuildCounts:
             refs += [ref.str for ref in event.delegation.partitions]
             return event.delegation.running
         return False
+
+    def outputs_text(self, job_run_id: str) -> str:
+        """Names the outputs of a job run that is running or has failed, such as `a/1 and 2 more`; empty for none."""
+        first, number = self.outputs.get(job_run_id, ("", 0))
+        return f"{first} and {number - 1} more" if number > 1 else first
 
     def long_waits(self) -> list[str]:
         """Returns a warning about each engine at which a job run has waited for a machine for a minute."""
@@ -106,9 +119,13 @@ class BuildCounts:
             return False
         self.running.pop(job.job_run_id, None)  # absent if the run never started
         self.queued.pop(job.job_run_id, None)
+        if status == ev.JOB_STATUS_FAILED:
+            if job.retried:
+                self.retried.add(job.job_run_id)
+            else:
+                self.failed += 1
+            return True  # its outputs are kept for displays of failures
+        self.outputs.pop(job.job_run_id, None)
         if status == ev.JOB_STATUS_COMPLETED:
             self.completed += 1
-        elif status == ev.JOB_STATUS_FAILED:
-            self.failed += 1
-            return True
         return False

@@ -34,7 +34,7 @@ def _lines(report: BuildReport) -> Iterator[str]:
     yield f"- **Requested:** {_names(build.requested)}"
     if build.retry_of_build_request_id:
         yield f"- **Retry of:** {_code(build.retry_of_build_request_id)}"
-    yield (f"- **Tasks:** {len(report.tasks)}, {build.jobs_completed} completed, {build.jobs_failed} failed")
+    yield f"- **Tasks:** {len(report.tasks)}, {build.jobs_completed} completed, {len(report.failed_tasks)} failed"
     yield (
         f"- **Partitions:** {build.partitions_available} built, {build.partitions_delegated} taken from other builds, "
         f"{build.partitions_failed} failed"

@@ -9,10 +9,9 @@ from typing import Unpack
 import pytest
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright, expect
 
-from databuild.service.resources.limits import Limits
 from tests.browser.chromium import ARGUMENTS, CHROMIUM
 from tests.browser.pages import ContextOptions, Faults, OpenPage
-from tests.support.served import Serve, Served, ServedOptions
+from tests.support.served import Serve, Served, services
 
 HOSTILE = "raw/<script>window.hacked=1</script><img/src=x/onerror=window.hacked=1>'\"&{{7*7}}${7*7}"
 LONG = "raw/" + "long_" * 200
@@ -30,17 +29,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
-    """Returns a function that starts a service, which is closed after the test."""
-    all_served: list[Served] = []
-
-    async def serve(limits: Limits | None = None, **options: Unpack[ServedOptions]) -> Served:
-        served = Served(tmp_path, limits=limits, **options)
-        all_served.append(await served.start(timeout_seconds=30))
-        return served
-
-    yield serve
-    for served in all_served:
-        await served.close()
+    """Starts services, which are closed after the test."""
+    async with services(tmp_path, timeout_seconds=30) as serve:
+        yield serve
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ LAB_PACKAGE=//tests/end_to_end/lab
 fresh
 when_made raw/a 'echo "no such source" >&2; exit 7'
 run 1 build report/a_b --keep_going --jobs=1
-says out "FAILED $LAB_PACKAGE:raw ($(the_build).1.1)"
+says out "FAILED $LAB_PACKAGE:raw raw/a ($(the_build).1.1)"
 says out "USER: ended with exit code 7"
 says out "no such source"
 says out "-- logs $(the_build).1.1"

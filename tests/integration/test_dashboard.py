@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any
 
 import httpx
 import pytest
@@ -16,11 +16,10 @@ import pytest
 from databuild.job.locations import file_uri, size_and_version
 from databuild.orchestration.maintenance.operations import operation
 from databuild.service.access.auth import read_tokens
-from databuild.service.resources.limits import Limits
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from tests.support.present import present
-from tests.support.served import Serve, Served, ServedOptions, sent_events
+from tests.support.served import Serve, Served, sent_events, services
 from tests.support.waiting import until
 
 HOSTILE = "raw/<script>alert(1)</script>'\"&{{7*7}}"
@@ -38,17 +37,9 @@ READ, WRITE = "r" * 32, "w" * 32
 
 @pytest.fixture
 async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
-    """Returns a function that starts a service, which is closed after the test."""
-    all_served: list[Served] = []
-
-    async def serve(limits: Limits | None = None, **options: Unpack[ServedOptions]) -> Served:
-        served = Served(tmp_path, limits=limits, **options)
-        all_served.append(await served.start())
-        return served
-
-    yield serve
-    for served in all_served:
-        await served.close()
+    """Starts services, which are closed after the test."""
+    async with services(tmp_path) as serve:
+        yield serve
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any
 from urllib.parse import quote
 
 import grpc
@@ -21,7 +21,7 @@ from databuild.service.resources.limits import Limits
 from databuild.v1 import service_pb2 as sv
 from databuild.v1.service_pb2_grpc import DataBuildServiceStub
 from tests.postgresql.server import Server
-from tests.support.served import Serve, Served, ServedOptions
+from tests.support.served import Serve, Served, services
 
 READER, WRITER = "r" * 32, "w" * 32
 TOKENS = read_tokens(f"ann write {WRITER}\nbob read {READER}", "tokens")
@@ -73,18 +73,11 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
-    """Returns a function that starts a service, which is closed after the test."""
-    all_served: list[Served] = []
-
-    async def serve(limits: Limits | None = None, **options: Unpack[ServedOptions]) -> Served:
-        (tmp_path / "logs").mkdir(exist_ok=True)
-        served = Served(tmp_path / "logs", limits=limits, **options)
-        all_served.append(await served.start())
-        return served
-
-    yield serve
-    for served in all_served:
-        await served.close()
+    """Starts services, which are closed after the test."""
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    async with services(folder) as serve:
+        yield serve
 
 
 @pytest.fixture(params=["memory", "postgresql"])

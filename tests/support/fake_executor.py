@@ -1,12 +1,13 @@
-"""The base of executors for tests. They start no processes, so they have no limits and no orphans."""
+"""The base of executors for tests, which have no processes, limits and orphans, and the job runs that wait in them."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 
-from databuild.executors.executor import Capabilities, Capacity
+from databuild.executors.executor import Capabilities, Capacity, ProcessResult
 
 
 class NoProcesses:
@@ -34,3 +35,19 @@ class NoProcesses:
 
     async def close(self) -> None:
         pass
+
+
+class Gate:
+    """A job run that waits until a test ends it."""
+
+    def __init__(self) -> None:
+        self.reached = asyncio.Event()
+        self.end: asyncio.Future[ProcessResult] = asyncio.get_running_loop().create_future()
+
+    async def pass_through(self) -> ProcessResult:
+        self.reached.set()
+        return await self.end
+
+    def open(self, exit_code: int = 0) -> None:
+        if not self.end.done():
+            self.end.set_result(ProcessResult(exit_code=exit_code))

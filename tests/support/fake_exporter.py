@@ -37,19 +37,3 @@ class FakeExporter:
 
     def close(self) -> None:
         self.closed = True
-
-
-class FakeLiveness:
-    """Names every process the same."""
-
-    def __init__(self) -> None:
-        self.gone: set[str] = set()
-
-    def this_process(self) -> str:
-        return "me"
-
-    def is_gone(self, holder: str) -> bool:
-        return holder in self.gone
-
-    def is_here(self, holder: str) -> bool:
-        return True

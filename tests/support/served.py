@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Mapping
@@ -139,6 +140,28 @@ class Served:
             assert answer.status_code == 200, await answer.aread()
             assert answer.headers["content-type"].startswith("text/event-stream")
             return [event async for event in sent_events(answer)]
+
+
+@contextlib.asynccontextmanager
+async def services(folder: Path, *, timeout_seconds: float = 5.0) -> AsyncIterator[Serve]:
+    """Returns a context with a function that starts services, which are closed at the end.
+
+    Args:
+        folder: The folder of all of them.
+        timeout_seconds: The limit of each request of their clients.
+    """
+    started: list[Served] = []
+
+    async def start(limits: Limits | None = None, **options: Unpack[ServedOptions]) -> Served:
+        served = Served(folder, limits=limits, **options)
+        started.append(await served.start(timeout_seconds=timeout_seconds))
+        return served
+
+    try:
+        yield start
+    finally:
+        for served in started:
+            await served.close()
 
 
 async def sent_events(answer: httpx.Response) -> AsyncIterator[SentEvent]:

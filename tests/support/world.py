@@ -17,7 +17,8 @@ from databuild.service.builds.requests import Submission
 from databuild.service.graph.graph_service import GraphService
 from databuild.service.resources.limits import Limits
 from databuild.v1.events_pb2 import BuildEvent
-from tests.support.fake_executor import NoProcesses
+from tests.support.fake_executor import Gate, NoProcesses
+from tests.support.fake_liveness import FakeLiveness
 
 RAW, CLEAN = "//:raw", "//:clean"
 
@@ -56,22 +57,6 @@ def catalog(default_partitions: tuple[str, ...] = ()) -> JobCatalog:
         for label, pattern in ((RAW, "raw/{n:/.+/}"), (CLEAN, "clean/{n:/.+/}"), ("//:day", "day/{d:date}"))
     }
     return JobCatalog(graph_label="//:g", jobs=jobs, default_partitions=default_partitions)
-
-
-class Gate:
-    """A job run that waits until a test ends it."""
-
-    def __init__(self) -> None:
-        self.reached = asyncio.Event()
-        self.end: asyncio.Future[ProcessResult] = asyncio.get_running_loop().create_future()
-
-    async def pass_through(self) -> ProcessResult:
-        self.reached.set()
-        return await self.end
-
-    def open(self, exit_code: int = 0) -> None:
-        if not self.end.done():
-            self.end.set_result(ProcessResult(exit_code=exit_code))
 
 
 class FakeExecutor(NoProcesses):
@@ -124,23 +109,6 @@ def config(ref: str, *queried: str) -> dict[str, object]:
     if ref.startswith("clean/"):
         inputs += [{"dep_type_code": "MATERIALIZE", "partition_ref": {"str": ref.replace("clean/", "raw/", 1)}}]
     return {"outputs": [{"str": ref}], "inputs": inputs, "args": [ref], "env": {}}
-
-
-class FakeLiveness:
-    """Processes by name; those in `gone` have died."""
-
-    def __init__(self, process: str, gone: Iterable[str] = ()) -> None:
-        self.process = process
-        self.gone = set(gone)
-
-    def this_process(self) -> str:
-        return self.process
-
-    def is_gone(self, holder: str) -> bool:
-        return holder in self.gone
-
-    def is_here(self, holder: str) -> bool:
-        return bool(holder)
 
 
 class World:

@@ -257,7 +257,7 @@ def test_markdown_reads_as_a_summary(mixed: BuildReport) -> None:
         f"`{GRAPH}`, 1 m 6 s",
         "",
         "- **Requested:** `daily/1`, `daily/2`",
-        "- **Tasks:** 6, 2 completed, 1 failed",
+        "- **Tasks:** 6, 2 completed, 2 failed",
         "- **Partitions:** 2 built, 1 taken from other builds, 1 failed",
         "- ⚠️ daily/1 looks odd",
         "",

@@ -323,7 +323,7 @@ async def test_plain_progress_names_each_failure_and_now_and_then_how_it_stands(
 
     lines = stream.getvalue().splitlines()
     assert lines[0] == "databuild: planning"
-    assert lines[1] == f"databuild: FAILED {JOB} ({FIRST}.1.1), USER: ended with exit code 7"
+    assert lines[1] == f"databuild: FAILED {JOB} daily/1 ({FIRST}.1.1), USER: ended with exit code 7"
     assert len(lines) == 3
 
 

@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 
-from databuild.cli.display.formats import bytes_text, duration_text, place_text, time_text, version_text
+from databuild.cli.display.formats import (
+    bytes_text,
+    duration_text,
+    metadata_text,
+    place_text,
+    rebuild_text,
+    table,
+    time_text,
+    version_text,
+)
 from databuild.model.records import JobRunRecord
 
 
@@ -66,3 +75,35 @@ def test_times_are_utc() -> None:
 )
 def test_bytes_are_told_in_the_unit_that_fits(number: int, text: str) -> None:
     assert bytes_text(number) == text
+
+
+def test_tables_align_wide_and_combining_characters() -> None:
+    rows = [("REF", "N"), ("a/日本", "1"), ("a/e\u0301", "2"), ("a/abcd", "3")]
+
+    assert table(rows).splitlines() == ["REF     N", "a/日本  1", "a/e\u0301     2", "a/abcd  3"]
+
+
+def test_the_next_build_is_told_in_the_right_number() -> None:
+    assert rebuild_text(1) == "the next build that needs it rebuilds it"
+    assert rebuild_text(2) == "the next build that needs them rebuilds them"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("/data/Käse", "/data/Käse"),
+        ("two\nlines", r'"two\nlines"'),
+        (842, "842"),
+        (True, "true"),
+        (["a", None], '["a", null]'),
+        ({"$type": "link", "url": "https://e.org"}, '{"$type": "link", "url": "https://e.org"}'),
+        ({"$type": "table", "columns": ["region", "usd"], "rows": [["eu", 7]]}, "table of 1 row: region, usd"),
+        ({"$type": "table", "columns": "region"}, '{"$type": "table", "columns": "region"}'),
+        (
+            {"$type": "table", "columns": ["\x9b2J"], "rows": []},
+            r'{"$type": "table", "columns": ["\u009b2J"], "rows": []}',
+        ),
+    ],
+)
+def test_metadata_is_one_printable_line(value: object, text: str) -> None:
+    assert metadata_text(value) == text

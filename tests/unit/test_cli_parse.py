@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from databuild.cli.backend.requested_partitions import nearest_command
 from databuild.cli.flags.command_table import COMMANDS
 from databuild.cli.flags.flag_table import BOOL, FLAGS, flags_of
 from databuild.cli.flags.full_parse import parse
+from databuild.cli.flags.near_form import near_command
 from databuild.cli.flags.quick_parse import parse_quickly
 from databuild.cli.flags.usage_error import UsageError
 
@@ -183,15 +183,25 @@ def test_a_flag_takes_a_value_for_all_its_commands_or_for_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "command"),
+    ("text", "hint"),
     [
-        ("stauts", "status"),
-        ("biulds", "builds"),
-        ("retyr", "retry"),
-        ("daily/1", None),
-        ("zzz", None),
-        ("PLAN", "plan"),
+        ("stauts", "did you mean `status`?"),
+        ("biulds", "did you mean `builds`?"),
+        ("retyr", "did you mean `retry`?"),
+        ("daily/1", ""),
+        ("zzz", ""),
+        ("PLAN", "did you mean `plan`?"),
+        ("forget", "did you mean `partitions forget`?"),
+        ("promot", "did you mean `environments promote`?"),
+        ("diff", "did you mean `events diff` or `environments diff`?"),
     ],
 )
-def test_a_word_that_is_no_command_has_a_nearest_one(text: str, command: str | None) -> None:
-    assert nearest_command(text) == command
+def test_a_word_that_is_no_command_has_a_hint_at_the_nearest_one(text: str, hint: str) -> None:
+    assert near_command(text) == hint
+
+
+def test_an_unknown_flag_of_a_word_that_is_no_command_is_answered_with_the_nearest_command() -> None:
+    with pytest.raises(UsageError, match=r"there is no command 'forget'; did you mean `partitions forget`\?"):
+        parse(["forget", "a/1", "--reason=old"])
+    with pytest.raises(UsageError, match="--reason is a flag of"):
+        parse(["a/1", "--reason=old"])

@@ -18,7 +18,14 @@ from databuild.cli.main import run
 from databuild.errors import BuildNotFoundError
 from databuild.event_log.coordination import Lease, ResourceUse
 from databuild.event_log.reads import Reader
-from databuild.model.records import BuildRecord, FailureRecord, JobRunRecord, LogSizes, PartitionRecord
+from databuild.model.records import (
+    BuildPartitionRecord,
+    BuildRecord,
+    FailureRecord,
+    JobRunRecord,
+    LogSizes,
+    PartitionRecord,
+)
 from databuild.model.statuses import PartitionStatus
 from databuild.orchestration.coordination.build_ids import find_build
 from databuild.v1 import events_pb2 as ev
@@ -54,6 +61,7 @@ class FakeReader:
         self.all_builds = sorted(builds, key=lambda build: build.build_request_id, reverse=True)
         self.runs = list(runs)
         self.records = sorted(partitions)
+        self.of_build: list[BuildPartitionRecord] = []
         self.later: list[BuildRecord] = []
         self.uses: list[ResourceUse] = []
         self.dead: Collection[str] = ()
@@ -78,6 +86,11 @@ class FakeReader:
     ) -> list[JobRunRecord]:
         runs = [run for run in self.runs if run.build_request_id == build_request_id and status in {None, run.status}]
         return runs[after : after + limit]
+
+    def build_partitions(
+        self, build_request_id: str, *, status: str | None = None, after: str = "", limit: int = 1000
+    ) -> list[BuildPartitionRecord]:
+        return [one for one in self.of_build if status in {None, one.status} and one.ref > after][:limit]
 
     def unleased_builds(self) -> list[str]:
         return []
@@ -206,16 +219,45 @@ def test_status_tells_how_a_build_stands(cli: CommandLine) -> None:
 def test_status_of_a_failed_build_names_the_next_steps(cli: CommandLine) -> None:
     failed = build_record(NEW, status="FAILED", jobs_failed=1, failure=FailureRecord("USER", "1 task failed"))
 
-    code, out, _ = cli("status", reader=FakeReader([failed], [FAILED_RUN]))
+    reader = FakeReader([failed], [FAILED_RUN])
+    reader.of_build = [BuildPartitionRecord("daily/2", "FAILED", 2, job_run_id=f"{NEW}.2.1")]
+
+    code, out, _ = cli("status", reader=reader)
 
     assert code == 0
-    assert f"failed     {NEW}.2.1  //examples:daily  USER: ended with exit code 7" in out
+    assert f"failed     {NEW}.2.1  //examples:daily daily/2  USER: ended with exit code 7" in out
     assert f"bazel run {GRAPH} -- logs {NEW}.2.1" in out
     assert f"bazel run {GRAPH} -- retry {NEW}" in out
 
 
+@pytest.mark.parametrize(
+    ("later", "status", "shown"),
+    [
+        (FAILED_RUN._replace(job_run_id=f"{NEW}.2.2", attempt=2), "FAILED", ["failed     NEW.2.2"]),
+        (FAILED_RUN._replace(job_run_id=f"{NEW}.2.2", attempt=2, status="CANCELLED"), "FAILED", ["retried    NEW.2.1"]),
+        (FAILED_RUN._replace(job_run_id=f"{NEW}.2.0", attempt=0, status="CANCELLED"), "FAILED", ["retried    NEW.2.1"]),
+        (
+            FAILED_RUN._replace(job_run_id=f"{NEW}.2.2", attempt=2, status="COMPLETED"),
+            "COMPLETED",
+            ["retried    NEW.2.1"],
+        ),
+    ],
+)
+def test_status_tells_failed_tasks_from_attempts_that_others_followed(
+    cli: CommandLine, later: JobRunRecord, status: str, shown: Sequence[str]
+) -> None:
+    reader = FakeReader([build_record(NEW, status=status)], [FAILED_RUN, later])
+
+    _, out, _ = cli("status", reader=reader)
+
+    lines = [line for line in out.splitlines() if line.startswith(("failed", "retried"))]
+    assert [line.replace(NEW, "NEW").split("  //")[0] for line in lines] == list(shown)
+    assert ("retry" in out.split("event log")[1].replace("retried", "")) == shown[0].startswith("failed")
+
+
 def test_status_as_json_is_one_object(cli: CommandLine) -> None:
-    _, out, _ = cli("status", NEW, "--output=json", reader=FakeReader([build_record(NEW)], [FAILED_RUN]))
+    failed = build_record(NEW, status="FAILED")
+    _, out, _ = cli("status", NEW, "--output=json", reader=FakeReader([failed], [FAILED_RUN]))
 
     document = json.loads(out)
     assert document["build_request_id"] == NEW

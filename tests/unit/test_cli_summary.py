@@ -161,6 +161,33 @@ def test_a_failure_shows_the_end_of_its_stdout_where_its_stderr_is_empty(
     assert f"  the end of its standard output, {path}:\n    the reason\nlogs: " in text
 
 
+def test_failures_are_the_last_attempts_and_name_their_partitions(tell: Tell) -> None:
+    counts = BuildCounts()
+    for attempt in (1, 2):
+        run = f"{BUILD}.1.{attempt}"
+        for ref in ("daily/1", "daily/2"):
+            building = ev.PartitionEvent(ref=ref, status=pt.PARTITION_STATUS_BUILDING, job_run_id=run)
+            counts.add(ev.BuildEvent(partition=building))
+        end = ev.JobEvent(job_run_id=run, status=ev.JOB_STATUS_FAILED, retried=attempt == 1)
+        counts.add(ev.BuildEvent(job=end))
+    for ref in ("daily/1", "daily/2"):
+        failed = ev.PartitionEvent(ref=ref, status=pt.PARTITION_STATUS_FAILED, job_run_id=f"{BUILD}.1.2")
+        counts.add(ev.BuildEvent(partition=failed))
+    reader = FakeReader(runs=[FAILED_RUN, FAILED_RUN._replace(job_run_id=f"{BUILD}.1.2", attempt=2)])
+
+    text = tell(Failed(jobs_failed=1), reader, counts)
+    document = json.loads(tell(Failed(jobs_failed=1), reader, counts, "json"))
+
+    assert counts.failed == 1
+    assert [line for line in text.splitlines() if line.startswith(("FAILED", "logs"))] == [
+        f"FAILED //examples:daily daily/1 and 1 more ({BUILD}.1.2)",
+        f"logs: `bazel run {GRAPH} -- logs {BUILD}.1.2`",
+    ]
+    assert [(one["job_run_id"], one["partitions"]) for one in document["failures"]] == [
+        (f"{BUILD}.1.2", ["daily/1", "daily/2"])
+    ]
+
+
 def test_tasks_that_were_not_reached_are_counted(tell: Tell) -> None:
     counts = BuildCounts()
     for ref, run in (("daily/1", f"{BUILD}.1.1"), ("sum/1", "")):

@@ -25,7 +25,7 @@ from databuild.orchestration.coordination.coordination import Coordination
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
-from tests.support.fake_executor import NoProcesses
+from tests.support.fake_executor import Gate, NoProcesses
 from tests.support.forwarding_log import ForwardingLog
 from tests.support.present import present
 from tests.support.waiting import turns, turns_until
@@ -38,21 +38,6 @@ CATALOG = JobCatalog(
         for label, pattern in ((RAW, "raw/{n:int}"), (CLEAN, "clean/{n:int}"), (PAIR, "pair/{n:int}"))
     },
 )
-
-
-class Gate:
-    """A job run that waits until a test ends it."""
-
-    def __init__(self) -> None:
-        self.reached = asyncio.Event()
-        self.end: asyncio.Future[ProcessResult] = asyncio.get_running_loop().create_future()
-
-    async def pass_through(self) -> ProcessResult:
-        self.reached.set()
-        return await self.end
-
-    def open(self, exit_code: int = 0) -> None:
-        self.end.set_result(ProcessResult(exit_code=exit_code))
 
 
 class FakeExecutor(NoProcesses):

@@ -30,10 +30,9 @@ def test_edges_of_queries_are_dotted_and_labelled() -> None:
     assert texts(root)[:2] == ["Lineage of clean/1", "4 partitions; dotted: only read"]
 
 
-def test_states_and_links_are_those_of_the_caller() -> None:
-    root = parse(draw_lineage("clean/1", STEPS, states={"raw/1": "tainted"}, link=lambda ref: f"/partition?ref={ref}"))
+def test_links_are_those_of_the_caller() -> None:
+    root = parse(draw_lineage("clean/1", STEPS, link=lambda ref: f"/partition?ref={ref}"))
 
-    assert titles(of_class(root, "state-tainted")) == ["raw/1 (tainted)"]
     assert {link.get("href") for link in root.iter(f"{SVG}a")} == {
         f"/partition?ref={ref}" for ref in ("clean/1", "raw/1", "airports", "report/1")
     }

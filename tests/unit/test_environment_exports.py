@@ -13,7 +13,8 @@ from databuild.event_log.open import EnvironmentLogs
 from databuild.exporters.environment_exports import EnvironmentExports
 from databuild.exporters.exporter import Exporter
 from databuild.v1 import events_pb2 as ev
-from tests.support.fake_exporter import FakeExporter, FakeLiveness
+from tests.support.fake_exporter import FakeExporter
+from tests.support.fake_liveness import FakeLiveness
 from tests.support.waiting import wait_until
 
 

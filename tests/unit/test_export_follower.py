@@ -17,7 +17,8 @@ from databuild.exporters.export_set import ExportSet
 from databuild.exporters.exporter import Batch, Delivery
 from databuild.exporters.follower import Follower, Step
 from databuild.v1 import events_pb2 as ev
-from tests.support.fake_exporter import FakeExporter, FakeLiveness
+from tests.support.fake_exporter import FakeExporter
+from tests.support.fake_liveness import FakeLiveness
 from tests.support.present import present
 from tests.support.waiting import wait_until
 

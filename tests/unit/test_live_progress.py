@@ -53,8 +53,7 @@ def test_everything_is_shown_at_any_width(width: int) -> None:
         assert part in text
     assert "3 running" in text
     assert "26 waiting" in text
-    for line, end in zip(lines[-3:], ("/12", "more", "/14"), strict=True):
-        assert line.endswith(f"{end}  1 min 05 s")
+    assert text.count("daily_flights" if width > 40 else ".1") >= 3
 
 
 def test_a_wide_terminal_shows_a_line_for_each_concept() -> None:
@@ -65,17 +64,17 @@ def test_a_wide_terminal_shows_a_line_for_each_concept() -> None:
     assert drawn(progress, 120) == [
         "executing  " + "█" * 7 + "▒" * 2 + "░" * 20 + "  11 of 40 tasks  0.00 s  about 1 min left",
         "10 completed  1 failed  2 running  27 waiting",
-        f"  {JOB} 12.1 flights/12  0.00 s",
-        f"  {JOB} 13.1 flights/13 and 2 more  0.00 s",
+        f"  {JOB} 12.1  0.00 s",
+        f"  {JOB} 13.1  0.00 s",
     ]
 
 
-def test_a_narrow_terminal_keeps_the_ends_of_labels_and_refs() -> None:
+def test_a_narrow_terminal_keeps_the_ends_of_labels() -> None:
     progress = display()
     for event in events(running=1):
         progress.on_event(event)
 
-    assert drawn(progress, 51)[-1] == "  …long/path:daily_flights 12.1 flights/12  0.00 s"
+    assert drawn(progress, 40)[-1] == "  …long/path:daily_flights 12.1  0.00 s"
 
 
 @pytest.mark.parametrize("width", WIDTHS)

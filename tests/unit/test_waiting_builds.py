@@ -21,6 +21,7 @@ from databuild.exporters.webhook.waits import waiting_builds
 from databuild.model.records import BuildRecord, JobRunRecord
 from databuild.model.statuses import BuildStatus, JobStatus
 from databuild.v1 import events_pb2 as ev
+from tests.support.fake_liveness import FakeLiveness
 from tests.support.receiver import Receiver
 
 LIMIT = 600.0
@@ -136,22 +137,6 @@ def test_all_pages_of_builds_are_searched() -> None:
     assert [wait.build_request_id for wait in waits(builds)] == ["b4", "b3", "b2", "b1", "b0"]
 
 
-class Processes:
-    """Names every process the same, and knows which have died."""
-
-    def __init__(self) -> None:
-        self.gone: set[str] = set()
-
-    def this_process(self) -> str:
-        return "me"
-
-    def is_gone(self, holder: str) -> bool:
-        return holder in self.gone
-
-    def is_here(self, holder: str) -> bool:
-        return holder not in self.gone
-
-
 class World:
     """A log with a build that waits since `BEGIN`, followers of it, and a clock."""
 
@@ -160,7 +145,7 @@ class World:
         self.receiver = receiver
         self.now = BEGIN
         self.warnings: list[str] = []
-        self.processes = Processes()
+        self.processes = FakeLiveness()
 
     async def receive(self, name: str) -> None:
         event = ev.BuildEvent(event_id=f"{name}/1", build_request_id=name, sequence=1)

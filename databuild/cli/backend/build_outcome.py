@@ -28,7 +28,7 @@ class Summary(NamedTuple):
         build_request_id: The id.
         result: The result.
         build: Its record; None if it was pruned meanwhile.
-        failed: The job runs that failed.
+        failed: The job runs that failed, also those after which another attempt at the task followed.
         built: The refs of the partitions that the build made.
         adoptions: The ids of the operations that adopted partitions which the build used.
         exported: False if an exporter could not send all events, or its receiver refused some.
@@ -63,6 +63,12 @@ def summarize(reader: Records, build_request_id: str, result: BuildResult, taken
     built = [partition.ref for partition in available]
     failed: Sequence[JobRunRecord] = ()
     if not isinstance(result, Success):
-        failed = reader.job_runs(build_request_id, status="FAILED")
+        failed = list(
+            read_rows(
+                lambda after, limit: reader.job_runs(build_request_id, status="FAILED", after=after, limit=limit),
+                key=lambda job_run: job_run.number,
+                start=0,
+            )
+        )
     adoptions = frozenset(source for source in taken_from if reader.build(source) is None)
     return Summary(build_request_id, result, reader.build(build_request_id), failed, built, adoptions)

@@ -6,13 +6,13 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from databuild.cli.backend.invocation import Invocation
-from databuild.orchestration.stores.verification import Jobs
+from databuild.orchestration.stores.verification import AskedJobs
 
 if TYPE_CHECKING:
     from databuild.orchestration.stores.job_look import Check, JobFindings
 
 
-def jobs_of(call: Invocation) -> Jobs:
+def jobs_of(call: Invocation) -> AskedJobs:
     """Returns the jobs of the graph of an invocation."""
 
     def run(ask: Callable[[Check], Coroutine[Any, Any, JobFindings]]) -> JobFindings:
@@ -35,4 +35,4 @@ def jobs_of(call: Invocation) -> Jobs:
 
         return asyncio.run(work())
 
-    return Jobs(call.catalog, call.environment, run)
+    return AskedJobs(call.catalog, call.environment, run)

@@ -321,14 +321,14 @@ class LocalBackend:
         return Taint(tuple(refs), author)
 
     def adopt(self, partitions: Sequence[str], *, author: str, reason: str, force: bool) -> Adoption:
-        from databuild.cli.backend import adoption
+        from databuild.cli.backend.local_adoption import adopt_here
         from databuild.cli.backend.requested_partitions import expand
         from databuild.model.views import Adoption
         from databuild.user import user_name
 
         author = author or user_name(self._call.environ)
         refs = expand(self._call, partitions)
-        event = adoption.adopt_here(self._call, refs, author=author, reason=reason, force=force)
+        event = adopt_here(self._call, refs, author=author, reason=reason, force=force)
         return Adoption(tuple(refs), event.event_id, author, event.build_request_id)
 
     def verify_stores(
@@ -369,24 +369,24 @@ class LocalBackend:
                 return
 
     def environments(self) -> Sequence[EnvironmentView]:
-        from databuild.cli.backend.environments import list_environments
+        from databuild.cli.backend.local_environments import list_environments
 
         return list_environments(self._call)
 
     def compare_environment(self, environment: str, partitions: Sequence[str]) -> Iterator[PartitionComparison]:
-        from databuild.cli.backend.environments import compare_environment
+        from databuild.cli.backend.local_environments import compare_environment
 
         return compare_environment(self._call, environment, partitions)
 
     def promote_environment(
         self, environment: str, partitions: Sequence[str], *, author: str, reason: str
     ) -> Promotion:
-        from databuild.cli.backend.environments import promote_environment
+        from databuild.cli.backend.local_environments import promote_environment
 
         return promote_environment(self._call, environment, partitions, author=author, reason=reason)
 
     def remove_environment(self, environment: str, *, delete_data: bool) -> RemovedEnvironment:
-        from databuild.cli.backend.environments import remove_environment
+        from databuild.cli.backend.local_environments import remove_environment
 
         return remove_environment(self._call, environment, delete_data=delete_data)
 

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Iterator, Sequence
 
 from databuild.cli.backend.invocation import Invocation
-from databuild.cli.flags.command_table import COMMANDS_BY_NAME
 from databuild.errors import InvalidRequestError, UnknownPartitionError
-
-_WORD = r"[A-Za-z_-]+"
 
 
 def expand(call: Invocation, texts: Sequence[str], *, produced: bool = True) -> list[str]:
@@ -34,10 +30,12 @@ def suggest_command() -> Iterator[None]:
     try:
         yield
     except UnknownPartitionError as error:
-        nearest = nearest_command(error.ref)
-        if nearest is None:
+        from databuild.cli.flags.near_form import near_command
+
+        hint = near_command(error.ref)
+        if not hint:
             raise
-        message = f"{error.ref!r} is neither a command nor a partition of the graph; did you mean `{nearest}`?"
+        message = f"{error.ref!r} is neither a command nor a partition of the graph; {hint}"
         raise InvalidRequestError(message) from None
 
 
@@ -52,13 +50,3 @@ def requested_partitions(call: Invocation, partitions: Sequence[str]) -> list[st
         message = f"no PARTITION is given, and {call.graph_label} has no default_partitions; give at least one"
         raise InvalidRequestError(message)
     return expand(call, texts)
-
-
-def nearest_command(text: str) -> str | None:
-    """Returns the command that is most similar to a word; None if none is similar, or the text is not one word."""
-    if not re.fullmatch(_WORD, text):
-        return None
-    import difflib
-
-    nearest = difflib.get_close_matches(text.lower().replace("-", "_"), COMMANDS_BY_NAME, n=1, cutoff=0.7)
-    return nearest[0] if nearest else None

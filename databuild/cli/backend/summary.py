@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from databuild.cli.backend.build_outcome import Summary
@@ -47,28 +48,34 @@ def print_summary(call: Invocation, summary: Summary, counts: BuildCounts) -> No
         out.line(f"check {_check_text(check)}")
     if len(counts.failed_checks) > _MAX_FAILURES:
         out.line(f"and {counted(len(counts.failed_checks) - _MAX_FAILURES, 'more check')} that did not pass")
-    for job_run in summary.failed[:_MAX_FAILURES]:
-        _print_failure(call, job_run)
-    if len(summary.failed) > _MAX_FAILURES:
-        out.line(f"and {counted(len(summary.failed) - _MAX_FAILURES, 'more failed job run')}")
+    failed = _failed_tasks(summary, counts)
+    for job_run in failed[:_MAX_FAILURES]:
+        _print_failure(call, job_run, counts.outputs_text(job_run.job_run_id))
+    if len(failed) > _MAX_FAILURES:
+        out.line(f"and {counted(len(failed) - _MAX_FAILURES, 'more failed task')}")
     # A partition without a job run did not fail itself.
     skipped = len(counts.failed_partitions) - len({part.ref for part in counts.failed_partitions if part.job_run_id})
     if skipped > 0:
         out.line(f"not built: {counted(skipped, 'partition')} downstream of a failure, or not reached")
-    _print_end(call, summary)
+    _print_end(call, summary, failed)
     out.line(f"build {summary.build_request_id} {_status(summary)}{_duration_text(summary)}")
 
 
-def _print_end(call: Invocation, summary: Summary) -> None:
+def _failed_tasks(summary: Summary, counts: BuildCounts) -> Sequence[JobRunRecord]:
+    """Returns the last job run of each task that failed: not those after which another attempt followed."""
+    return [job_run for job_run in summary.failed if job_run.job_run_id not in counts.retried]
+
+
+def _print_end(call: Invocation, summary: Summary, failed: Sequence[JobRunRecord]) -> None:
     """Prints the reason for the end of a build that did not succeed, and the next commands."""
     out = call.out
-    if isinstance(summary.result, Failed) and summary.result.message and not summary.failed:
+    if isinstance(summary.result, Failed) and summary.result.message and not failed:
         out.line(f"failed: {summary.result.message}")
     if isinstance(summary.result, Cancelled) and summary.result.author:
         out.line(f"cancelled by {summary.result.author}")
     if not isinstance(summary.result, Success):
-        if summary.failed:
-            out.line(f"logs: {call.follow_up(f'logs {summary.failed[0].job_run_id}')}")
+        if failed:
+            out.line(f"logs: {call.follow_up(f'logs {failed[0].job_run_id}')}")
         out.line(f"again: {call.follow_up(f'retry {summary.build_request_id}')}")
 
 
@@ -98,10 +105,11 @@ def _taken(summary: Summary, counts: BuildCounts) -> dict[str, list[str]]:
     return {build: refs for build, refs in taken.items() if refs}
 
 
-def _print_failure(call: Invocation, job_run: JobRunRecord) -> None:
+def _print_failure(call: Invocation, job_run: JobRunRecord, outputs: str) -> None:
     failure = job_run.failure
     reason = f"{failure.category}: {failure.message}" if failure else "no reason was recorded"
-    call.out.line(f"FAILED {job_run.job_label} ({job_run.job_run_id})")
+    of_outputs = f" {outputs}" if outputs else ""
+    call.out.line(f"FAILED {job_run.job_label}{of_outputs} ({job_run.job_run_id})")
     call.out.line(f"  {reason}")
     for stream, name in _STREAMS.items():
         if tail := _tail(call, job_run, stream):
@@ -137,10 +145,14 @@ def _tail(call: Invocation, job_run: JobRunRecord, stream: str) -> list[str]:
 
 def _as_json(call: Invocation, summary: Summary, counts: BuildCounts) -> dict[str, Any]:
     build = summary.build
+    lost: dict[str, list[str]] = {}
+    for partition in counts.failed_partitions:
+        lost.setdefault(partition.job_run_id, []).append(partition.ref)
     failures = [
         {
             "job_run_id": job_run.job_run_id,
             "job_label": job_run.job_label,
+            "partitions": sorted(lost.get(job_run.job_run_id, ())),
             "category": job_run.failure.category if job_run.failure else "",
             "message": job_run.failure.message if job_run.failure else "",
             "exit_code": job_run.exit_code,
@@ -149,7 +161,7 @@ def _as_json(call: Invocation, summary: Summary, counts: BuildCounts) -> dict[st
             "stdout": call.backend().log_path(job_run, "stdout"),
             "stdout_tail": _tail(call, job_run, "stdout"),
         }
-        for job_run in summary.failed
+        for job_run in _failed_tasks(summary, counts)
     ]
     return {
         "build_request_id": summary.build_request_id,

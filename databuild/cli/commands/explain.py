@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from databuild.cli.backend.invocation import Invocation
-from databuild.cli.display.formats import bytes_text, counted, place_text, time_text, version_text
+from databuild.cli.display.formats import bytes_text, counted, metadata_text, place_text, time_text, version_text
 from databuild.cli.display.output import as_json
 from databuild.cli.flags.exit_codes import BUILT
 from databuild.cli.flags.usage_error import UsageError
@@ -113,7 +113,7 @@ def _print_data(call: Invocation, record: PartitionRecord) -> None:
         size = f" ({bytes_text(record.location.size)})" if record.location.size is not None else ""
         call.out.line(f"location   {record.location.uri}{size}")
     for name, value in sorted(record.metadata.items()):
-        call.out.line(f"metadata   {name} = {value}")
+        call.out.line(f"metadata   {name} = {metadata_text(value)}")
     if record.manifest is None:
         return
     inputs = record.manifest.inputs

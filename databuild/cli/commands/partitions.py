@@ -1,6 +1,6 @@
 """`partitions [PREFIX]`: lists partitions by ref.
 
-`partitions adopt` (`backend/adoption.py`) adopts existing data, and `partitions verify` (`verify_stores.py`) looks for
+`partitions adopt` (`adoption.py`) adopts existing data, and `partitions verify` (`verify_stores.py`) looks for
 data in its stores. `partitions forget`, `delete` and `clean` (`removals.py`) remove data.
 """
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def run(call: Invocation) -> int:
     """Prints one page of partitions and the number of partitions in each status, or adopts partitions."""
     if call.positionals[:1] == ["adopt"]:
-        from databuild.cli.backend import adoption
+        from databuild.cli.commands import adoption
 
         return adoption.run(call)
     if call.positionals[:1] == ["verify"]:

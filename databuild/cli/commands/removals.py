@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from databuild.cli.backend.invocation import Invocation
-from databuild.cli.display.formats import bytes_text, counted
+from databuild.cli.display.formats import bytes_text, counted, rebuild_text
 from databuild.cli.flags.exit_codes import BUILT, JOB_FAILED
 from databuild.cli.flags.usage_error import UsageError
 from databuild.model.removal import Cleaning, CleanOptions, Deletion, RemovedData
@@ -17,7 +17,7 @@ def forget(call: Invocation) -> int:
         call.out.json({**forgotten._asdict(), "reason": reason})
     elif forgotten.partitions:
         number = counted(len(forgotten.partitions), "partition")
-        call.out.line(f"forgot {number}; the next build that needs them rebuilds them")
+        call.out.line(f"forgot {number}; {rebuild_text(len(forgotten.partitions))}")
     else:
         call.out.line("forgot nothing: no partitions with data match; `partitions` lists all records")
     return BUILT

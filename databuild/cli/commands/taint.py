@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from databuild.cli.backend.invocation import Invocation
-from databuild.cli.display.formats import counted
+from databuild.cli.display.formats import counted, rebuild_text
 from databuild.cli.flags.exit_codes import BUILT
 from databuild.cli.flags.usage_error import UsageError
 
@@ -18,7 +18,7 @@ def run(call: Invocation) -> int:
     if call.json:
         call.out.json({"partitions": refs, "tainted": tainted, "reason": reason, "author": author})
     elif tainted:
-        call.out.line(f"tainted {counted(len(refs), 'partition')}; the next build that needs them rebuilds them")
+        call.out.line(f"tainted {counted(len(refs), 'partition')}; {rebuild_text(len(refs))}")
     else:
         call.out.line(f"removed the taint of {counted(len(refs), 'partition')}")
     return BUILT

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from databuild.cli.backend.invocation import Invocation
-from databuild.cli.display.formats import counted, some_of
+from databuild.cli.display.formats import counted, rebuild_text, some_of
 from databuild.cli.flags.exit_codes import BUILT, JOB_FAILED
 from databuild.model.store_check import ADOPT, REBUILD, StoreCheck, StoreCheckOptions
 
@@ -68,6 +68,5 @@ def _summary(total: StoreCheck, options: StoreCheckOptions) -> str:
     text = f"looked at {counted(total.checked, 'partition')}: {found or 'all as recorded'}{only_there}{skipped}"
     if options.dry_run:
         return f"{text}; nothing was recorded"
-    if total.count("missing") or (total.count("changed") and options.changed == REBUILD):
-        text += "; the next build that needs them rebuilds them"
-    return text
+    remade = total.count("missing") + (total.count("changed") if options.changed == REBUILD else 0)
+    return f"{text}; {rebuild_text(remade)}" if remade else text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from databuild.model.records import BuildRecord, JobRunRecord
@@ -52,6 +52,20 @@ def version_text(version: str) -> str:
     return f"(changed after it was recorded: {', '.join(filter(None, facts))})"
 
 
+def metadata_text(value: Any) -> str:
+    """Formats a value of metadata as one line: a text as it is, a table by its size, and all others as JSON."""
+    import json
+
+    from databuild.model.metadata import TYPE_MEMBER
+
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, dict) and value.get(TYPE_MEMBER) == "table":
+        columns, rows = value.get("columns"), value.get("rows")
+        if isinstance(columns, list) and isinstance(rows, list):
+            text = f"table of {counted(len(rows), 'row')}: {', '.join(map(str, columns))}"
+    return text if text.isprintable() else json.dumps(value)
+
+
 def place_text(job_run: JobRunRecord, now: float) -> str:
     """Tells where a job run is or was: `waits at ENGINE for 12.3 s`, or `on MACHINE of ENGINE, waited 0.50 s`.
 
@@ -85,9 +99,31 @@ def some_of(names: Sequence[str], limit: int = 3) -> str:
 
 def table(rows: Sequence[Sequence[str]]) -> str:
     """Aligns the columns of rows, of which the first is the heading. Returns one line for each row."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    columns = [[_columns(cell) for cell in column] for column in zip(*rows, strict=True)]
+    widths = [max(column) for column in columns]
+    lines = [
+        "  ".join(cell + " " * (width - own) for cell, width, own in zip(row, widths, own_widths, strict=True))
+        for row, own_widths in zip(rows, zip(*columns, strict=True), strict=True)
+    ]
     return "".join(line.rstrip() + "\n" for line in lines)
+
+
+def _columns(text: str) -> int:
+    """Returns the number of columns of a terminal that a text takes: two for each wide character of Unicode."""
+    if text.isascii():
+        return len(text)
+    import unicodedata
+
+    return sum(
+        0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        for character in text
+    )
+
+
+def rebuild_text(number: int) -> str:
+    """Tells that the next build rebuilds so many partitions."""
+    pronoun = "it" if number == 1 else "them"
+    return f"the next build that needs {pronoun} rebuilds {pronoun}"
 
 
 def launcher_command(graph_label: str) -> str:

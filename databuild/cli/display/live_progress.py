@@ -48,8 +48,6 @@ class LiveProgress:
         counts: BuildCounts,
         err: Output,
         earlier_runs: EarlierRuns | None = None,
-        *,
-        console: Console | None = None,
     ) -> None:
         self.counts = counts
         self._tasks = TaskStates(counts.clock)
@@ -61,7 +59,7 @@ class LiveProgress:
         self._estimate_time = 0.0
         self._next_estimate_time = 0.0
         # To the Output instead of its stream: a terminal that has been closed must not stop the build.
-        self._console = console or Console(file=cast("TextIO", err), highlight=False)
+        self._console = Console(file=cast("TextIO", err), highlight=False)
         self._ascii = not (getattr(err.stream, "encoding", None) or "utf-8").lower().startswith("utf")
         self._live = Live(
             self,
@@ -74,7 +72,7 @@ class LiveProgress:
 
     def on_event(self, event: ev.BuildEvent) -> None:
         self._tasks.add(event)
-        if self.counts.add(event) and (line := notice(event)):
+        if self.counts.add(event) and (line := notice(event, self.counts)):
             self._console.print(Text(line, style="red" if event.HasField("job") else ""))
         if event.HasField("build_request"):
             for warning in event.build_request.warnings:
@@ -125,10 +123,10 @@ class LiveProgress:
         running = sorted(counts.running.items(), key=lambda item: item[1][1])
         for job_run_id, (label, started) in running[:_MAX_RUNNING_LINES]:
             _, task_id, attempt = parse_job_run_id(job_run_id)
-            words = [f"{label} {task_id}.{attempt}", self._tasks.outputs_text(task_id)]
-            if job_run_id in counts.queued:
-                words.append("waits for a machine")
-            yield _run_line(" ".join(filter(None, words)), duration_text(now - started), width)
+            name = counts.outputs_text(job_run_id) or f"{task_id}.{attempt}"
+            again = f", attempt {attempt}" if attempt > 1 else ""
+            state = " waits for a machine" if job_run_id in counts.queued else ""
+            yield _run_line(f"{label} {name}{again}{state}", duration_text(now - started), width)
         if len(running) > _MAX_RUNNING_LINES:
             yield _truncated(Text(f"  and {len(running) - _MAX_RUNNING_LINES} more"), width)
 

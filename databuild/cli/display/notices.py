@@ -23,16 +23,22 @@ def state_line(counts: BuildCounts) -> str:
     return f"{line}, {len(counts.queued)} waiting for a machine" if counts.queued else line
 
 
-def notice(event: ev.BuildEvent) -> str:
-    """Returns the line to print immediately for an event; empty for most events."""
+def notice(event: ev.BuildEvent, counts: BuildCounts) -> str:
+    """Returns the line to print immediately for an event; empty for most events.
+
+    Args:
+        event: The event.
+        counts: The counts of the build, this event included.
+    """
     if event.job.status == ev.JOB_STATUS_FAILED:
-        return _failure_line(event.job)
+        return _failure_line(event.job, counts.outputs_text(event.job.job_run_id))
     if event.delegation.running:
         refs = [ref.str for ref in event.delegation.partitions]
         return f"waiting for build {event.delegation.delegated_to_build_request_id} to produce {some_of(refs)}"
     return ""
 
 
-def _failure_line(job: ev.JobEvent) -> str:
+def _failure_line(job: ev.JobEvent, outputs: str) -> str:
     category = category_name(job.failure.category)
-    return f"FAILED {job.job_label} ({job.job_run_id}), {category}: {job.failure.message}"
+    of_outputs = f" {outputs}" if outputs else ""
+    return f"FAILED {job.job_label}{of_outputs} ({job.job_run_id}), {category}: {job.failure.message}"

@@ -60,7 +60,7 @@ class PlainProgress:
         self._line_due = counts.clock() + _LINE_SECONDS
 
     def on_event(self, event: ev.BuildEvent) -> None:
-        if self.counts.add(event) and (line := notice(event)):
+        if self.counts.add(event) and (line := notice(event, self.counts)):
             self._print(line)
         if event.HasField("build_request"):
             for warning in event.build_request.warnings:

@@ -53,7 +53,6 @@ class TaskStates:
         self._max_running = 1
         # By task id. Other threads copy a dictionary before they iterate over it, which takes one step.
         self._jobs: dict[int, str] = {}
-        self._outputs: dict[int, tuple[str, int]] = {}
         self._upstream: dict[int, tuple[int, ...]] = {}
         self._states: dict[int, int] = {}
         self._started: dict[int, float] = {}
@@ -73,11 +72,6 @@ class TaskStates:
         """The labels of the jobs that have a task, sorted."""
         return sorted(set(self._jobs.copy().values()))
 
-    def outputs_text(self, task_id: int) -> str:
-        """Returns the first output of a task and the number of others; empty for a task that is not known."""
-        ref, number = self._outputs.get(task_id, ("", 0))
-        return f"{ref} and {number - 1} more" if number > 1 else ref
-
     def add(self, event: ev.BuildEvent) -> None:
         """Adds the next event of the build."""
         kind = event.WhichOneof("event")
@@ -87,8 +81,6 @@ class TaskStates:
             self._total = event.job_graph.total_tasks
             for task in event.job_graph.tasks:
                 self._jobs[task.task_id] = task.job_label
-                if outputs := task.config.outputs:
-                    self._outputs[task.task_id] = (outputs[0].str, len(outputs))
                 self._upstream[task.task_id] = tuple(task.upstream_task_ids)
         elif kind == "build_request" and event.build_request.status == ev.BUILD_STATUS_RECEIVED:
             self._slots = event.build_request.options.jobs

@@ -12,6 +12,7 @@ from absl import flags
 
 from databuild.cli.flags.command_table import COMMANDS_BY_NAME, DEFAULT_COMMAND
 from databuild.cli.flags.flag_table import BOOL, ENUM, FLAGS, FLOAT, INT, STRINGS, Flag, flags_of, max_value, min_value
+from databuild.cli.flags.near_form import near_command
 from databuild.cli.flags.quick_parse import MAX_DIGITS
 from databuild.cli.flags.usage_error import UsageError
 
@@ -41,6 +42,10 @@ def parse(args: Sequence[str], folder: str = "") -> tuple[str, dict[str, Any], l
     try:
         remaining = values(["databuild", *rest])
     except flags.Error as error:
+        if len(rest) == len(args) and isinstance(error, flags.UnrecognizedFlagError):  # no argument names a command
+            word = next((arg for arg in args if not arg.startswith("-")), "")
+            if hint := near_command(word):
+                raise UsageError(f"there is no command {word!r}; {hint}") from None
         raise UsageError(_wrong(error, rest, command), command) from None
     value_of: dict[str, Any] = {flag.name: values[flag.name].value for flag in flags_of(command)}
     for flag in flags_of(command):

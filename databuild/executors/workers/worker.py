@@ -42,7 +42,7 @@ ID_VARIABLE: Final = "DATABUILD_WORKER_ID"
 MAX_HELLO_SECONDS: Final = 120.0
 """The time that a program may take to become ready for requests."""
 
-HANG_UP_SECONDS: Final = 2.0
+_HANG_UP_SECONDS: Final = 2.0
 """The time that an idle worker may take to end."""
 
 _CLOSE_SECONDS: Final = 1.0
@@ -107,7 +107,6 @@ class Worker:
         grace_seconds: Callable[[], float],
         on_unusable: Callable[[Worker], None] = lambda _: None,
         hello_seconds: float = MAX_HELLO_SECONDS,
-        hang_up_seconds: float = HANG_UP_SECONDS,
         stall_seconds: float = MAX_STALL_SECONDS,
     ) -> None:
         """Starts nothing yet.
@@ -117,7 +116,6 @@ class Worker:
             grace_seconds: Returns the time between TERM and KILL.
             on_unusable: Called when an idle worker becomes unusable.
             hello_seconds: The time that the program may take to become ready.
-            hang_up_seconds: The time that it may take to end when it is idle.
             stall_seconds: The time for which a message may stay incomplete.
         """
         self.id: Final = worker_id
@@ -128,7 +126,6 @@ class Worker:
         self._grace_seconds = grace_seconds
         self._on_unusable = on_unusable
         self._hello_seconds = hello_seconds
-        self._hang_up_seconds = hang_up_seconds
         self._stall_seconds = stall_seconds
         self._outputs: tuple[SwitchedOutput, ...] = ()
         self._greeted = False
@@ -251,7 +248,7 @@ class Worker:
     async def end(self) -> None:
         """Ends an idle worker, and returns when it has ended."""
         self._channel.hang_up()
-        await asyncio.wait((self._ended,), timeout=self._hang_up_seconds)
+        await asyncio.wait((self._ended,), timeout=_HANG_UP_SECONDS)
         await self._stop()
 
     async def _answer(self, turn: asyncio.Future[None], timeout_seconds: float | None, *, measured: bool) -> Answer:

@@ -382,7 +382,10 @@ class BuildRecorder:
         failure.category = outcome.category
         failure.message = outcome.message
         if ended.retry_in_seconds is not None or ended.recovering:
-            when = "when it was rebuilt" if ended.recovering else f"in {ended.retry_in_seconds:g} seconds"
+            event.retried = True
+            seconds = ended.retry_in_seconds
+            unit = "second" if seconds == 1 else "seconds"
+            when = "when it was rebuilt" if ended.recovering else f"in {seconds:g} {unit}"
             failure.message += f"; next attempt {when}"
             statuses = self._orchestrator.state.partitions
             payloads += [

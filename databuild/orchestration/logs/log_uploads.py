@@ -39,7 +39,7 @@ MANY_PIECES: Final = 32
 FIRST_PAUSE_SECONDS: Final = 1.0
 MAX_PAUSE_SECONDS: Final = 60.0
 """The time before a store that was away is tried again. It doubles with each failure."""
-FINISH_SECONDS: Final = 60.0
+_FINISH_SECONDS: Final = 60.0
 """The maximum time for which the end of a build waits for its logs to be stored."""
 STALL_SECONDS: Final = 10.0
 """The maximum time for which it waits while none is stored."""
@@ -164,13 +164,12 @@ class LogUploads:
         stdout, stderr = sizes.values()
         return stdout, stderr
 
-    async def finish(self, log_store: str, build_request_id: str, *, seconds: float = FINISH_SECONDS) -> Sequence[str]:
+    async def finish(self, log_store: str, build_request_id: str) -> Sequence[str]:
         """Waits until the logs of a build are stored, for a limited time.
 
         Args:
             log_store: The URI of their store.
             build_request_id: The build, whose job runs have ended.
-            seconds: The limit.
 
         Returns:
             A warning that says where the logs are that could not be stored, if there are any.
@@ -184,7 +183,7 @@ class LogUploads:
                 for log in list(self._logs.values()):
                     if log.ended and log.log_store == log_store:
                         self._put(log, 0.0)
-        if await asyncio.to_thread(self._wait, log_store, build_request_id, seconds):
+        if await asyncio.to_thread(self._wait, log_store, build_request_id, _FINISH_SECONDS):
             with contextlib.suppress(OSError):  # it does not exist if no job run has written anything
                 os.rmdir(self.folder(build_request_id))  # noqa: PTH106
             return ()

@@ -9,8 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from typing import Final
 
-from databuild.event_log import liveness as processes
-from databuild.event_log.liveness import Liveness
 from databuild.event_log.open import EnvironmentLogs
 from databuild.event_log.overlay.reader import OverlayReader
 from databuild.event_log.reads import PlacedDataReads, Reader
@@ -32,16 +30,13 @@ class DataUses:
         planning: The builds that are planning, in words. Nothing is known of their inputs yet.
     """
 
-    def __init__(
-        self, reader: Reader, logs: EnvironmentLogs | None, refs: Sequence[str], liveness: Liveness = processes
-    ) -> None:
+    def __init__(self, reader: Reader, logs: EnvironmentLogs | None, refs: Sequence[str]) -> None:
         """Reads the plans of all open builds.
 
         Args:
             reader: Reads the log of the base.
             logs: The logs of its environments; None if there are none.
             refs: The partitions.
-            liveness: Tells which processes have died.
         """
         planned = PlannedUses(reader)
         self.planning = list(planned.planning)
@@ -50,12 +45,12 @@ class DataUses:
             return
         for name in logs.names():
             with closing(logs.reader(name)) as overlay:
-                self._add(name, overlay, [ref for ref in refs if ref not in self.faults], liveness)
+                self._add(name, overlay, [ref for ref in refs if ref not in self.faults])
 
-    def _add(self, environment: str, overlay: OverlayReader, refs: Sequence[str], liveness: Liveness) -> None:
+    def _add(self, environment: str, overlay: OverlayReader, refs: Sequence[str]) -> None:
         own = overlay.own
         # The next build of the environment ends these.
-        dead = [build for build in find_dead_builds(own, liveness) if not engine_of(own, build)]
+        dead = [build for build in find_dead_builds(own) if not engine_of(own, build)]
         planned = PlannedUses(own, ignored=dead)
         self.planning += [f"{build} of the environment {environment}" for build in planned.planning]
         read = {ref: fault for ref in refs if (fault := planned.read_fault(ref))}

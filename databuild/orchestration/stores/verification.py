@@ -32,7 +32,7 @@ class Reads(BuildReads, PartitionReads, StoredDataReads, StoredRowReads, Protoco
     """The reads of a verification."""
 
 
-class Jobs(NamedTuple):
+class AskedJobs(NamedTuple):
     """The jobs that are asked about data that DataBuild cannot check itself.
 
     Attributes:
@@ -68,7 +68,7 @@ def verify_part(
     limit: int = PART,
     clock: Callable[[], float] = time.time,
     storages: Callable[[], Storages] | None = None,
-    jobs: Jobs | None = None,
+    jobs: AskedJobs | None = None,
 ) -> Part:
     """Looks for the data of the next part of a selection. Blocks; writes nothing.
 
@@ -114,7 +114,7 @@ def verify_part(
 
 
 def _ask(
-    reader: Reads, jobs: Jobs | None, look: Look, options: StoreCheckOptions
+    reader: Reads, jobs: AskedJobs | None, look: Look, options: StoreCheckOptions
 ) -> tuple[JobFindings, tuple[str, ...]]:
     """Asks jobs about data that was not looked at. Returns their answers, and the next steps for the rest."""
     from databuild.orchestration.stores.job_look import JobFindings, JobLook

@@ -19,7 +19,7 @@ from databuild.model import statuses
 from databuild.model.build_request_id import new_build_request_id
 from databuild.model.environment_views import EnvironmentView, PartitionComparison, Promotion, RemovedEnvironment
 from databuild.model.environments import check_environment
-from databuild.orchestration.environments import removal
+from databuild.orchestration.environments import environment_removal
 from databuild.orchestration.environments.comparison import compare
 from databuild.orchestration.environments.overview import overview
 from databuild.orchestration.environments.promotion import promote
@@ -212,7 +212,9 @@ class Environments:
             await asyncio.to_thread(self._exports.remove, environment)
         folder = self._folder_of(environment)
         storages = Storages(self._catalog.extensions)
-        return await asyncio.to_thread(removal.remove, self._logs, environment, folder, storages, with_data=delete_data)
+        return await asyncio.to_thread(
+            environment_removal.remove, self._logs, environment, folder, storages, with_data=delete_data
+        )
 
     @property
     def has_builds(self) -> bool:

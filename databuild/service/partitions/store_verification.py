@@ -12,7 +12,7 @@ from databuild.model.store_check import StoreCheck, StoreCheckOptions
 from databuild.orchestration.jobs.check_process import CheckAnswer, CheckProcess
 from databuild.orchestration.stores.job_look import Check, JobFindings
 from databuild.orchestration.stores.selection import Selection
-from databuild.orchestration.stores.verification import Jobs, Part, verify_part
+from databuild.orchestration.stores.verification import AskedJobs, Part, verify_part
 from databuild.service.resources.service_context import ServiceContext
 
 _PART: Final = 1000
@@ -66,7 +66,7 @@ class StoreVerification:
         self, partitions: tuple[str, ...], options: StoreCheckOptions, after: str, author: str
     ) -> Part:
         runner = self._runner(asyncio.get_running_loop())
-        jobs = Jobs(lambda: self._context.catalog, self._context.settings.environment, runner)
+        jobs = AskedJobs(lambda: self._context.catalog, self._context.settings.environment, runner)
         work = asyncio.ensure_future(asyncio.to_thread(self._part, partitions, options, after, author, jobs))
         try:
             return await asyncio.shield(work)
@@ -102,7 +102,7 @@ class StoreVerification:
             self._checks.discard(task)
 
     def _part(
-        self, partitions: tuple[str, ...], options: StoreCheckOptions, after: str, author: str, jobs: Jobs
+        self, partitions: tuple[str, ...], options: StoreCheckOptions, after: str, author: str, jobs: AskedJobs
     ) -> Part:
         maximum = self._context.limits.max_partitions
         selection = Selection(partitions, lambda texts: self._context.catalog.expand(texts, maximum, produced=False))

@@ -103,8 +103,8 @@ def test_a_row_that_was_deleted_is_noticed_and_made_again(graph: Tables) -> None
     assert code == 1
     assert out == (
         "missing     number/b\n"
-        "looked at 3 partitions: 1 missing; 2 partitions without a place to look at; the next build that needs them "
-        "rebuilds them\n"
+        "looked at 3 partitions: 1 missing; 2 partitions without a place to look at; the next build that needs it "
+        "rebuilds it\n"
     )
     assert err == (
         "databuild: not looked at: data of //numbers:sum; with `check = True`, its program can answer "

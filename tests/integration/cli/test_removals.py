@@ -49,7 +49,7 @@ def answer(graph: ScriptGraph, text: str, *args: str) -> tuple[int, str, str]:
 def test_forgotten_data_is_made_again(graph: ScriptGraph) -> None:
     code, out, _ = graph("partitions", "forget", "number/bb", "--reason=by hand", "--author=bob")
 
-    assert (code, out) == (0, "forgot 1 partition; the next build that needs them rebuilds them\n")
+    assert (code, out) == (0, "forgot 1 partition; the next build that needs it rebuilds it\n")
     assert data(graph, "bb").exists()
     assert "removal  FORGOTTEN  number/bb  by bob  by hand" in graph("events", "--all")[1]
     record = graph.json("explain", "number/bb")[1]["record"]

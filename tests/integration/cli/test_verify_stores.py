@@ -38,8 +38,8 @@ def test_a_lost_file_is_noticed_and_made_again(graph: ScriptGraph) -> None:
     assert code == 1
     assert out == (
         f"missing     number/bb  {data(graph, 'bb').as_uri()}\n"
-        "looked at 3 partitions: 1 missing; 2 partitions without a place to look at; the next build that needs them "
-        "rebuilds them\n"
+        "looked at 3 partitions: 1 missing; 2 partitions without a place to look at; the next build that needs it "
+        "rebuilds it\n"
     )
     assert [one["ref"] for one in graph.json("partitions", "--status=MISSING")[1]["partitions"]] == ["number/bb"]
     assert "missing  number/bb" in graph("events", "--all")[1]

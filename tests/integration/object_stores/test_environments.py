@@ -13,8 +13,8 @@ from databuild.graph.catalog import Job, JobCatalog
 from databuild.model.environment_views import Promotion, RemovedEnvironment
 from databuild.model.results import Success
 from databuild.orchestration.environments.comparison import compare
+from databuild.orchestration.environments.environment_removal import remove
 from databuild.orchestration.environments.promotion import promote
-from databuild.orchestration.environments.removal import remove
 from databuild.orchestration.events.payloads import job_event, partition_available
 from databuild.storage.storages import Storages
 from databuild.v1 import events_pb2 as ev

@@ -24,8 +24,24 @@ async def test_a_failed_attempt_is_a_job_run_of_its_own(world: World) -> None:
 
     assert await world.build("b", "raw/1") == Success(jobs_completed=1)
 
+    reader = world.log.reader()
     assert world.runs("b") == [("b.1.1", "FAILED"), ("b.1.2", "COMPLETED")]
-    assert "next attempt in 0 seconds" in present(present(world.log.reader().job_run("b.1.1")).failure).message
+    assert "next attempt in 0 seconds" in present(present(reader.job_run("b.1.1")).failure).message
+    build = present(reader.build("b"))
+    assert (build.total_tasks, build.jobs_completed, build.jobs_failed) == (1, 1, 0)
+
+
+async def test_a_task_that_fails_in_all_attempts_counts_once(world: World) -> None:
+    world.catalog = jobs(retry=RetryPolicy(retries=1))
+    world.executor.runs[RAW] = lambda _env, _report: ProcessResult(exit_code=3)
+
+    assert await world.build("b", "raw/1") == FailFast(trigger_job=RAW)
+
+    reader = world.log.reader()
+    assert world.runs("b") == [("b.1.1", "FAILED"), ("b.1.2", "FAILED")]
+    failed = [event.job for event in reader.events("b") if event.job.HasField("failure")]
+    assert [(job.job_run_id, job.retried) for job in failed] == [("b.1.1", True), ("b.1.2", False)]
+    assert present(reader.build("b")).jobs_failed == 1
 
 
 async def test_an_attempt_that_reported_everything_and_failed_is_tried_again(world: World) -> None:

@@ -6,12 +6,12 @@ of another state directory.
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 from databuild.cli.backend.invocation import Invocation
+from databuild.cli.backend.local_adoption import copy_records
 from databuild.cli.backend.requested_partitions import expand
 from databuild.cli.backend.state_directories import EVENT_LOG
 from databuild.cli.display.formats import counted
@@ -19,13 +19,9 @@ from databuild.cli.flags.exit_codes import BUILT
 from databuild.cli.flags.usage_error import UsageError
 from databuild.errors import InvalidRequestError
 from databuild.event_log.open import open_reader
-from databuild.event_log.reads import PartitionReads
-from databuild.executors.local import LocalExecutor
 from databuild.graph.patterns import PartitionPattern
-from databuild.model.build_request_id import new_build_request_id
-from databuild.orchestration.maintenance.adoption import AdoptionCounts, adopt, adopt_from, check_produced, record_pages
+from databuild.orchestration.maintenance.adoption import AdoptionCounts, record_pages
 from databuild.user import user_name
-from databuild.v1 import events_pb2 as ev
 
 
 def run(call: Invocation) -> int:
@@ -49,29 +45,6 @@ def run(call: Invocation) -> int:
     return BUILT
 
 
-def adopt_here(call: Invocation, refs: list[str], *, author: str, reason: str, force: bool) -> ev.BuildEvent:
-    """Adopts partitions in the event log of this machine, and returns the event that records it."""
-    return asyncio.run(_adopt(call, refs, author, reason, force=force))
-
-
-async def _adopt(call: Invocation, refs: list[str], author: str, reason: str, *, force: bool) -> ev.BuildEvent:
-    executor = LocalExecutor(base_env=call.job_environ)
-    await check_produced(refs, catalog=call.catalog(), executor=executor, working_directory=call.cwd)
-    event_log = call.open_event_log()
-    try:
-        return await adopt(
-            refs,
-            operation_id=new_build_request_id(),
-            author=author,
-            reason=reason,
-            force=force,
-            event_log=event_log,
-            executor=executor,
-        )
-    finally:
-        await event_log.close()
-
-
 def _take_over(call: Invocation, texts: list[str], author: str, reason: str) -> int:
     folder = _source_folder(call)
     reason = reason or f"taken over from {folder}"
@@ -82,7 +55,7 @@ def _take_over(call: Invocation, texts: list[str], author: str, reason: str) -> 
             selected = f" that matches {', '.join(texts)}" if texts else ""
             message = f"{folder} has no partition{selected}; `partitions --state_dir={folder}` lists its partitions"
             raise InvalidRequestError(message)
-        result = asyncio.run(_copy(call, source, selects, author, reason))
+        result = copy_records(call, source, selects, author=author, reason=reason)
     finally:
         source.close()
     if call.json:
@@ -129,28 +102,6 @@ def _selector(call: Invocation, texts: list[str]) -> Callable[[str], bool]:
     patterns = [PartitionPattern(text) for text in texts if "{" in text]
     refs = frozenset(expand(call, [text for text in texts if "{" not in text]))
     return lambda ref: ref in refs or any(pattern.match(ref) is not None for pattern in patterns)
-
-
-async def _copy(
-    call: Invocation, source: PartitionReads, selects: Callable[[str], bool], author: str, reason: str
-) -> AdoptionCounts:
-    catalog = call.catalog()
-    event_log = call.open_event_log()
-    try:
-        return await adopt_from(
-            source,
-            selected=selects,
-            new_operation_id=new_build_request_id,
-            author=author,
-            reason=reason,
-            force=call.flags["force"],
-            catalog=catalog,
-            event_log=event_log,
-            executor=LocalExecutor(base_env=call.job_environ),
-            working_directory=call.cwd,
-        )
-    finally:
-        await event_log.close()
 
 
 def _print_counts(call: Invocation, result: AdoptionCounts, folder: Path) -> None:

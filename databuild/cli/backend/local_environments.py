@@ -14,7 +14,7 @@ from databuild.event_log.open import EnvironmentLogs
 from databuild.event_log.overlay.reader import OverlayReader
 from databuild.model.build_request_id import new_build_request_id
 from databuild.model.environment_views import EnvironmentView, PartitionComparison, Promotion, RemovedEnvironment
-from databuild.orchestration.environments import removal
+from databuild.orchestration.environments import environment_removal
 from databuild.orchestration.environments.comparison import compare
 from databuild.orchestration.environments.overview import overview
 from databuild.orchestration.environments.promotion import promote
@@ -85,7 +85,7 @@ def remove_environment(call: Invocation, environment: str, *, delete_data: bool)
     logs = EnvironmentLogs(call.event_log_uri)
     logs.check(environment)
     folder = os.path.join(call.state_dir, "environments", environment)  # noqa: PTH118
-    return removal.remove(logs, environment, folder, storages(call), with_data=delete_data)
+    return environment_removal.remove(logs, environment, folder, storages(call), with_data=delete_data)
 
 
 def _existing(call: Invocation, environment: str) -> contextlib.closing[OverlayReader]:

@@ -16,8 +16,6 @@ from pathlib import Path, PurePosixPath
 from typing import Final, TypeVar
 
 from databuild.errors import DataBuildError, EnvironmentInUseError
-from databuild.event_log import liveness as processes
-from databuild.event_log.liveness import Liveness
 from databuild.event_log.open import EnvironmentLogs
 from databuild.event_log.reads import OpenBuildReads, PlacedDataReads, Reader
 from databuild.job.locations import ENVIRONMENTS_FOLDER, file_path
@@ -68,18 +66,17 @@ def remove(
     return RemovedEnvironment(environment, tuple(deleted), kept)
 
 
-def check_unused(reader: OpenBuildReads, environment: str, liveness: Liveness = processes) -> None:
+def check_unused(reader: OpenBuildReads, environment: str) -> None:
     """Checks that no build runs in an environment.
 
     Args:
         reader: Reads the log of the environment.
         environment: Its name.
-        liveness: Tells which processes have died.
 
     Raises:
         EnvironmentInUseError: A build runs there.
     """
-    dead = find_dead_builds(reader, liveness)
+    dead = find_dead_builds(reader)
     alive = [
         build.build_request_id
         for status in sorted(statuses.BUILD.open)
