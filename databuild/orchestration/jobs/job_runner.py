@@ -109,7 +109,7 @@ class JobRunner:
             token: Returns the fencing token of a job run that is about to start.
             tasks: Lets job runs read their task descriptions.
             running: The task and the manifest of each job run that is running, by its id.
-            is_detached: Returns True if job runs on the engine are left to another process when they are cancelled here.
+            is_detached: Returns True to let job runs on the engine continue when they are cancelled here.
             trace: The trace of the build.
             jobs: The number of job runs that run at once.
             queue_room: Returns the number of runs that the executor lets wait; see `ProcessExecutor.queue_room`.
