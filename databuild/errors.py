@@ -215,15 +215,16 @@ class BuildNotFoundError(InvalidRequestError):
     Args:
         build_request_id: The id, a prefix of an id, or `latest`.
         candidates: The ids with this prefix, if there is more than one.
+        event_log: The event log without builds, in words and without any secret; empty to leave it out.
     """
 
-    def __init__(self, build_request_id: str, *, candidates: Sequence[str] = ()) -> None:
+    def __init__(self, build_request_id: str, *, candidates: Sequence[str] = (), event_log: str = "") -> None:
         self.build_request_id = build_request_id
         self.candidates = tuple(candidates)
         if candidates:
             message = f"{build_request_id!r} is the prefix of several builds: {', '.join(self.candidates)}"
         elif build_request_id == "latest":
-            message = "there are no builds yet"
+            message = f"there are no builds yet{f' in {event_log}' if event_log else ''}"
         else:
             message = f"there is no build {build_request_id!r}; `builds` lists the builds"
         super().__init__(message)

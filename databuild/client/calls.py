@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, Final, Unpack
 
 from databuild.client.notebook import LiveDisplay
-from databuild.client.reads import Reads
+from databuild.client.reads import Reads, as_list
 from databuild.client.remote_build import RemoteBuild
 from databuild.client.results import check_success, result_of, result_of_pruned
 from databuild.model import statuses
@@ -57,7 +57,7 @@ class Calls(Reads):
         """
         request = sv.SubmitBuildRequest(
             build_request_id=build_request_id or new_build_request_id(),
-            partitions=partitions,
+            partitions=as_list(partitions),
             options=BuildOptions(**options).to_message(),
             plan=plan_to_message(plan) if plan else None,
             downstream=downstream,
@@ -208,7 +208,7 @@ class Calls(Reads):
             downstream: True to change also what was made from the partitions in any number of steps.
         """
         request = sv.TaintPartitionsRequest(
-            partitions=partitions, reason=reason, untaint=untaint, downstream=downstream
+            partitions=as_list(partitions), reason=reason, untaint=untaint, downstream=downstream
         )
         answer = await self._connection.ask("TaintPartitions", request)
         return Taint(tuple(answer.partitions), answer.author)
@@ -223,7 +223,7 @@ class Calls(Reads):
             author: The author to record; empty for the user of the client. A service with tokens records the name of
                 the token instead.
         """
-        request = sv.AdoptPartitionsRequest(partitions=partitions, reason=reason, force=force)
+        request = sv.AdoptPartitionsRequest(partitions=as_list(partitions), reason=reason, force=force)
         answer = await self._connection.ask("AdoptPartitions", request, author=author)
         return Adoption(tuple(answer.partitions), answer.version, answer.author, answer.operation_id)
 
@@ -239,7 +239,7 @@ class Calls(Reads):
             author: The author to record; empty for the user of the client. A service with tokens records the name of
                 the token instead.
         """
-        request = sv.PromoteEnvironmentRequest(environment=environment, partitions=partitions, reason=reason)
+        request = sv.PromoteEnvironmentRequest(environment=environment, partitions=as_list(partitions), reason=reason)
         answer = await self._connection.ask("PromoteEnvironment", request, author=author)
         return promotion_from_message(environment, answer)
 
@@ -292,7 +292,7 @@ class Calls(Reads):
         Raises:
             InvalidRequestError: The policy for changed data is unknown.
         """
-        request = store_check_to_message(partitions, options, after)
+        request = store_check_to_message(as_list(partitions), options, after)
         return check_from_message(await self._connection.ask("VerifyPartitions", request, author=author))
 
     async def forget(self, partitions: Sequence[str], *, reason: str, author: str = "") -> Forgotten:
@@ -303,7 +303,7 @@ class Calls(Reads):
             reason: The reason to record.
             author: The author to record; empty for the user of the client.
         """
-        request = sv.ForgetPartitionsRequest(partitions=partitions, reason=reason)
+        request = sv.ForgetPartitionsRequest(partitions=as_list(partitions), reason=reason)
         answer = await self._connection.ask("ForgetPartitions", request, author=author)
         return Forgotten(tuple(answer.partitions), answer.author, tuple(answer.operation_ids))
 
@@ -357,7 +357,7 @@ class Calls(Reads):
             after: `next_after` of the part before; empty for the first part.
         """
         request = sv.DeletePartitionsRequest(
-            partitions=partitions, reason=reason, force=force, dry_run=dry_run, page_token=after
+            partitions=as_list(partitions), reason=reason, force=force, dry_run=dry_run, page_token=after
         )
         return deletion_from_message(await self._connection.ask("DeletePartitions", request, author=author))
 
@@ -410,7 +410,7 @@ class Calls(Reads):
         Args:
             builds: The builds whose faults are reported; none for all.
         """
-        request = sv.VerifyEventsRequest(builds=builds)
+        request = sv.VerifyEventsRequest(builds=as_list(builds))
         # A response comes before the deadline, even if the verification still runs.
         while (answer := await self._connection.ask("VerifyEvents", request)).running:
             request.verification_id = answer.verification_id

@@ -56,6 +56,17 @@ _PAGE: Final = 1000
 _Row = TypeVar("_Row")
 
 
+def as_list(texts: Sequence[str]) -> Sequence[str]:
+    """Returns refs, ranges of refs or ids of builds, and refuses one text, whose characters would be taken for them.
+
+    Raises:
+        InvalidRequestError: It is one text.
+    """
+    if isinstance(texts, str):
+        raise InvalidRequestError(f"{texts!r} is one text, not a list; write [{texts!r}]")
+    return texts
+
+
 class Reads:
     """The requests that only read.
 
@@ -239,7 +250,7 @@ class Reads:
             page_token: The `next_page_token` of an earlier result, to get those that follow it.
             limit: The maximum number of partitions.
         """
-        request = sv.ListDownstreamRequest(partitions=partitions, transitive=transitive, page_token=page_token)
+        request = sv.ListDownstreamRequest(partitions=as_list(partitions), transitive=transitive, page_token=page_token)
         truncated = False
 
         async def page(size: int) -> tuple[Sequence[DownstreamPartition], Any]:
@@ -264,7 +275,7 @@ class Reads:
             limit: The maximum number of results, at most 1,000.
         """
         request = sv.GetDeclaredDownstreamRequest(
-            partitions=partitions, transitive=transitive, max_dependents=min(limit, _PAGE)
+            partitions=as_list(partitions), transitive=transitive, max_dependents=min(limit, _PAGE)
         )
         return dependents_from_message(await self._connection.ask("GetDeclaredDownstream", request))
 
@@ -282,7 +293,7 @@ class Reads:
             environment: The environment.
             partitions: Refs or ranges of refs; none for all.
         """
-        request = sv.CompareEnvironmentRequest(environment=environment, partitions=partitions, page_size=_PAGE)
+        request = sv.CompareEnvironmentRequest(environment=environment, partitions=as_list(partitions), page_size=_PAGE)
         while True:
             answer = await self._connection.ask("CompareEnvironment", request)
             for comparison in answer.comparisons:
@@ -334,7 +345,7 @@ class Reads:
             options: The fields of `PlanOptions`.
         """
         request = sv.PlanBuildRequest(
-            partitions=partitions,
+            partitions=as_list(partitions),
             options=PlanOptions(**options).to_message(),
             without_records=not records,
             downstream=downstream,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar, Unpack
 
 from databuild.client.notebook import build_html
+from databuild.client.reads import as_list
 from databuild.client.results import result_of
 from databuild.model.build_counts import BuildCounts
 from databuild.model.build_options import BuildKeywords
@@ -43,7 +44,7 @@ class RemoteBuild(Generic[_Started]):
         **options: Unpack[BuildKeywords],
     ) -> None:
         self.build_request_id = build_request_id
-        self.partitions = tuple(partitions)
+        self.partitions = tuple(as_list(partitions))
         self.plan = plan
         self.downstream = downstream
         self.options = options

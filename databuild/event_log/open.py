@@ -107,6 +107,19 @@ def open_overlay_reader(uri: str, environment: str) -> OverlayReader:
     return OverlayReader(open_reader(_environment_uri(uri, environment)), open_reader(uri))
 
 
+def described(uri: str, environment: str = "") -> str:
+    """Returns words for an event log, without any secret.
+
+    Raises:
+        InvalidRequestError: The URI cannot be read.
+    """
+    if uri.startswith("postgresql:"):
+        from databuild.event_log.postgresql.connection import redacted
+
+        uri = redacted(uri)
+    return f"the environment {environment!r} of the event log {uri}" if environment else f"the event log {uri}"
+
+
 def open_pruner(uri: str, environment: str = "") -> Pruner:
     """Opens a pruner of an event log.
 

@@ -10,7 +10,7 @@ import http.client
 import os
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from databuild.tuples import EMPTY, NamedTuple
@@ -43,6 +43,34 @@ class Answer(NamedTuple):
     body: bytes
 
 
+class _Connection(http.client.HTTPConnection):
+    """A connection that sends the head and the body of a request together, not with a system call for each."""
+
+    _parts: list[bytes] | None = None
+
+    def post(self, target: str, body: bytes, headers: Mapping[str, str]) -> None:
+        """Sends a request."""
+        if self.sock is None:
+            self.connect()  # which may send a request of its own to a proxy
+        self._parts = []
+        try:
+            self.request("POST", target, body, headers)
+            request = b"".join(self._parts)
+        finally:
+            self._parts = None
+        self.send(request)
+
+    def send(self, data: Any) -> None:
+        if self._parts is None:
+            super().send(data)
+        else:
+            self._parts.append(data)
+
+
+class _SecureConnection(_Connection, http.client.HTTPSConnection):
+    """A connection with TLS."""
+
+
 class HttpReceiver:
     """The receiver of requests with one address. Requests follow each other on one connection.
 
@@ -62,7 +90,7 @@ class HttpReceiver:
         self._target = _path_of(self._url)
         self._headers: dict[str, str] = {"User-Agent": "databuild", **headers}
         self._context = context
-        self._connection: http.client.HTTPConnection | None = None
+        self._connection: _Connection | None = None
 
     def post(self, body: bytes, seconds: float, headers: Mapping[str, str] = EMPTY) -> Answer:
         """Sends a request, and returns the answer.
@@ -91,14 +119,12 @@ class HttpReceiver:
             self._connection.close()
             self._connection = None
 
-    def _sent(
-        self, connection: http.client.HTTPConnection, body: bytes, seconds: float, headers: Mapping[str, str]
-    ) -> Answer:
+    def _sent(self, connection: _Connection, body: bytes, seconds: float, headers: Mapping[str, str]) -> Answer:
         kept = False
         try:
             if connection.sock is not None:
                 connection.sock.settimeout(seconds)
-            connection.request("POST", self._target, body, {**self._headers, **headers})
+            connection.post(self._target, body, {**self._headers, **headers} if headers else self._headers)
             answer = connection.getresponse()
             read = answer.read(_MAX_BODY)
             if answer.length and len(read) < _MAX_BODY:  # a limited read does not raise it
@@ -109,7 +135,7 @@ class HttpReceiver:
             if not kept:
                 self.close()
 
-    def _connect(self, seconds: float) -> http.client.HTTPConnection:
+    def _connect(self, seconds: float) -> _Connection:
         proxy = _proxy_of(self._url)
         target = proxy or self._url
         try:
@@ -122,8 +148,8 @@ class HttpReceiver:
             if proxy:
                 self._target = quote(self._url._replace(fragment="").geturl(), safe=_NOT_QUOTED)
                 self._headers.update(authorization)
-            return http.client.HTTPConnection(host, port, timeout=seconds)
-        connection = http.client.HTTPSConnection(host, port, timeout=seconds, context=self._context)
+            return _Connection(host, port, timeout=seconds)
+        connection = _SecureConnection(host, port, timeout=seconds, context=self._context)
         if proxy:
             connection.set_tunnel(self._url.hostname or "", self._url.port or _PORTS["https"], authorization)
         return connection

@@ -214,7 +214,7 @@ class PartitionPattern:
             if match is not None and counting.parse(match[name]) is None:
                 return f"the {self.fields[name]} {match[name]} does not exist"
         if _RANGE in ref and ref.startswith(self.prefix):
-            if range_fault := self._open_range_fault(ref):
+            if range_fault := self._open_range_fault(ref) or self._range_end_fault(ref):
                 return range_fault
             if self._is_range(ref):
                 return "ranges are expanded in requests only; a config has to name each partition"
@@ -291,6 +291,21 @@ class PartitionPattern:
                 text = f"{first or ''}{_RANGE}{last or ''}"
                 example = _closed_range(kind, counting, first, last)
                 return f"the range {text!r} has no {missing}; write both, such as {example}"
+        return ""
+
+    def _range_end_fault(self, ref: str) -> str:
+        """Describes an end of a range that is no value of the field; empty if there is none."""
+        parts = (_any_range_regex(part, kind) if kind else re.escape(part) for part, kind in self.parts)
+        match = re.fullmatch("".join(parts), ref, re.ASCII)
+        for name, kind in self.fields.items():
+            counting = _counting(kind)
+            if match is None or counting is None:
+                continue
+            ends = (match[f"first_{name}"], match[f"last_{name}"])
+            for end in filter(None, ends):
+                if re.fullmatch(counting.end_regex, end, re.ASCII) is None:
+                    example = FIELD_TYPES[kind].example
+                    return f"{end!r} in the range {_RANGE.join(ends)!r} is not of the type {kind!r}, such as {example}"
         return ""
 
     def is_disjoint(self, other: PartitionPattern) -> bool:
@@ -431,6 +446,14 @@ def _open_range_regex(name: str, kind: str) -> str:
         return single
     first, last = (f"(?P<{which}_{name}>{counting.end_regex})?" for which in ("first", "last"))
     return f"(?:{first}{re.escape(_RANGE)}{last}|{single})"
+
+
+def _any_range_regex(name: str, kind: str) -> str:
+    """Matches ranges of any texts as well."""
+    single = f"(?:{_regex(kind, _fast_regex_of)})"
+    if _counting(kind) is None:
+        return single
+    return f"(?:{single}|(?P<first_{name}>[^/]*?){re.escape(_RANGE)}(?P<last_{name}>[^/]*))"
 
 
 def _closed_range(kind: str, counting: Counting, first: str | None, last: str | None) -> str:

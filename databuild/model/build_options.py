@@ -16,6 +16,9 @@ VERIFY_POLICIES: Final = ("none", "inputs", "requested", "all")
 """The data that a build or a plan looks for in its store before it uses it: nothing; inputs of its tasks that it does
 not make itself; the requested partitions as well; all partitions of its plan."""
 
+_MAX_JOBS: Final = 2**32 - 1
+"""The largest number that a message holds."""
+
 DEFAULT_VERIFY: Final = "inputs"
 """The default of builds and of plans, so that a plan agrees with the build that follows it."""
 
@@ -77,6 +80,13 @@ class BuildOptions(NamedTuple):
         return options.with_planning(PlanOptions.from_message(message.plan))
 
     def to_message(self) -> ev.BuildOptions:
+        """Returns these options as a message.
+
+        Raises:
+            InvalidRequestError: A value is out of its range.
+        """
+        if not 0 <= self.jobs <= _MAX_JOBS:
+            raise InvalidRequestError(f"jobs is {self.jobs}; it must be a whole number from 0 to {_MAX_JOBS}")
         return ev.BuildOptions(
             keep_going=self.keep_going,
             jobs=self.jobs,

@@ -22,7 +22,7 @@ from databuild.errors import (
     SchemaTooNewError,
 )
 from databuild.event_log.log import EventLog
-from databuild.event_log.open import open_event_log, open_reader
+from databuild.event_log.open import described, open_event_log, open_reader
 from databuild.event_log.sqlite.log import SqliteEventLog
 from databuild.event_log.sqlite.writer import SqliteWriter
 from databuild.event_log.verify import verify
@@ -237,6 +237,18 @@ def test_reading_does_not_create_the_file(tmp_path: Path) -> None:
 def test_an_unknown_scheme_is_refused_with_the_known_ones(uri: str, said: str) -> None:
     with pytest.raises(InvalidRequestError, match=said):
         open_event_log(uri)
+
+
+@pytest.mark.parametrize(
+    ("uri", "environment", "words"),
+    [
+        ("sqlite:/a/events.db", "", "the event log sqlite:/a/events.db"),
+        ("sqlite:/a/events.db", "pr", "the environment 'pr' of the event log sqlite:/a/events.db"),
+        ("postgresql://ann:s3cret@host:5433/data", "", "the event log postgresql://ann@host:5433/data"),
+    ],
+)
+def test_words_for_an_event_log_have_no_secret(uri: str, environment: str, words: str) -> None:
+    assert described(uri, environment) == words
 
 
 def test_a_driver_is_imported_only_for_its_own_scheme(tmp_path: Path) -> None:

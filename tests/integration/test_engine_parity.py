@@ -12,7 +12,7 @@ import pytest
 
 from tests.engines.casd import Casd
 from tests.engines.cluster import Cluster
-from tests.support.command_line_ways import CommandLine, Server
+from tests.support.command_line_ways import CommandLine, Server, StartedCommandLine
 from tests.support.scenarios import OUTCOMES, SCENARIOS, Left, Scenario, lost
 from tests.support.ways import Client, Grpc, Http, Way
 
@@ -43,7 +43,7 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Scenario], L
     def expected(scenario: Scenario) -> Left:
         if scenario not in played:
             folder = tmp_path_factory.mktemp("workspace")
-            way = CommandLine(folder, f"sqlite:{folder}/events.db")
+            way = StartedCommandLine(folder, f"sqlite:{folder}/events.db")
             played[scenario] = Left(way, list(scenario(way)))
             way.close()
         return played[scenario]

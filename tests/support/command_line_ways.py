@@ -5,9 +5,10 @@ Every way has a workspace of its own with the same graph of two jobs in bash, ov
 
 from __future__ import annotations
 
+import functools
 import json
-import subprocess
 from collections.abc import Callable
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -21,7 +22,33 @@ from tests.support.answers import (
     promotion_answer,
     removal_answer,
 )
-from tests.support.script_graph import ScriptGraph
+from tests.support.fork_server import start_fork_server
+from tests.support.script_graph import Process, ScriptGraph
+
+_MODULES = tuple(
+    f"databuild.{name}"
+    for name in (
+        "cli.backend.local_build",
+        "cli.backend.local_removals",
+        "cli.backend.remote_backend",
+        "cli.backend.remote_build",
+        "cli.commands.build",
+        "cli.commands.cancel",
+        "cli.commands.environments",
+        "cli.commands.partitions",
+        "cli.commands.plan",
+        "cli.commands.removals",
+        "cli.commands.retry",
+        "cli.commands.serve",
+        "cli.commands.verify_stores",
+        "cli.flags.full_parse",
+        "service.dashboard.app",
+        "service.http.http_api",
+        "service.process.server",
+        "service.rpc.grpc_api",
+    )
+)
+"""The modules of the commands and of the service."""
 
 
 class RetryKeywords(BuildKeywords, total=False):
@@ -30,18 +57,33 @@ class RetryKeywords(BuildKeywords, total=False):
     failed_jobs_only: bool
 
 
-def graph_in(folder: Path, *, workers: bool = False) -> ScriptGraph:
-    """Returns the graph, in which every build schedules its tasks in the same order. Numbers need not be retained."""
-    graph = ScriptGraph(folder, default_partitions=("sum/one_two",), slow=True, workers=workers)
+def graph_in(folder: Path, *, workers: bool = False, forks: bool = True) -> ScriptGraph:
+    """Returns the graph, in which every build schedules its tasks in the same order. Numbers need not be retained.
+
+    Args:
+        folder: An empty folder for the workspace.
+        workers: True to let workers run the jobs.
+        forks: True to fork the processes of commands, False to start a Python for each.
+    """
+    default = ("sum/one_two",)
+    graph = ScriptGraph(
+        folder, default_partitions=default, slow=True, workers=workers, fork_server=_fork_server() if forks else None
+    )
     graph.jobs[0]["retentionSeconds"] = 0.000001
     graph.write_catalog()
     return graph
+
+
+@functools.cache
+def _fork_server() -> ForkServerContext:
+    return start_fork_server(*_MODULES)
 
 
 class CommandLine:
     """Each build is its own process."""
 
     workers = False
+    forks = True
 
     def __init__(self, folder: Path, uri: str, executor: str = "local") -> None:
         """Starts nothing yet.
@@ -53,9 +95,9 @@ class CommandLine:
         """
         self.uri = uri
         self.executor = executor
-        self.graph = graph_in(folder, workers=self.workers)
+        self.graph = graph_in(folder, workers=self.workers, forks=self.forks)
         self.flags = (f"--event_log={uri}",)
-        self.running: dict[str, subprocess.Popen[str]] = {}
+        self.running: dict[str, Process] = {}
         self.environments_of_builds: dict[str, str] = {}
 
     def restart(self) -> None:
@@ -156,7 +198,13 @@ class CommandLine:
         if self.executor != "local":
             flags.append(f"--executor={self.executor}")
         self.environments_of_builds[build] = environment
-        self.running[build] = self.graph.start(*args, *flags)
+        self.running[build] = self.graph.begin(*args, *flags)
+
+
+class StartedCommandLine(CommandLine):
+    """Each build is its own process, with a Python of its own, and so with hashes of its own."""
+
+    forks = False
 
 
 class Server(CommandLine):

@@ -8,7 +8,7 @@ from typing import Final, Generic, TypeVar
 import pytest
 
 from tests.postgresql import server as postgresql
-from tests.support.command_line_ways import CommandLine
+from tests.support.command_line_ways import StartedCommandLine
 from tests.support.scenarios import Left
 from tests.support.ways import Way
 
@@ -44,9 +44,12 @@ class Stage(Generic[_Step, _Left]):
             way.close()
 
     def expected(self, scenario: Callable[[Way], Iterator[_Step]]) -> _Left:
-        """Runs a scenario on the command line over SQLite, once."""
+        """Runs a scenario on the command line over SQLite, once.
+
+        Its processes are not forked: in these, sets of texts would have the same order as in all others.
+        """
         if scenario not in self._expected:
-            self._expected[scenario] = self.play(CommandLine, "sqlite", scenario)
+            self._expected[scenario] = self.play(StartedCommandLine, "sqlite", scenario)
         return self._expected[scenario]
 
     def close(self) -> None:

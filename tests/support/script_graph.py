@@ -11,15 +11,19 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from http.client import HTTPResponse
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from databuild.cli.display.output import Output
 from databuild.cli.main import run
 from databuild.event_log import liveness
+from tests.support.forked_program import ForkedProgram
 from tests.support.process_worker import write_worker
 from tests.support.waiting import wait_until
 from tools.python import child
+
+Process: TypeAlias = subprocess.Popen[str] | ForkedProgram
 
 GRAPH = "//numbers:graph"
 
@@ -106,6 +110,7 @@ class ScriptGraph:
         default_partitions: Sequence[str] = ("number/one",),
         slow: bool = False,
         workers: bool = False,
+        fork_server: ForkServerContext | None = None,
     ) -> None:
         """Writes the scripts and the catalog.
 
@@ -114,9 +119,11 @@ class ScriptGraph:
             default_partitions: The partitions of a build without arguments.
             slow: True to make each job run long enough that none is claimed ahead, which would depend on time.
             workers: True to let workers start the scripts.
+            fork_server: Forks the processes of commands; None to start a Python for each.
         """
         self.folder = folder
-        self.processes: list[subprocess.Popen[str]] = []
+        self.processes: list[Process] = []
+        self._fork_server = fork_server
         self.jobs: list[dict[str, object]] = []
         self._default_partitions = default_partitions
         (folder / "MODULE.bazel").touch()
@@ -173,6 +180,7 @@ class ScriptGraph:
         return code, json.loads(out)
 
     def start(self, *args: str, program: str = PROGRAM, **environ: str) -> subprocess.Popen[str]:
+        """Starts a command in a Python of its own."""
         process = subprocess.Popen(
             self.command(*args, program=program),
             env={**self.environ, **environ},
@@ -183,14 +191,22 @@ class ScriptGraph:
         self.processes.append(process)
         return process
 
+    def begin(self, *args: str, **environ: str) -> Process:
+        """Starts a command: in a forked process if there is a server for it, or else in a Python of its own."""
+        if self._fork_server is None:
+            return self.start(*args, **environ)
+        process = ForkedProgram(self._fork_server, PROGRAM, self.arguments(*args), {**self.environ, **environ})
+        self.processes.append(process)
+        return process
+
     def run(self, *args: str, **environ: str) -> tuple[int, str, str]:
         """Runs a command to its end and returns its exit code, output and error output."""
-        process = self.start(*args, **environ)
+        process = self.begin(*args, **environ)
         out, err = process.communicate(timeout=30)
         return process.returncode, out, err
 
     def serve(self, *flags: str, **environ: str) -> ServedGraph:
-        return ServedGraph(self.start("serve", "--port=0", "--grpc_port=0", "--output=json", *flags, **environ))
+        return ServedGraph(self.begin("serve", "--port=0", "--grpc_port=0", "--output=json", *flags, **environ))
 
     def wait_for(self, name: str) -> str:
         """Waits for a file of a job, and returns what is in it."""
@@ -207,7 +223,7 @@ class ScriptGraph:
 class ServedGraph:
     """A service in a process of its own."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: Process) -> None:
         self.process = process
         assert process.stdout is not None
         assert process.stderr is not None

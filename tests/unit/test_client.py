@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import sys
 import types
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Any, TypeAlias
 
 import grpc
@@ -91,6 +91,35 @@ def test_an_invalid_address_is_refused(text: str) -> None:
 def test_files_of_tls_that_cannot_be_used_are_refused_at_once(tls: Tls, said: str) -> None:
     with pytest.raises(InvalidRequestError, match=said):
         DatabuildClient("localhost", tls=tls)
+
+
+def test_one_text_instead_of_a_list_of_partitions_is_refused_before_a_request_is_sent() -> None:
+    def calls(client: DatabuildClient) -> list[Callable[[], object]]:
+        return [
+            lambda: client.create_orchestrator("a/1"),
+            lambda: client.submit("a/1"),
+            lambda: client.plan("a/1"),
+            lambda: client.taint("a/1"),
+            lambda: client.adopt("a/1", reason="r"),
+            lambda: client.forget("a/1", reason="r"),
+            lambda: client.delete("a/1", reason="r"),
+            lambda: client.verify_partitions("a/1"),
+            lambda: client.promote_environment("pr-1", "a/1"),
+            lambda: list(client.compare_environment("pr-1", "a/1")),
+            lambda: client.downstream("a/1"),
+            lambda: client.declared_downstream("a/1"),
+            lambda: client.verify("a/1"),
+        ]
+
+    with DatabuildClient("localhost:1") as client:
+        for call in calls(client):
+            with pytest.raises(InvalidRequestError, match=r"'a/1' is one text, not a list; write \['a/1'\]"):
+                call()
+
+
+def test_a_number_of_jobs_that_is_out_of_range_is_refused_by_name() -> None:
+    with DatabuildClient("localhost:1") as client, pytest.raises(InvalidRequestError, match="jobs is -1"):
+        client.submit(["a/1"], jobs=-1)
 
 
 def test_the_token_goes_with_each_request_and_the_author_where_he_can_be_written() -> None:

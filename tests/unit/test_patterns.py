@@ -317,9 +317,26 @@ def test_wildcards_and_classes_never_allow_a_segment_that_leads_elsewhere(patter
         ("d/{d:date}", "d/9999-12-31..", "'9999-12-31..' has no end"),
         ("d/{d:date}/{n:int}", "d/2024-01-01..2024-01-02/7..", "'7..' has no end"),
         ("d/{d:date}", "d/2024-13-01..", "'2024-13-01..' has no end; write both, such as 2013-01-31"),
+        (
+            "d/{d:date}",
+            "d/2024-01-01..x",
+            "'x' in the range '2024-01-01..x' is not of the type 'date', such as 2013-01-31",
+        ),
+        ("d/{d:date}", "d/x..2024-01-01", "'x' in the range 'x..2024-01-01' is not of the type 'date'"),
+        ("d/{d:date}", "d/..x", "'x' in the range '..x' is not of the type 'date'"),
+        (
+            "d/{d:date}/{n:int}",
+            "d/2024-01-01/7..2024-01-01",
+            "'2024-01-01' in the range '7..2024-01-01' is not of the type 'int'",
+        ),
+        (
+            "d/{d:month}/{x}",
+            "d/2024-01..2024-01-31/x",
+            "'2024-01-31' in the range '2024-01..2024-01-31' is not of the type",
+        ),
     ],
 )
-def test_a_range_without_an_end_is_named_with_how_to_write_one(pattern: str, ref: str, said: str) -> None:
+def test_a_range_with_a_wrong_end_or_none_is_named_with_how_to_write_one(pattern: str, ref: str, said: str) -> None:
     assert said in PartitionPattern(pattern).explain_mismatch(ref)
     catalog = JobCatalog(graph_label="//:g", jobs={"//:j": Job(label="//:j", executable="j", outputs=(pattern,))})
     with pytest.raises(UnknownPartitionError) as unknown:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from databuild.cli.backend.engines import client_tls, credential_helper, headers_of
@@ -121,7 +121,7 @@ def _extensions(call: Invocation, environment: str) -> Sequence[Exporter]:
         environ=call.environ,
         log_place=logs.place,
         read_log=logs.read,
-        pattern_of=lambda ref: _pattern_of(catalog, ref),
+        pattern_of=_patterns_of(catalog),
         exit_code_of=exit_code_of,
         environment=environment,
         headers=headers_of(call, "bes_header"),
@@ -131,14 +131,18 @@ def _extensions(call: Invocation, environment: str) -> Sequence[Exporter]:
     return [open_exporter(uri, options, catalog.extensions) for uri in dict.fromkeys(uris)]
 
 
-def _pattern_of(catalog: JobCatalog, ref: str) -> RefPattern | None:
+def _patterns_of(catalog: JobCatalog) -> Callable[[str], RefPattern | None]:
+    """Returns a function that returns the pattern of a ref; None if no pattern of the graph matches it."""
     from databuild.exporters.registry import RefPattern
 
-    match = catalog.pattern_of(ref)
-    if match is None:
-        return None
-    pattern, fields = match
-    return RefPattern(pattern.text, fields, catalog.folders[pattern.text])
+    def pattern_of(ref: str) -> RefPattern | None:
+        match = catalog.pattern_of(ref)
+        if match is None:
+            return None
+        pattern, fields = match
+        return RefPattern(pattern.text, fields, catalog.folders[pattern.text])
+
+    return pattern_of
 
 
 def print_results_url(call: Invocation, build_request_id: str) -> None:

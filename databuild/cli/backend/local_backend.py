@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from databuild.errors import StorageError
+from databuild.errors import BuildNotFoundError, StorageError
 from databuild.model.records import BuildRecord, JobRunRecord
 from databuild.orchestration.logs.log_files import log_path, log_size, read_log
 
@@ -58,9 +58,17 @@ class LocalBackend:
         return self._reader
 
     def find_build(self, text: str = "latest") -> BuildRecord:
-        from databuild.orchestration.coordination.build_ids import find_build
+        from databuild.orchestration.coordination.build_ids import LATEST, find_build
 
-        return find_build(self.records, text)
+        try:
+            return find_build(self.records, text)
+        except BuildNotFoundError:
+            if text != LATEST:
+                raise
+        from databuild.event_log.open import described
+
+        event_log = described(self._call.event_log_uri, self._call.environment)
+        raise BuildNotFoundError(text, event_log=event_log).with_remedy("OTHER_EVENT_LOG")
 
     def deaths(self, builds: Iterable[str]) -> Mapping[str, str]:
         from databuild.orchestration.coordination.dead_builds import find_dead_builds

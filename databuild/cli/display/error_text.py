@@ -15,6 +15,7 @@ FLAG_WORDS: Final[Mapping[str, str]] = {
     "OTHER_STATE_DIRECTORY": "choose another --state_dir",
     "WRITABLE_STATE_DIRECTORY": "make the state directory writable, or choose another --state_dir",
     "MOVE_EVENT_LOG_AWAY": "move the file away, or choose another --state_dir",
+    "OTHER_EVENT_LOG": "choose another event log with --state_dir or --event_log",
     "OTHER_HTTP_PORT": "choose another port with --port",
     "OTHER_GRPC_PORT": "choose another port with --grpc_port",
     "AUTHENTICATE_CALLERS": (

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _EVENT_TYPE: Final = "type.googleapis.com/build_event_stream.BuildEvent"
 """The published name of the messages in streams, whose package here is another one."""
 
+_MAX_USES: Final = 1_000
+"""The number of events after which the request that is filled for them is replaced."""
+
 _RESULTS: Final = {
     0: bes.BuildStatus.COMMAND_SUCCEEDED,
     2: bes.BuildStatus.USER_ERROR,
@@ -40,16 +43,23 @@ class Requests:
         """
         self._ids = invocation_of(build_request_id)
         self._project_id = project_id
-        # One request is filled for each event, which takes a fifth of the time of a new one.
-        self._request = bes.PublishBuildToolEventStreamRequest(project_id=project_id)
+        self._keywords = ("protocol_name=BEP", f"command_name={COMMAND}", f"databuild={build_request_id}")
+        self._begin_request()
+
+    def _begin_request(self) -> None:
+        """Makes a request that is filled for many events, which takes a fifth of the time of a new one for each.
+
+        protobuf keeps the memory of every value that a field ever had, so that it is to be replaced now and then.
+        """
+        self._uses = 0
+        self._request = bes.PublishBuildToolEventStreamRequest(project_id=self._project_id)
         self._ordered = self._request.ordered_build_event
         self._ordered.stream_id.build_id = self._ids.build_id
         self._ordered.stream_id.invocation_id = self._ids.invocation_id
         self._ordered.stream_id.component = bes.StreamId.TOOL
         self._event = self._ordered.event
-        self._event.bazel_event.type_url = _EVENT_TYPE
         self._packed = self._event.bazel_event
-        self._keywords = ("protocol_name=BEP", f"command_name={COMMAND}", f"databuild={build_request_id}")
+        self._packed.type_url = _EVENT_TYPE
 
     def begin(self, time: Timestamp) -> Sequence[bes.PublishLifecycleEventRequest]:
         """Returns the requests before the stream, about the beginning of the build."""
@@ -77,6 +87,9 @@ class Requests:
 
     def event(self, number: int, time: Timestamp, event: BuildEvent) -> bytes:
         """Returns the serialized request with an event of the stream, whose sequence number is `number`."""
+        if self._uses == _MAX_USES:
+            self._begin_request()
+        self._uses += 1
         self._packed.value = event.SerializeToString(deterministic=True)
         return self._serialized(number, time)
 

@@ -27,6 +27,9 @@ _NANOSECONDS_PER_MS: Final = 1_000_000
 _MAX_LISTED: Final = 200
 """The number of logs in a folder from which on they are looked up one by one."""
 
+_MAX_USES: Final = 1_000
+"""The number of results after which the message that is filled for them is replaced."""
+
 _MAX_BYTES: Final = 4096
 _MAX_LINES: Final = 12
 """The size of the end of a log that a failed job run shows."""
@@ -147,10 +150,15 @@ def status_of(job: ev.JobEvent, *, remote: bool) -> bep.TestStatus:
 class RunResults:
     """Makes the events with the results of job runs.
 
-    One message is filled for each of them, and copied: messages take three times as long to make from their parts.
+    One message is filled for many of them, and copied: messages take three times as long to make from their parts.
     """
 
     def __init__(self) -> None:
+        self._begin_event()
+
+    def _begin_event(self) -> None:
+        """Makes the message. protobuf keeps the memory of every value that a field ever had, so it is replaced."""
+        self._uses = 0
         result = bep.TestResult(
             test_attempt_start=Timestamp(),
             test_attempt_duration=Duration(),
@@ -181,6 +189,9 @@ class RunResults:
             placement: Where an engine has run it; None for this machine.
             files: Its logs.
         """
+        if self._uses == _MAX_USES:
+            self._begin_event()
+        self._uses += 1
         seconds = job.duration_seconds
         self._event.id.CopyFrom(result_id)
         self._result.status = status

@@ -86,9 +86,8 @@ class _Run:
         job_label: Its job.
         code_digest: The digest of its code.
         run_id: Its id.
-        job: The job, as JSON.
+        job: Its job and its inputs, as members of a JSON object.
         names: The facet with its names, as a member of a JSON object.
-        inputs: Its inputs, as JSON.
         made: The event of each partition that it has made, by ref.
         checks: The results of its checks.
         end: Its end; None before.
@@ -96,18 +95,17 @@ class _Run:
     """
 
     __slots__ = (
-        *("job_run_id", "job_label", "code_digest", "run_id", "job", "names", "inputs"),
+        *("job_run_id", "job_label", "code_digest", "run_id", "job", "names"),
         *("made", "checks", "end", "ended"),
     )
 
-    def __init__(self, event: ev.JobEvent, code_digest: str, run_id: str, job: Json, names: Json, inputs: Json) -> None:
-        self.job_run_id = event.job_run_id
-        self.job_label = event.job_label
+    def __init__(self, job_run_id: str, job_label: str, code_digest: str, run_id: str, job: Json, names: Json) -> None:
+        self.job_run_id = job_run_id
+        self.job_label = job_label
         self.code_digest = code_digest
         self.run_id = run_id
         self.job = job
         self.names = names
-        self.inputs = inputs
         self.made: dict[str, ev.PartitionEvent] = {}
         self.checks: list[pt.CheckResult] = []
         self.end: ev.JobEvent | None = None
@@ -120,11 +118,13 @@ class BuildLineage:
     Attributes:
         last_sequence: The sequence number of the last event.
         is_build: False before the first event, and if the events are no build.
+        has_ended: True after its last event.
     """
 
     def __init__(self, build_request_id: str, datasets: Datasets, surroundings: Surroundings) -> None:
         self.last_sequence = 0
         self.is_build = False
+        self.has_ended = False
         self._build = build_request_id
         self._datasets = datasets
         self._surroundings = surroundings
@@ -133,22 +133,34 @@ class BuildLineage:
         self._origin = ev.BuildOrigin()
         self._run_id = ""
         self._names: Json = ""
-        self._parent: Json = ""
+        self._parent_of_jobs: Json = ""
         self._jobs: dict[tuple[str, str], Json] = {}
         self._runs: dict[str, _Run] = {}
         self._closing: _Run | None = None
 
-    def passes(self, event: ev.BuildEvent) -> bool:
-        """Advances by an event without run events, as half of the events of builds with short job runs are.
+    def pass_by(self, events: Sequence[ev.BuildEvent], first: int) -> int:
+        """Advances by events without run events, as half of the events of builds with short job runs are.
 
-        Returns False if there may be run events.
+        Args:
+            events: Events of any builds.
+            first: The index of the first one.
+
+        Returns:
+            The index of the next one, which may have run events or belong to another build.
         """
-        if event.sequence != self.last_sequence + 1 or self._closing is not None:
-            return False
-        if event.partition.status not in _ON_THE_WAY and event.job.status != ev.JOB_STATUS_SCHEDULED:
-            return False
-        self.last_sequence += 1
-        return True
+        if self._closing is not None:
+            return first
+        index, sequence = first, self.last_sequence
+        while index < len(events):
+            event = events[index]
+            if event.sequence != sequence + 1 or event.build_request_id != self._build:
+                break
+            if event.partition.status not in _ON_THE_WAY and event.job.status != ev.JOB_STATUS_SCHEDULED:
+                break
+            index += 1
+            sequence += 1
+        self.last_sequence = sequence
+        return index
 
     def advance(self, event: ev.BuildEvent) -> list[RunEvent]:
         """Advances by the next event, and returns the run events that follow from it."""
@@ -188,12 +200,14 @@ class BuildLineage:
         self._origin.CopyFrom(received.origin)
         self._run_id = run_id(self._build, event.time)
         environment = f',"environment":{encoded_text(self._environment)}' if self._environment else ""
-        self._names = f'"buildRequestId":{encoded_text(self._build)}{environment}'
-        self._parent = self._parent_of(self._run_id, self._graph)
+        names = f'{{"buildRequestId":{encoded_text(self._build)}{environment}}}'
+        self._names = f'"{RUN}":{facet("DatabuildRunFacet", names)}'
+        self._parent_of_jobs = self._parent_of(self._run_id, self._graph)
         return self._build_event(START, event.time)
 
     def _end(self, event: ev.BuildEvent) -> list[RunEvent]:
         end = event.build_request
+        self.has_ended = True
         # A job run without an end, whose process was lost with its orchestrator, has ended by now.
         run_events = [self._run_event(ABORT, event.time, run, self._outputs(run, ())) for run in self._runs.values()]
         message = (end.error.message or end.failure.message) if end.status == ev.BUILD_STATUS_FAILED else ""
@@ -203,35 +217,35 @@ class BuildLineage:
     def _on_job(self, event: ev.BuildEvent) -> list[RunEvent]:
         job = event.job
         if job.status == ev.JOB_STATUS_RUNNING:
-            run, start = self._start(event, job.manifest)
-            self._runs[job.job_run_id] = run
-            return [start]
+            return [self._start(event, job, job.manifest)]
         if job.status not in JOB_ENDS:
             return []
         run_events: list[RunEvent] = []
         ended = self._runs.get(job.job_run_id)
         if ended is None and job.status == ev.JOB_STATUS_FAILED:  # its process could not be started
-            ended, start = self._start(event, pt.Manifest())
-            self._runs[job.job_run_id] = ended
-            run_events.append(start)
+            run_events.append(self._start(event, job, pt.Manifest()))
+            ended = self._runs[job.job_run_id]
         if ended is not None:
             ended.end, ended.ended = job, event.time
             self._closing = ended
         return run_events
 
-    def _start(self, event: ev.BuildEvent, manifest: pt.Manifest) -> tuple[_Run, RunEvent]:
-        job = event.job
-        used = manifest.inputs
-        environments = self._surroundings.environments_of(used) if self._environment else EMPTY
-        inputs = self._datasets.inputs([(one.ref, environments.get(one.ref, "")) for one in used]) if used else _NONE
-        text = self._jobs.get((job.job_label, manifest.code_digest))
+    def _start(self, event: ev.BuildEvent, job: ev.JobEvent, manifest: pt.Manifest) -> RunEvent:
+        job_run_id, job_label, code_digest = job.job_run_id, job.job_label, manifest.code_digest
+        text = self._jobs.get((job_label, code_digest))
         if text is None:
-            text = self._job(job.job_label, "JOB", manifest.code_digest)
-            self._jobs[job.job_label, manifest.code_digest] = text
-        run = _Run(job, manifest.code_digest, run_id(job.job_run_id, event.time), text, self._names_of(job), inputs)
-        refs = self._surroundings.outputs_of(job.job_run_id, event.sequence)
-        outputs = self._datasets.planned(self._environment, refs)
-        return run, self._run_event(START, event.time, run, outputs)
+            text = self._jobs[job_label, code_digest] = self._job(job_label, "JOB", code_digest)
+        inputs = _NONE
+        if used := manifest.inputs:
+            environments = self._surroundings.environments_of(used) if self._environment else EMPTY
+            inputs = self._datasets.inputs([(one.ref, environments.get(one.ref, "")) for one in used])
+        # The facet of the build ends with the brace of its object.
+        names = f'{self._names[:-1]},"jobRunId":{encoded_text(job_run_id)},"attempt":{job.attempt}}}'
+        run_of_job = run_id(job_run_id, event.time)
+        run = _Run(job_run_id, job_label, code_digest, run_of_job, f'{text},"inputs":{inputs}', names)
+        self._runs[job_run_id] = run
+        outputs = self._datasets.planned(self._environment, self._surroundings.outputs_of(job_run_id, event.sequence))
+        return self._run_event(START, event.time, run, outputs)
 
     def _close_run(self, run: _Run) -> list[RunEvent]:
         self._closing = None
@@ -249,16 +263,17 @@ class BuildLineage:
         return self._datasets.made(self._environment, run.made, metrics)
 
     def _build_event(self, state: str, time: Timestamp, message: str = "") -> RunEvent:
-        facets = _names(f"{{{self._names}}}") + _error(message)
-        return _run_event(state, time, self._run_id, facets, self._job(self._graph, "BUILD"))
+        job = f'{self._job(self._graph, "BUILD")},"inputs":{_NONE}'
+        return _run_event(state, time, self._run_id, f"{self._names}{_error(message)}", job)
 
     def _run_event(self, state: str, time: Timestamp, run: _Run, outputs: Json, message: str = "") -> RunEvent:
-        tests = ""
+        facets = f'{run.names},"parent":{self._parent_of_jobs}'
+        if message:
+            facets += _error(message)
         if run.checks:
             results = ",".join([_test(result) for result in run.checks])
-            tests = f',"test":{facet("TestRunFacet", f"""{{"tests":[{results}]}}""")}'
-        facets = f'{run.names},"parent":{self._parent}{_error(message)}{tests}'
-        return _run_event(state, time, run.run_id, facets, run.job, run.inputs, outputs)
+            facets += f',"test":{facet("TestRunFacet", f"""{{"tests":[{results}]}}""")}'
+        return _run_event(state, time, run.run_id, facets, run.job, outputs)
 
     def _check_events(self, run: _Run, results: Sequence[pt.CheckResult], time: Timestamp) -> list[RunEvent]:
         """Returns a run of its own for checks: assertions are facets of inputs, and a job does not read its outputs."""
@@ -268,12 +283,9 @@ class BuildLineage:
         job = self._job(f"{run.job_label}.checks", "CHECK", run.code_digest)
         inputs = self._datasets.checked(self._environment, results)
         return [
-            _run_event(START, time, checks, facets, job),
-            _run_event(FAIL if failed else COMPLETE, time, checks, facets, job, inputs),
+            _run_event(START, time, checks, facets, f'{job},"inputs":{_NONE}'),
+            _run_event(FAIL if failed else COMPLETE, time, checks, facets, f'{job},"inputs":{inputs}'),
         ]
-
-    def _names_of(self, job: ev.JobEvent) -> Json:
-        return _names(f'{{{self._names},"jobRunId":{encoded_text(job.job_run_id)},"attempt":{job.attempt}}}')
 
     def _parent_of(self, parent_run_id: str, job: str) -> Json:
         namespace = self._datasets.namespace(self._environment)
@@ -301,20 +313,20 @@ class BuildLineage:
         return f'{{"namespace":{namespace},"name":{encoded_text(name)},"facets":{encoded_object(facets)}}}'
 
 
-def _run_event(
-    state: str,
-    time: Timestamp,
-    run: str,
-    facets: Json,
-    job: Json,
-    inputs: Json = _NONE,
-    outputs: Json = _NONE,
-) -> RunEvent:
-    """Returns a run event. Facets are the members of an object."""
-    moment = f"{_second(time.seconds)}.{time.nanos // 1000:06}Z"
+def _run_event(state: str, time: Timestamp, run: str, facets: Json, job: Json, outputs: Json = _NONE) -> RunEvent:
+    """Returns a run event.
+
+    Args:
+        state: Its type.
+        time: Its time.
+        run: The id of the run.
+        facets: The facets of the run, as members of an object.
+        job: The job and its inputs, as members of an object: the value of the first, and the whole second.
+        outputs: The outputs.
+    """
     return (
-        f'{{"eventType":"{state}","eventTime":"{moment}","run":{{"runId":"{run}","facets":{{{facets}}}}},'
-        f'"job":{job},"inputs":{inputs},"outputs":{outputs},{_END}'
+        f'{{"eventType":"{state}","eventTime":"{_second(time.seconds)}.{time.nanos // 1000:06}Z",'
+        f'"run":{{"runId":"{run}","facets":{{{facets}}}}},"job":{job},"outputs":{outputs},{_END}'
     )
 
 
@@ -322,11 +334,6 @@ def _run_event(
 def _second(seconds: int) -> str:
     """Returns a time in whole seconds since the epoch; events follow each other fast."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-
-
-def _names(names: Json) -> Json:
-    """Returns the facet with the names of a run, as a member of an object."""
-    return f'"{RUN}":{facet("DatabuildRunFacet", names)}'
 
 
 def _error(message: str) -> Json:

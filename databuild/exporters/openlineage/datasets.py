@@ -21,6 +21,7 @@ from databuild.exporters.openlineage.facets import (
     encoded_text,
     encoded_values,
     facet,
+    opened_facet,
     readable,
     with_values,
 )
@@ -50,6 +51,9 @@ SEVERITIES: Final[Mapping[int, str]] = {
 _ROWS: Final = ("rows", "row_count")
 """The names of numbers that are row counts."""
 
+_OUTPUT_SUBSET: Final = opened_facet("OutputSubsetOutputDatasetFacet", "outputCondition")
+_VERSION: Final = opened_facet("DatasetVersionDatasetFacet", "datasetVersion")
+
 _OBJECT_STORES: Final = frozenset({"gs", "s3"})
 
 
@@ -74,26 +78,37 @@ class _Group:
 
     __slots__ = ("_name", "partitions")
 
-    def __init__(self, name: Json) -> None:
+    def __init__(self, name: Json, partitions: list[_Partition]) -> None:
         self._name = name
-        self.partitions: list[_Partition] = []
+        self.partitions = partitions
 
     def as_input(self, **facets: Json) -> Json:
         if subset := self._subset():
             facets["subset"] = facet("InputSubsetInputDatasetFacet", f'{{"inputCondition":{subset}}}')
         return f'{{{self._name},"inputFacets":{encoded_object(facets)}}}'
 
-    def as_output(self, facets: Mapping[str, Json] = EMPTY, statistics: Json = "") -> Json:
-        output_facets = {"outputStatistics": statistics} if statistics else {}
+    def as_output(self, facets: Json = "", statistics: Json = "") -> Json:
+        """Returns the dataset of an output.
+
+        Args:
+            facets: Its facets, as members of an object.
+            statistics: The facet with its counts; empty for none.
+        """
+        output_facets = f'"outputStatistics":{statistics}' if statistics else ""
         if subset := self._subset():
-            output_facets["subset"] = facet("OutputSubsetOutputDatasetFacet", f'{{"outputCondition":{subset}}}')
-        return f'{{{self._name},"facets":{encoded_object(facets)},"outputFacets":{encoded_object(output_facets)}}}'
+            separator = "," if output_facets else ""
+            output_facets += f'{separator}"subset":{_OUTPUT_SUBSET}{subset}}}'
+        return f'{{{self._name},"facets":{{{facets}}},"outputFacets":{{{output_facets}}}}}'
 
     def _subset(self) -> Json:
         """Returns the partitions as a condition; empty if the dataset has no others, or if they are too many."""
-        if len(self.partitions) > MAX_PARTITIONS:
+        count = len(self.partitions)
+        if count == 1:
+            parts = self.partitions[0].part
+        elif count <= MAX_PARTITIONS:
+            parts = ",".join([partition.part for partition in self.partitions if partition.part])
+        else:
             return ""
-        parts = ",".join([partition.part for partition in self.partitions if partition.part])
         return f'{{"type":"partition","partitions":[{parts}]}}' if parts else ""
 
 
@@ -136,13 +151,12 @@ class Datasets:
         outputs = []
         for group in self._groups([(ref, environment) for ref in events]):
             own = [events[partition.ref] for partition in group.partitions]
-            facets, statistics = {}, ""
+            facets = statistics = ""
             if len(own) == 1:
-                version = f'{{"datasetVersion":{encoded_text(own[0].version)}}}'
-                facets["version"] = facet("DatasetVersionDatasetFacet", version)
+                facets = f'"version":{_VERSION}{encoded_text(own[0].version)}}}'
             if rows or any(event.HasField("metadata") or event.HasField("location") for event in own):
                 statistics = _statistics(own, rows)
-                facets |= _reported(group, own)
+                facets = ",".join(filter(None, (facets, encoded_object(_reported(group, own))[1:-1])))
             outputs.append(group.as_output(facets, statistics))
         return _array(outputs)
 
@@ -159,15 +173,15 @@ class Datasets:
         return _array(inputs)
 
     def _groups(self, refs: Iterable[tuple[str, str]]) -> Iterable[_Group]:
-        groups: dict[tuple[str, str], _Group] = {}
+        groups: dict[tuple[str, str], list[_Partition]] = {}
         for ref, environment in refs:
             partition = self._partitions.get(ref) or self._match(ref)
             key = environment, partition.dataset
-            group = groups.get(key)
-            if group is None:
-                group = groups[key] = _Group(self._names.get(key) or self._name_of(key))
-            group.partitions.append(partition)
-        return groups.values()
+            if key in groups:
+                groups[key].append(partition)
+            else:
+                groups[key] = [partition]
+        return [_Group(self._names.get(key) or self._name_of(key), partitions) for key, partitions in groups.items()]
 
     def _name_of(self, key: tuple[str, str]) -> Json:
         if len(self._names) >= _MAX_REMEMBERED:

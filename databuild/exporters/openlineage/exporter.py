@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from databuild.exporters.exporter import Batch, Delivery, ReceiverError
 from databuild.exporters.openlineage.build_lineage import BuildLineage, RunEvent, Surroundings
 from databuild.exporters.openlineage.datasets import Datasets
 from databuild.exporters.openlineage.senders import Sender
-from databuild.model.lifecycle import BUILD_ENDS
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
@@ -90,13 +88,16 @@ class OpenLineageExporter:
     def _prepare(self, events: Sequence[ev.BuildEvent], reads: ExportReads) -> _Prepared:
         run_events: list[RunEvent] = []
         causes: list[int] = []
-        for index, event in enumerate(events):
-            build = self._builds.get(event.build_request_id)
-            if build is not None and build.passes(event):
+        index = 0
+        while index < len(events):
+            build = self._builds.get(events[index].build_request_id)
+            if build is not None and (passed := build.pass_by(events, index)) > index:
+                index = passed
                 continue
-            following = self._advance(build, events, index, reads)
-            run_events += following
-            causes += [index] * len(following)
+            for run_event in self._advance(build, events, index, reads):
+                run_events.append(run_event)
+                causes.append(index)
+            index += 1
         return _Prepared(events[0].event_id, run_events, causes)
 
     def _advance(
@@ -108,7 +109,7 @@ class OpenLineageExporter:
             build = self._builds[build_id] = self._replay(event, reads)
         self._page, self._index = events, index
         run_events = build.advance(event)
-        if not build.is_build or event.build_request.status in BUILD_ENDS:  # an operation such as a taint is no build
+        if build.has_ended or not build.is_build:  # an operation such as a taint is no build
             del self._builds[build_id]
         return run_events
 
@@ -133,17 +134,19 @@ class OpenLineageExporter:
     def _outputs_of(self, build_id: str, job_run_id: str, sequence: int, reads: ExportReads) -> Sequence[str]:
         """Returns the outputs of a job run, from the events that were written together with that of its start."""
         outputs: list[str] = []
-        following = islice(self._page, self._index + 1, None)
-        page: Iterable[ev.BuildEvent] = (event for event in following if event.build_request_id == build_id)
-        limit = _MIN_PAGE
+        page, index, limit = self._page, self._index + 1, _MIN_PAGE
         while True:
-            for event in page:
+            while index < len(page):
+                event = page[index]
+                index += 1
+                if event.build_request_id != build_id:
+                    continue
                 partition = event.partition
                 if partition.status != pt.PARTITION_STATUS_BUILDING or partition.job_run_id != job_run_id:
                     return outputs
                 outputs.append(partition.ref)
                 sequence = event.sequence
-            page = reads.events(build_id, after_sequence=sequence, limit=limit)
+            page, index = reads.events(build_id, after_sequence=sequence, limit=limit), 0
             if not page:
                 return outputs
             limit = _PAGE

@@ -75,6 +75,16 @@ def facet(kind: str, members: Json) -> Json:
     return f"{_HEADS[kind]}{members[1:] if members == '{}' else ',' + members[1:]}"
 
 
+def opened_facet(kind: str, name: str) -> Json:
+    """Returns the beginning of a facet with one member, up to its value.
+
+    Args:
+        kind: The name of its schema.
+        name: The name of the member.
+    """
+    return f'{_HEADS[kind]},"{name}":'
+
+
 def encoded_object(members: Mapping[str, Json]) -> Json:
     """Returns an object as JSON whose members are JSON already, with names that need no escapes."""
     return "{" + ",".join([f'"{name}":{text}' for name, text in members.items()]) + "}" if members else "{}"

@@ -42,6 +42,8 @@ _PARTITION_EVENTS: Final[Mapping[pt.PartitionStatus, str]] = {
 _SAMPLED_WITH_KNOWN_PARENT: Final = 0x101
 _PARENT_IS_REMOTE: Final = 0x200
 _MAX_TEMPLATES: Final = 100
+_MAX_USES: Final = 1_000
+"""The number of job runs after which their template is replaced."""
 
 
 class Spans(Protocol):
@@ -126,13 +128,18 @@ class _Run:
 class _RunTemplate:
     """The span of job runs that differ in few values. It is filled for one after the other, and then copied.
 
-    That takes a third of the time of a new span that is filled.
+    That takes a third of the time of a new span that is filled. protobuf keeps the memory of every value that a field
+    ever had, so that a template is to be replaced now and then.
+
+    Attributes:
+        uses: The number of copies so far.
     """
 
-    __slots__ = ("_span", "cpu_seconds", "job_run_id", "peak_memory_bytes", "task_id", "waited_seconds")
+    __slots__ = ("_span", "cpu_seconds", "job_run_id", "peak_memory_bytes", "task_id", "uses", "waited_seconds")
 
     def __init__(self, span: Span) -> None:
         """Adds the attributes that differ to a span with those that do not."""
+        self.uses = 0
         self._span = span
         self.job_run_id = self._value("databuild.job_run_id")
         self.task_id = self._value("databuild.task_id")
@@ -146,6 +153,7 @@ class _RunTemplate:
 
     def add_to(self, spans: Spans | None, span_id: str, start: int, end: int) -> Span:
         """Adds a copy to spans."""
+        self.uses += 1
         self._span.span_id = bytes.fromhex(span_id)
         self._span.start_time_unix_nano = start
         self._span.end_time_unix_nano = max(start, end)
@@ -410,7 +418,7 @@ class BuildTrace:
     def _template_of(self, job_label: str, end: ev.JobEvent) -> _RunTemplate:
         key = job_label, end.status, end.attempt, end.exit_code
         template = self._templates.get(key)
-        if template is None:
+        if template is None or template.uses == _MAX_USES:
             if len(self._templates) == _MAX_TEMPLATES:
                 self._templates.clear()
             attributes: Attributes = {

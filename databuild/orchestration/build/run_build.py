@@ -235,6 +235,8 @@ class _Build:
         result = await self._execute(plan)
         await self._taint_users_of_changed_data()
         self._warn_of_absent_inputs(plan)
+        if self._context.settings.environment:
+            await self._warn_of_replaced_data(plan)
         return result
 
     async def _taint_users_of_changed_data(self) -> None:
@@ -257,6 +259,17 @@ class _Build:
                 if absent.ref not in records or not records[absent.ref].available
             ]
             self._warnings += absent_inputs_warning(still_absent)
+
+    async def _warn_of_replaced_data(self, plan: Plan) -> None:
+        """Adds a warning about jobs that wrote to the places of the base instead of those of the environment."""
+        from databuild.event_log.overlay.reader import OverlayReader
+        from databuild.orchestration.stores.replaced_places import replaced_places_warning
+
+        if isinstance(self._reader, OverlayReader):
+            await self._orchestrator.settled()
+            refs = [ref for task in plan.tasks for ref in task.config.outputs]
+            environment = self._context.settings.environment
+            self._warnings += replaced_places_warning(self._reader, refs, environment)
 
     async def _start(self) -> None:
         request = self._request

@@ -19,7 +19,7 @@ from databuild.model.adoption_events import adoption_event
 from databuild.model.environment_views import Promotion
 from databuild.model.pacing import slices
 from databuild.model.paging import read_rows
-from databuild.model.records import Manifest, PartitionRecord, PartitionState
+from databuild.model.records import UNRECORDED, Manifest, PartitionRecord, PartitionState
 from databuild.tuples import NamedTuple
 
 _PAGE: Final = 5000
@@ -174,6 +174,9 @@ class _Candidates:
                     return f"its input {ref!r} cannot be promoted"
                 if not self._base.versions[ref]:
                     return f"its input {ref!r} is not in the base; promote it as well"
+                if version.startswith(UNRECORDED):
+                    fault = "had changed in its store, and the base has no record of the change"
+                    return f"its input {ref!r} {fault}; verify the data of the base, and build in the environment again"
                 return f"its input {ref!r} is another one in the base; promote it as well, or build it there again"
         return ""
 

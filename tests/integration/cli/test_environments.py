@@ -144,6 +144,41 @@ def test_a_job_in_an_environment_reads_unchanged_inputs_from_the_place_of_the_ba
     assert graph.data() == BASE | {".environments/pr-1/sum/1_2": "23"}
 
 
+def test_a_job_that_writes_to_the_place_of_the_base_is_named_in_a_warning(graph: Workspace) -> None:
+    program = (graph.folder / "number").read_text()
+    (graph.folder / "number").write_text(program.replace("run.location(output.ref)", 'f"data/{output.ref}"'))
+    assert "wrote to the places of the base" not in graph("build", "number/1")[2]
+    assert "wrote to the places of the base" not in graph("build", "number/2", "--environment=pr-1")[2]
+    graph.switch_to("2")
+
+    code, _, err = graph("build", "number/1", "--environment=pr-1")
+
+    assert code == 0
+    assert (
+        "warning: jobs of the environment 'pr-1' wrote to the places of the base, so that its data of 1 partition is "
+        f"replaced: 'number/1' at file://{graph.folder}/data/number/1; `run.location` and the variable "
+        "DATABUILD_ENVIRONMENT give jobs a place for each environment\n"
+    ) in err
+
+
+def test_what_was_made_from_changed_data_without_a_record_is_promoted_after_the_record(graph: Workspace) -> None:
+    graph("build")
+    (graph.folder / "data" / "number" / "1").write_text("77")
+    graph.switch_to("2", "sum")
+    graph("build", "--environment=pr-1")
+
+    code, _, err = graph("environments", "promote", "pr-1", "sum/1_2")
+
+    assert code == 2
+    assert (
+        "its input 'number/1' had changed in its store, and the base has no record of the change; verify the data of "
+        "the base, and build in the environment again"
+    ) in err
+    graph("partitions", "verify", "--changed=adopt")
+    graph("build", "--environment=pr-1")
+    assert graph("environments", "promote", "pr-1", "sum/1_2")[0] == 0
+
+
 def test_a_plan_says_what_other_code_would_rebuild_and_makes_no_environment(graph: Workspace) -> None:
     graph("build")
     graph.switch_to("2")

@@ -200,5 +200,22 @@ def test_where_nothing_was_built_no_event_log_is_created(graph: ScriptGraph, com
     code, _, err = graph(*command)
 
     assert code == (2 if command == ("status",) else 0)
-    assert err == ("databuild: there are no builds yet\n" if command == ("status",) else "")
+    event_log = f"the event log sqlite:{graph.folder}/.databuild/numbers/graph/events.db"
+    fault = (
+        f"databuild: there are no builds yet in {event_log}; choose another event log with --state_dir or --event_log\n"
+    )
+    assert err == (fault if command == ("status",) else "")
     assert not (graph.folder / ".databuild").exists()
+
+
+def test_the_event_log_without_builds_is_named(graph: ScriptGraph) -> None:
+    graph("build")
+    graph("taint", "number/ab", "--environment=pr", "--reason=x")
+
+    for command in (("status",), ("logs", "latest"), ("retry",), ("cancel", "latest"), ("report",), ("events",)):
+        code, _, err = graph(*command, "--event_log=sqlite:other/events.db")
+
+        assert code == 2
+        assert f"there are no builds yet in the event log sqlite:{graph.folder}/other/events.db; choose another" in err
+    assert "there are no builds yet in the environment 'pr' of the event log" in graph("status", "--environment=pr")[2]
+    assert "there is no build 'b'; `builds` lists the builds" in graph("status", "b")[2]

@@ -92,6 +92,24 @@ def test_requests_follow_each_other_on_one_connection() -> None:
     script.close()
 
 
+def test_the_head_and_the_body_of_a_request_arrive_together() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        receiver = HttpReceiver(f"http://127.0.0.1:{listener.getsockname()[1]}", {})
+        answers: list[Answer] = []
+        thread = threading.Thread(target=lambda: answers.append(receiver.post(b"body", SECONDS)))
+        thread.start()
+        connection, _ = listener.accept()
+        with connection:
+            first = connection.recv(65536)
+            connection.sendall(OK)
+            thread.join(SECONDS)
+        receiver.close()
+
+    assert first.startswith(b"POST ")
+    assert first.endswith(b"\r\n\r\nbody")
+    assert answers == [TAKEN]
+
+
 CHUNKED = b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n"
 CHUNKS = CHUNKED + b"3;x=y\r\nabc\r\nA\r\n0123456789\r\n0\r\nTrailer: 1\r\n\r\n"
 

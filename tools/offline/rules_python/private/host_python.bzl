@@ -18,7 +18,7 @@ print(sys.implementation.cache_tag)
 _BUILD = """\
 load("@bazel_tools//tools/python:toolchain.bzl", "py_runtime_pair")
 
-exports_files(["abi.txt", "bin/python3"])
+exports_files(["abi.txt", "bin/python3", "pyvenv.cfg"])
 
 py_runtime(
     name = "runtime",
@@ -79,7 +79,37 @@ _host_python = repository_rule(
     configure = True,
 )
 
+def _host_pip_impl(repository_ctx):
+    # Both are watched: the environment contains the path of the interpreter.
+    repository_ctx.read(repository_ctx.attr._abi)
+    repository_ctx.read(repository_ctx.attr._pyvenv)
+    interpreter = repository_ctx.path(repository_ctx.attr._abi).dirname.get_child("bin", "python3").realpath
+    result = repository_ctx.execute([interpreter, "-I", "-m", "venv", "venv"], timeout = 600)
+    if result.return_code != 0:
+        fail("making a virtual environment with pip failed:\n{}{}".format(result.stdout, result.stderr))
+    repository_ctx.file("BUILD.bazel", executable = False)
+
+_host_pip = repository_rule(
+    implementation = _host_pip_impl,
+    attrs = {
+        "_abi": attr.label(default = "@host_python//:abi.txt"),
+        "_pyvenv": attr.label(default = "@host_python//:pyvenv.cfg"),
+    },
+    doc = "Makes a virtual environment with pip, which takes seconds, once for all repositories that install packages.",
+)
+
+def venv_python(repository_ctx, host_pip):
+    """Returns the Python of the virtual environment with pip.
+
+    Args:
+        repository_ctx: The context of a repository rule.
+        host_pip: The label of the BUILD file beside it, which does not change when the interpreter moves: others of the same version
+            and ABI can use the installed packages.
+    """
+    return repository_ctx.path(host_pip).dirname.get_child("venv", "bin", "python")
+
 def _host_python_extension_impl(_module_ctx):
     _host_python(name = "host_python")
+    _host_pip(name = "host_pip")
 
 host_python = module_extension(implementation = _host_python_extension_impl)
