@@ -50,7 +50,14 @@ class RenewLease(NamedTuple):
     owner: LeaseOwner | None = None
 
 
-Operation = Append | ClaimAll | RenewLease
+class RemoveLease(NamedTuple):
+    """Removes the lease of a build that is not in the log."""
+
+    build_request_id: str
+    holder: str
+
+
+Operation = Append | ClaimAll | RenewLease | RemoveLease
 
 
 def _is_empty(operation: Operation) -> bool:
@@ -59,7 +66,7 @@ def _is_empty(operation: Operation) -> bool:
             return not events
         case ClaimAll(requests):
             return not requests
-        case RenewLease():
+        case RenewLease() | RemoveLease():
             return not operation.build_request_id  # an orchestrator that only ends dead builds has no build of its own
 
 

@@ -73,6 +73,20 @@ class EventLog(Protocol):
         """
         ...
 
+    def remove_lease(self, build_request_id: str, holder: str) -> Awaitable[None]:
+        """Removes the lease of a process that died before its build was recorded.
+
+        Changes nothing if the log has the build, or if another process holds the lease.
+
+        Args:
+            build_request_id: The build.
+            holder: The process that has died.
+
+        Raises:
+            EventLogError: (when awaited) The lease could not be removed.
+        """
+        ...
+
     def observe(self, observer: Observer) -> None:
         """Notifies an observer of events that are appended through this object, when they are durable."""
         ...

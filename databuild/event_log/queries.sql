@@ -231,6 +231,10 @@ SELECT CAST(coalesce(sum(length(payload)), 0) AS bigint) FROM events WHERE build
 -- name: lease_holders
 SELECT build_request_id, holder FROM leases WHERE build_request_id {among}
 
+-- name: remove_lease
+DELETE FROM leases WHERE build_request_id = :build_request_id AND holder = :holder
+  AND NOT EXISTS (SELECT 1 FROM builds b WHERE b.build_request_id = leases.build_request_id)
+
 -- name: claim_candidates
 SELECT wanted.value, c.build_request_id, p.version FROM {keys} AS wanted
 LEFT JOIN claims c ON c.ref = wanted.value LEFT JOIN partitions p ON p.ref = wanted.value AND p.available

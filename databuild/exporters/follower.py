@@ -13,6 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Final, Protocol
 
 from databuild.errors import EventLogError
@@ -35,6 +36,12 @@ _INTERVAL_SECONDS: Final = 0.5
 
 Every read costs two transactions and most exporters a request, beside the work of a build.
 """
+
+_REPORT_SECONDS: Final = 60.0
+"""The minimum time between two reports of refused requests, of which one receiver may refuse thousands."""
+
+_MAX_REASONS: Final = 5
+"""The maximum number of reasons in one report."""
 
 _MIN_PAUSE: Final = 0.5
 _MAX_PAUSE: Final = 30.0
@@ -107,6 +114,8 @@ class Follower:
         self._clock = clock
         self._timed = exporter if isinstance(exporter, TimedExporter) and exporter.poll_seconds else None
         self._next_poll = 0.0
+        self._unreported: dict[str, int] = {}
+        self._next_report = 0.0
         self._more = False
         self._reached: Checkpoint | None = None
         self._cursor_names = (self.name, self.name + _CLOCK_SUFFIX) if self._timed else (self.name,)
@@ -239,9 +248,21 @@ class Follower:
         self._next_poll = now + self._timed.poll_seconds
 
     def _count_refusals(self, refusals: Sequence[str]) -> None:
+        self.refused += len(refusals)
         for refusal in refusals:
-            self.refused += 1
-            self._warn(f"the receiver of {self.name} refused a request, which is left out: {refusal}")
+            self._unreported[refusal] = self._unreported.get(refusal, 0) + 1
+        if self._unreported and self._clock() >= self._next_report:
+            self._report_refusals()
+
+    def _report_refusals(self) -> None:
+        """Warns about refused requests, once for each reason."""
+        self._next_report = self._clock() + _REPORT_SECONDS
+        counts, self._unreported = self._unreported, {}
+        for refusal, count in islice(counts.items(), _MAX_REASONS):
+            requests = "a request, which is left out" if count == 1 else f"{count:,} requests, which are left out"
+            self._warn(f"the receiver of {self.name} refused {requests}: {refusal}")
+        if others := sum(islice(counts.values(), _MAX_REASONS, None)):
+            self._warn(f"the receiver of {self.name} refused further requests for other reasons: {others:,}")
 
     def _release_of_dead(self) -> None:
         """Releases the cursors whose holder was a process of this machine that has died, which need not expire."""
@@ -267,6 +288,7 @@ class Follower:
         self.fault = ""
 
     def _close(self) -> None:
+        self._report_refusals()
         with contextlib.suppress(EventLogError):
             for name in self._cursor_names:
                 self._cursors.release(name, self._holder)

@@ -147,6 +147,26 @@ async def test_leases_are_found_by_their_holders(uri: str) -> None:
     }
 
 
+async def test_only_the_lease_of_a_build_that_is_not_in_the_log_is_removed(log: EventLog) -> None:
+    await begin(log, "recorded", "p")
+    for build in ("recorded", "unborn", "taken"):
+        await log.renew_lease(build, "there" if build == "taken" else "here", 60)
+    for build in ("recorded", "unborn", "taken", "nobody"):
+        await log.remove_lease(build, "here")
+
+    leases = log.reader().leases(["here", "there"])
+    assert [(lease.build_request_id, lease.holder) for lease, _ in leases] == [("recorded", "here"), ("taken", "there")]
+
+
+async def test_a_lease_is_removed_in_the_order_of_operations(log: EventLog) -> None:
+    log.renew_lease("unborn", "here", 60)
+    await log.remove_lease("unborn", "here")
+    log.remove_lease("again", "here")
+    await log.renew_lease("again", "here", 60)
+
+    assert [lease.build_request_id for lease, _ in log.reader().leases(["here"])] == ["again"]
+
+
 async def test_a_build_without_a_lease_is_found_until_it_ends(log: EventLog) -> None:
     builds = {name: await begin(log, name, "p") for name in ("b3", "b1", "b2")}
     await log.renew_lease("b2", "here", 60)

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from databuild.graph.catalog import RetryPolicy
 from databuild.job.locations import file_uri, size_and_version
 from databuild.orchestration.maintenance.operations import operation
 from databuild.service.access.auth import read_tokens
@@ -21,6 +22,7 @@ from databuild.v1 import partition_pb2 as pt
 from tests.support.present import present
 from tests.support.served import Serve, Served, sent_events, services
 from tests.support.waiting import until
+from tests.support.world import catalog
 
 HOSTILE = "raw/<script>alert(1)</script>'\"&{{7*7}}"
 PAGES = [
@@ -81,6 +83,7 @@ async def test_every_page_shows_its_records(served: Served) -> None:
     page = shown(await served.client.get(f"/builds/{build}"))
     assert "✓ completed" in page
     assert "2 of 2" in page
+    assert re.search(r"\.1\.1 //:raw raw/1 ✓ completed", page)
     partition = shown(await served.client.get("/partition", params={"ref": "clean/1", "why": "1"}))
     assert "Do not build : up to date" in partition
     assert "Inputs raw/1" in partition
@@ -89,6 +92,23 @@ async def test_every_page_shows_its_records(served: Served) -> None:
     job = await served.client.get("/job", params={"label": "//:raw"})
     assert "Durations of the last 2 runs" in job.text
     assert "made raw/1" in shown(await served.client.get(f"/job_runs/{build}.1.1/log", params={"stream": "stdout"}))
+
+
+async def test_job_runs_of_failed_tasks_come_first_and_attempts_before_the_last_do_not(tmp_path: Path) -> None:
+    jobs = catalog()
+    retried = jobs.jobs["//:raw"]._replace(retry=RetryPolicy(retries=1))
+    served = await Served(tmp_path, jobs=jobs._replace(jobs={**jobs.jobs, "//:raw": retried})).start()
+    try:
+        served.executor.failing.add("raw/1")
+        build = await served.build("clean/1")
+
+        page = shown(await served.client.get(f"/builds/{build}"))
+    finally:
+        await served.close()
+
+    runs = re.findall(rf"{build}\.(\d+\.\d+) //:(\w+) (\S+) \W (\w+)", page)
+    assert runs[0] == ("1.2", "raw", "raw/1", "failed")
+    assert sorted(runs[1:]) == [("1.1", "raw", "raw/1", "failed"), ("2.0", "clean", "clean/1", "skipped")]
 
 
 async def test_a_delegated_partition_links_to_the_other_build(served: Served) -> None:
@@ -188,6 +208,9 @@ async def test_data_is_forgotten(served: Served) -> None:
     assert "Forgotten by" in shown(page)
     assert "&lt;b&gt;sensor&lt;/b&gt;" in page.text
     assert "/partition/forget" not in page.text
+    listed = await served.client.get("/partitions")
+    assert re.search(r"raw/1 \W forgotten", shown(listed))
+    assert not re.search(r'href="/builds/[^"?]', listed.text)  # an operation is no build
 
 
 async def test_data_is_deleted_after_a_confirmation(served: Served, tmp_path: Path) -> None:

@@ -51,6 +51,10 @@ class MortalLog(ForwardingLog):
         self._check()
         return super().renew_lease(build_request_id, holder, seconds, owner)
 
+    def remove_lease(self, build_request_id: str, holder: str) -> Awaitable[None]:
+        self._check()
+        return super().remove_lease(build_request_id, holder)
+
     def _check(self) -> None:
         if self.dead:
             raise EventLogError("the process is dead")

@@ -28,6 +28,9 @@ class ForwardingLog:
     ) -> Awaitable[None]:
         return self.log.renew_lease(build_request_id, holder, seconds, owner)
 
+    def remove_lease(self, build_request_id: str, holder: str) -> Awaitable[None]:
+        return self.log.remove_lease(build_request_id, holder)
+
     def observe(self, observer: Observer) -> None:
         self.log.observe(observer)
 

@@ -356,13 +356,16 @@ async def dead_build(world: World, holder: str) -> BuildOrchestrator:
     return one
 
 
-async def test_a_build_that_died_before_its_request_was_recorded_is_not_reported_as_ended(world: World) -> None:
+async def test_a_build_that_died_before_its_request_was_recorded_loses_its_lease_and_is_not_reported(
+    world: World,
+) -> None:
     await world.log.renew_lease("unborn", "elsewhere:1", 30)
     await dead_build(world, "elsewhere:1")
     world.now += 31
 
     coordination = Coordination(world.log, world.reader, world.executor, "", clock=lambda: world.now, lease_seconds=0)
     assert await coordination.end_dead_builds() == ["dead"]
+    assert world.reader.holders() == {}
 
 
 async def test_a_build_whose_process_is_gone_is_ended_at_once_and_gone_on_from(world: World) -> None:

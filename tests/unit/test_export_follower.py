@@ -124,6 +124,47 @@ async def test_refused_events_are_left_out_and_counted(log: EventLog) -> None:
     assert said == ["the receiver of fake: refused a request, which is left out: status 404"]
 
 
+async def test_refusals_for_the_same_reason_are_reported_together_once_a_minute(log: EventLog) -> None:
+    said: list[str] = []
+    now = 1000.0
+    exporter = FakeExporter()
+    follower = Follower(log, exporter, warn=said.append, liveness=LIVENESS, clock=lambda: now)
+    follower.step()
+    exporter.refusals = ["status 401"] * 2
+    await received(log, "b1")
+    follower.step()
+    exporter.refusals = ["status 401"] * 1_500 + [f"status 40{number}" for number in range(2, 8)]
+    await received(log, "b2")
+    follower.step()
+    assert said == ["the receiver of fake: refused 2 requests, which are left out: status 401"]
+
+    now += 60.0
+    exporter.refusals = ["status 401"]
+    await received(log, "b3")
+    follower.step()
+
+    assert follower.refused == 1_509
+    assert said[1:] == [
+        "the receiver of fake: refused 1,501 requests, which are left out: status 401",
+        *(f"the receiver of fake: refused a request, which is left out: status 40{number}" for number in range(2, 6)),
+        "the receiver of fake: refused further requests for other reasons: 2",
+    ]
+
+
+async def test_the_end_reports_the_refusals_that_were_not_reported_yet(log: EventLog) -> None:
+    said: list[str] = []
+    exporter = FakeExporter(limit=1)
+    exporter.refusals = ["status 401"]
+    exports = ExportSet(log, [exporter], warn=said.append, liveness=LIVENESS)
+    exports.start()
+    await received(log, "b1", "b2", "b3")
+    assert not exports.stop(60.0)
+    assert said == [
+        "the receiver of fake: refused a request, which is left out: status 401",
+        "the receiver of fake: refused 2 requests, which are left out: status 401",
+    ]
+
+
 async def test_one_of_several_processes_sends(log: EventLog) -> None:
     one, two = FakeExporter(), FakeExporter()
     first, second = (

@@ -436,6 +436,7 @@ def test_run_ids_are_in_the_order_of_time_and_follow_from_names() -> None:
         (DAYS[0], "s3://lake/out/2026-01-01.csv", None),
         (DAYS[0], f"s3://lake/{DAYS[0]}5", None),
         (DAYS[0], f"abfs://lake/{DAYS[0]}", None),
+        (DAYS[0], f"s3://[lake/{DAYS[0]}", None),
         # A ref without fields is a dataset of its own.
         ("report", "file:///srv/a%20b.html", ("file", "/srv/a b.html")),
     ],

@@ -85,6 +85,9 @@ def test_the_resource_has_the_attributes_of_the_environment() -> None:
     [
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", "DataBuild sends grpc and http/protobuf"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "ftp://h", "must be http://HOST:PORT or https://HOST:PORT"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://h:port", "must be http://HOST:PORT or https://HOST:PORT"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://h:70000", "must be http://HOST:PORT or https://HOST:PORT"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://[::1", "must be http://HOST:PORT or https://HOST:PORT"),
         ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd", "must be gzip or none"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "x", "must be NAME=VALUE"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "x=a%0Ab", "a header that cannot be sent: 'x'"),

@@ -192,7 +192,9 @@ def test_the_name_of_an_address_hides_its_path(receiver: Receiver) -> None:
     assert webhook_name("https://hooks.example.com/services/T0/other") != name
 
 
-@pytest.mark.parametrize("url", ["ftp://host/", "hooks.example.com/x", "https:///path", "http://[::1/"])
+@pytest.mark.parametrize(
+    "url", ["ftp://host/", "hooks.example.com/x", "https:///path", "http://[::1/", "http://h:port/"]
+)
 def test_an_address_must_be_of_a_web_server(url: str) -> None:
     with pytest.raises(InvalidRequestError, match=r"must be http://HOST/PATH or https://HOST/PATH"):
         WebhookExporter(url, ["end"])

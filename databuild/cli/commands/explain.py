@@ -87,8 +87,8 @@ def _print_record(call: Invocation, record: PartitionRecord | None, death: str |
         return
     adoption = record.adoption
     since = f"{record.status} since {time_text(record.time)} UTC"
-    # An adoption is recorded under the id of its operation instead of that of a build.
-    if adoption is None or adoption.operation_id != record.build_request_id:
+    # Adoptions, removals and losses that a verification finds are recorded under the id of an operation.
+    if call.backend().records.build(record.build_request_id) is not None:
         since += f", in build {record.build_request_id}"
     dead_text = f", but {death}" if death else ""
     call.out.line(f"status     {since}{dead_text}")

@@ -86,4 +86,7 @@ def _row(record: PartitionRecord) -> tuple[str, ...]:
         data += ", adopted"
     if record.tainted:
         data += ", tainted"
-    return record.ref, record.status, time_text(record.time), data, record.build_request_id
+    # Adoptions and removals are recorded under the ids of operations.
+    operations = {fact.operation_id for fact in (record.adoption, record.removal) if fact is not None}
+    build = "" if record.build_request_id in operations else record.build_request_id
+    return record.ref, record.status, time_text(record.time), data, build

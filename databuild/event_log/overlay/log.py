@@ -59,6 +59,9 @@ class OverlayEventLog:
     ) -> Awaitable[None]:
         return self._own.renew_lease(build_request_id, holder, seconds, owner)
 
+    def remove_lease(self, build_request_id: str, holder: str) -> Awaitable[None]:
+        return self._own.remove_lease(build_request_id, holder)
+
     def observe(self, observer: Observer) -> None:
         self._own.observe(observer)
 

@@ -21,7 +21,7 @@ from databuild.event_log.grants import (
     removal_refusal,
     shares_of,
 )
-from databuild.event_log.group_commit import ClaimAll, Operation, RenewLease
+from databuild.event_log.group_commit import ClaimAll, Operation, RemoveLease, RenewLease
 from databuild.event_log.postgresql.connection import QUERIES, RESOURCES
 from databuild.event_log.postgresql.read_models import Step
 from databuild.event_log.postgresql.statements import ManyRows, as_json
@@ -85,9 +85,9 @@ class Claims:
         self._operations = [
             (number, operation)
             for number, operation in enumerate(operations)
-            if isinstance(operation, ClaimAll | RenewLease)
+            if isinstance(operation, ClaimAll | RenewLease | RemoveLease)
         ]
-        self._renewals: list[RenewLease] = []
+        self._lease_changes: list[RenewLease | RemoveLease] = []
         self._leased: psycopg.Cursor[tuple[str, str]] | None = None
         self._candidates: psycopg.Cursor[tuple[str, str | None, str | None]] | None = None
         self._tokens: psycopg.Cursor[tuple[int]] | None = None
@@ -127,8 +127,10 @@ class Claims:
                 results[number] = lease_refusal(build, holder, owner, statuses_of.get(build), holders)
                 if results[number] is None:
                     holders[build] = holder
-                    self._renewals.append(operation)
+                    self._lease_changes.append(operation)
                     alive.add(build)
+            elif isinstance(operation, RemoveLease):
+                self._lease_changes.append(operation)
             else:
                 results[number] = claims_refusal(operation.requests, alive)
                 if results[number] is None:
@@ -149,9 +151,13 @@ class Claims:
         )
 
     def renew(self) -> None:
-        """Writes the leases that are not refused."""
+        """Writes the leases that are not refused, and removes others, in the order of the operations."""
         now = self._now()
-        for build, holder, seconds, owner in self._renewals:
+        for change in self._lease_changes:
+            if isinstance(change, RemoveLease):
+                self._execute("remove_lease", **change._asdict())
+                continue
+            build, holder, seconds, owner = change
             submitter = owner.name if owner is not None else ""
             lease = {"build_request_id": build, "seconds": seconds, "holder": holder, "submitter": submitter}
             self._execute("renew_lease", now=now, **lease)

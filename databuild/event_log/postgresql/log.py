@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 
 from databuild.event_log.coordination import Claim, ClaimRequest, LeaseOwner
-from databuild.event_log.group_commit import Append, ClaimAll, GroupCommit, RenewLease
+from databuild.event_log.group_commit import Append, ClaimAll, GroupCommit, RemoveLease, RenewLease
 from databuild.event_log.log import Observer
 from databuild.event_log.postgresql.cursors import PostgresqlCursors
 from databuild.event_log.postgresql.pruning import PostgresqlPruner
@@ -44,6 +44,9 @@ class PostgresqlEventLog:
         self, build_request_id: str, holder: str, seconds: float, owner: LeaseOwner | None = None
     ) -> Awaitable[None]:
         return self._commit.submit(RenewLease(build_request_id, holder, seconds, owner))
+
+    def remove_lease(self, build_request_id: str, holder: str) -> Awaitable[None]:
+        return self._commit.submit(RemoveLease(build_request_id, holder))
 
     def observe(self, observer: Observer) -> None:
         self._commit.observe(observer)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from databuild.errors import CoordinationError, DataBuildError, EventLogError, InvalidStateTransitionError
 from databuild.event_log.coordination import Lease
-from databuild.event_log.group_commit import Append, ClaimAll, Operation, RenewLease, builds_of_refused
+from databuild.event_log.group_commit import Append, ClaimAll, Operation, RemoveLease, RenewLease, builds_of_refused
 from databuild.event_log.projection import (
     BuildPartition,
     Changes,
@@ -225,6 +225,8 @@ class SqliteWriter:
                     submitter = owner.name if owner is not None else ""
                     lease = Lease(build, self._clock() + seconds, holder, submitter)
                     claims.renew(self._connection, lease, owner)
+                elif isinstance(operation, RemoveLease):
+                    self._connection.execute(QUERIES["remove_lease"], operation._asdict())
             except CoordinationError as error:
                 results[number] = error
         return results, inserted

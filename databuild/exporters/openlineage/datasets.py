@@ -299,7 +299,10 @@ def _place_of(ref: str, pattern: RefPattern | None, uri: str) -> tuple[str, str]
     """Returns the namespace and the name of the place of a dataset, from the place of one of its partitions."""
     if not uri:
         return None
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError:  # a bracket without the other one
+        return None
     if parts.scheme == "file":
         namespace, path = f"file://{parts.netloc}" if parts.netloc else "file", unquote(parts.path)
     elif parts.scheme in _OBJECT_STORES:

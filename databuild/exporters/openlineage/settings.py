@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import urljoin
 
 from databuild.errors import InvalidRequestError
+from databuild.exporters.http_urls import http_url
 from databuild.exporters.openlineage.http_sender import HttpSender
 from databuild.exporters.openlineage.senders import NullSender, Sender
 
@@ -44,8 +45,8 @@ def sender_for(environ: Mapping[str, str]) -> tuple[str, Sender]:
 
 
 def _http_sender(url: str, environ: Mapping[str, str]) -> tuple[str, Sender]:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or not _has_valid_port(parts):
+    parts = http_url(url)
+    if parts is None:
         raise InvalidRequestError("OPENLINEAGE_URL must be http://HOST:PORT or https://HOST:PORT")
     headers = {}
     if key := environ.get("OPENLINEAGE_API_KEY", ""):
@@ -54,13 +55,6 @@ def _http_sender(url: str, environ: Mapping[str, str]) -> tuple[str, Sender]:
         headers["Authorization"] = f"Bearer {key}"
     endpoint = environ.get("OPENLINEAGE_ENDPOINT", "") or _DEFAULT_ENDPOINT
     return parts.netloc.rpartition("@")[2], HttpSender(urljoin(url, endpoint), headers)
-
-
-def _has_valid_port(url: SplitResult) -> bool:
-    try:
-        return url.port is None or url.port > 0
-    except ValueError:
-        return False
 
 
 def _config_file(environ: Mapping[str, str]) -> str:

@@ -12,6 +12,7 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from databuild.errors import InvalidRequestError
+from databuild.exporters.http_urls import http_url
 from databuild.tuples import NamedTuple
 
 TRACES: Final = "traces"
@@ -113,7 +114,7 @@ def _endpoint(environ: Mapping[str, str], signal: str) -> Endpoint:
     url = own or environ.get(f"{_PREFIX}ENDPOINT") or _DEFAULT_ENDPOINTS[protocol]
     if protocol == GRPC and "://" not in url:
         url = f"{'http' if setting('INSECURE').lower() == 'true' else 'https'}://{url}"
-    if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
+    if http_url(url) is None:
         raise InvalidRequestError(f"{_PREFIX}ENDPOINT must be http://HOST:PORT or https://HOST:PORT")
     if protocol == HTTP and not own:
         url = f"{url.rstrip('/')}/v1/{signal}"

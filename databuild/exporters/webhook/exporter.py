@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 from databuild.errors import InvalidRequestError
 from databuild.exporters.exporter import Batch, Delivery, ReceiverError
 from databuild.exporters.http_requests import HttpError, HttpReceiver, fault_of
+from databuild.exporters.http_urls import http_url
 from databuild.exporters.webhook.notifications import WAIT, Notification, notification_of
 from databuild.exporters.webhook.template import Template
 from databuild.exporters.webhook.waits import waiting_builds
@@ -149,11 +150,8 @@ def webhook_name(url: str) -> str:
     Raises:
         InvalidRequestError: It is not an `http:` or `https:` URL of a host.
     """
-    try:
-        parts = urllib.parse.urlsplit(url)
-    except ValueError:  # a bracket without the other one
-        parts = urllib.parse.urlsplit("")
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    parts = http_url(url)
+    if parts is None:
         raise InvalidRequestError("the address of notifications must be http://HOST/PATH or https://HOST/PATH")
     return f"{parts.scheme}://{parts.hostname}#{hashlib.sha256(url.encode()).hexdigest()[:8]}"
 

@@ -178,8 +178,11 @@ class Coordination:
         if death.on_this_machine:
             await self._executor.kill_orphans(build, death.holder)
         record = self._reader.build(build)
-        if record is None or record.status not in statuses.BUILD.open:
-            return record is not None
+        if record is None:
+            await self._event_log.remove_lease(build, death.holder)
+            return False
+        if record.status not in statuses.BUILD.open:
+            return True
         claims = self._reader.claims_of(build)
         state = self._state(build)
         # A run that overwrites existing data is logged before it starts: without one in the log, the data is intact.

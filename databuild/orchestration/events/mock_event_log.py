@@ -30,6 +30,9 @@ class MockEventLog:
     ) -> None:
         pass
 
+    async def remove_lease(self, build_request_id: str, holder: str) -> None:
+        pass
+
     def observe(self, observer: Observer) -> None:
         self._observers.append(observer)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from typing import Any, Final
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
@@ -51,7 +51,8 @@ async def build(visit: Visit) -> Response:
         seconds=max(0.0, now - summary.received_time.ToNanoseconds() / 1e9),
         graph=await asyncio.to_thread(drawings.job_graph, tasks),
         timeline=await asyncio.to_thread(drawings.timeline, tasks, runs, now),
-        runs=sorted(runs, key=_priority)[:_ROWS],
+        runs=sorted(runs, key=_priority({task.job_run_id for task in tasks}))[:_ROWS],
+        outputs={task.task_id: task.outputs for task in tasks},
         total_runs=len(runs),
         new_build_request_id=new_build_request_id(visit.site.clock()),
         **await _partitions(visit, ident),
@@ -147,7 +148,17 @@ async def _partitions(visit: Visit, build_request_id: str) -> dict[str, Any]:
     }
 
 
-def _priority(run: sv.JobRun) -> tuple[int, int]:
-    """Returns the sort key of the table of job runs: failed, then running, then newest."""
-    rank = {ev.JOB_STATUS_FAILED: 0, ev.JOB_STATUS_RUNNING: 1}.get(run.status, 2)
-    return rank, -run.scheduled_time.ToNanoseconds()
+def _priority(newest: Collection[str]) -> Callable[[sv.JobRun], tuple[int, int]]:
+    """Returns the sort key of the table of job runs: of failed tasks, then running, then newest.
+
+    Args:
+        newest: The ids of the newest job run of each task.
+    """
+
+    def key(run: sv.JobRun) -> tuple[int, int]:
+        rank = {ev.JOB_STATUS_FAILED: 0, ev.JOB_STATUS_RUNNING: 1}.get(run.status, 2)
+        if run.job_run_id not in newest:
+            rank = 2
+        return rank, -run.scheduled_time.ToNanoseconds()
+
+    return key

@@ -55,7 +55,10 @@ def test_forgotten_data_is_made_again(graph: ScriptGraph) -> None:
     record = graph.json("explain", "number/bb")[1]["record"]
     assert (record["status"], record["available"]) == ("FORGOTTEN", False)
     assert (record["removal"]["author"], record["removal"]["reason"]) == ("bob", "by hand")
-    assert re.search(r"^removed    \S+ \S+ UTC by bob: by hand$", graph("explain", "number/bb")[1], re.MULTILINE)
+    explained = graph("explain", "number/bb")[1]
+    assert re.search(r"^removed    \S+ \S+ UTC by bob: by hand$", explained, re.MULTILINE)
+    assert re.search(r"^number/bb +FORGOTTEN +\S+ \S+ +no$", graph("partitions", "number/bb")[1], re.MULTILINE)
+    assert re.search(r"^status     FORGOTTEN since \S+ \S+ UTC$", explained, re.MULTILINE)  # in no build
     assert "input changed: number/bb" in graph("explain", "sum/a_bb")[1]
     assert "forgotten: by hand" in graph("plan", "sum/a_bb")[1]
     assert graph("partitions", "forget", "number/bb", "--reason=again")[1].startswith("forgot nothing: ")

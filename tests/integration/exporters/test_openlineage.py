@@ -333,6 +333,7 @@ def test_jobs_do_not_get_the_variables_that_the_client_sets(graph: ScriptGraph, 
     [
         ({}, "the environment has no transport for OpenLineage; set OPENLINEAGE_URL, or OPENLINEAGE_CONFIG to a file"),
         ({"OPENLINEAGE_URL": "http://h:port"}, "OPENLINEAGE_URL must be http://HOST:PORT or https://HOST:PORT"),
+        ({"OPENLINEAGE_URL": "http://[::1"}, "OPENLINEAGE_URL must be http://HOST:PORT or https://HOST:PORT"),
         ({"OPENLINEAGE_URL": "nowhere"}, "OPENLINEAGE_URL must be http://HOST:PORT or https://HOST:PORT"),
         ({"OPENLINEAGE_CONFIG": "absent.yml"}, "OPENLINEAGE_CONFIG names 'absent.yml', which is no file"),
         (
