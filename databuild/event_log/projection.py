@@ -34,6 +34,7 @@ _REQUESTED, _BUILDING = pt.PARTITION_STATUS_REQUESTED, pt.PARTITION_STATUS_BUILD
 _AVAILABLE, _FAILED = pt.PARTITION_STATUS_AVAILABLE, pt.PARTITION_STATUS_FAILED
 _DELEGATED, _MISSING = pt.PARTITION_STATUS_DELEGATED, pt.PARTITION_STATUS_MISSING
 _SEVERITY_NAMES = {value: severity_name(value) for value in pt.CheckResult.Severity.values()}
+_NEVER_RAN: Final = frozenset({ev.JOB_STATUS_CANCELLED, ev.JOB_STATUS_SKIPPED})
 _NO_FAILURE: Final = (None, None)
 _KINDS_WITH_PARTITIONS: Final = frozenset({"taint", "adoption"})
 _KINDS_WITHOUT_PARTITIONS: Final = frozenset(
@@ -286,64 +287,71 @@ class Changes:
             values["failure_category"], values["failure_message"] = _failure(message.failure)
 
     def _job(self, time: float, event: ev.BuildEvent, message: ev.JobEvent) -> None:
-        run, status = message.job_run_id, message.status
+        build, status = event.build_request_id, message.status
         if status == ev.JOB_STATUS_RUNNING:
-            if message.log_store:
-                placed = self._placed(run, event.build_request_id)
-                self.placed_runs[run] = placed._replace(log_store=message.log_store)
-            manifest = message.manifest
-            inputs = [(consumed.ref, consumed.version, consumed.query) for consumed in manifest.inputs]
-            self.started_runs.append(
-                StartedRun(
-                    "RUNNING",
-                    time,
-                    manifest.code_digest,
-                    manifest.configuration_digest,
-                    json.dumps(inputs, separators=(",", ":")) if inputs else "[]",
-                    json.dumps(dict(manifest.output_digests), sort_keys=True) if manifest.output_digests else None,
-                    run,
-                )
-            )
-            return
-        scheduled = status == ev.JOB_STATUS_SCHEDULED
-        if not scheduled and status not in JOB_ENDS:
-            raise EventLogError(f"event {event.sequence} of build {event.build_request_id} has the job status {status}")
-        if status in {ev.JOB_STATUS_CANCELLED, ev.JOB_STATUS_SKIPPED}:
+            self._start_run(time, build, message)
+        elif status == ev.JOB_STATUS_SCHEDULED:
+            self._add_run(event, message, scheduled_time=time)
+        elif status in _NEVER_RAN:
+            # Such an end may be the first event of a job run.
+            self._add_run(event, message, scheduled_time=0.0)
             # Nothing is known of its partitions here, so all claims for the run end. Other runs end with events of
             # their partitions.
-            self.released_runs.append(run)
-        if scheduled or status in {ev.JOB_STATUS_CANCELLED, ev.JOB_STATUS_SKIPPED}:
-            # A job run that never started may have its end as its first event.
-            build, task, label = event.build_request_id, message.task_id, message.job_label
-            self.new_runs.append(
-                NewRun(
-                    run,
-                    build,
-                    event.sequence,
-                    task,
-                    label,
-                    message.attempt,
-                    _JOB_NAMES[status],
-                    time if scheduled else 0.0,
-                )
-            )
-        if scheduled:
-            return
-        ran = status in {ev.JOB_STATUS_COMPLETED, ev.JOB_STATUS_FAILED}
-        if ran:
+            self.released_runs.append(message.job_run_id)
+            self._end_run(time, build, message)
+        elif status in JOB_ENDS:
             self._count_run(message)
-            if message.HasField("stdout_bytes"):
-                placed = self._placed(run, event.build_request_id)
-                self.placed_runs[run] = placed._replace(
-                    stdout_bytes=message.stdout_bytes, stderr_bytes=message.stderr_bytes
-                )
+            self._end_run(time, build, message)
+        else:
+            raise EventLogError(f"event {event.sequence} of build {build} has the job status {status}")
+
+    def _add_run(self, event: ev.BuildEvent, message: ev.JobEvent, *, scheduled_time: float) -> None:
+        self.new_runs.append(
+            NewRun(
+                message.job_run_id,
+                event.build_request_id,
+                event.sequence,
+                message.task_id,
+                message.job_label,
+                message.attempt,
+                _JOB_NAMES[message.status],
+                scheduled_time,
+            )
+        )
+
+    def _start_run(self, time: float, build: str, message: ev.JobEvent) -> None:
+        run = message.job_run_id
+        if message.log_store:
+            self.placed_runs[run] = self._placed(run, build)._replace(log_store=message.log_store)
+        manifest = message.manifest
+        inputs = [(consumed.ref, consumed.version, consumed.query) for consumed in manifest.inputs]
+        self.started_runs.append(
+            StartedRun(
+                "RUNNING",
+                time,
+                manifest.code_digest,
+                manifest.configuration_digest,
+                json.dumps(inputs, separators=(",", ":")) if inputs else "[]",
+                json.dumps(dict(manifest.output_digests), sort_keys=True) if manifest.output_digests else None,
+                run,
+            )
+        )
+
+    def _end_run(self, time: float, build: str, message: ev.JobEvent) -> None:
+        run, status = message.job_run_id, message.status
+        ran = status not in _NEVER_RAN
         for metric in message.metrics:
             if math.isfinite(metric.value):  # no database compares others alike
-                row = RunMetric(run, metric.name, metric.ref, event.build_request_id, metric.value, metric.unit)
+                row = RunMetric(run, metric.name, metric.ref, build, metric.value, metric.unit)
                 self.metrics[row[:3]] = row
+        if ran and message.HasField("stdout_bytes"):
+            self.placed_runs[run] = self._placed(run, build)._replace(
+                stdout_bytes=message.stdout_bytes, stderr_bytes=message.stderr_bytes
+            )
         if message.worker_id:
-            placed = self._placed(run, event.build_request_id)
-            self.placed_runs[run] = placed._replace(worker_id=message.worker_id, worker_request=message.worker_request)
+            self.placed_runs[run] = self._placed(run, build)._replace(
+                worker_id=message.worker_id, worker_request=message.worker_request
+            )
         category, failure = _failure(message.failure) if message.HasField("failure") else _NO_FAILURE
         self.ended_runs.append(
             EndedRun(

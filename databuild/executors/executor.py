@@ -158,8 +158,8 @@ class ProcessSpec(NamedTuple):
             machine.
         properties: Requirements on the machine, in the words of the engine.
         resources: The amount of each named resource that the run needs.
-        goes_on: Called when the awaiting task is cancelled: True if the process continues nevertheless, for another
-            process to resume. Only engines can do that.
+        is_detached: Called when the awaiting task is cancelled: returns True to let the process continue, for another
+            process of DataBuild to resume. Only engines can do that.
         worker: The same run as a request to a worker; None for a process of its own. Executors without workers run the
             process.
         queue: The queue in which it may wait; None to start it at once. Only executors that answer `queue_room` have
@@ -178,7 +178,7 @@ class ProcessSpec(NamedTuple):
     task: bytes | Path = b""
     properties: Mapping[str, str] = EMPTY
     resources: Mapping[str, int] = EMPTY
-    goes_on: Callable[[], bool] = bool  # which returns False
+    is_detached: Callable[[], bool] = bool  # which returns False
     worker: WorkerSpec | None = None
     queue: RunQueue | None = None
 

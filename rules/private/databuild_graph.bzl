@@ -50,7 +50,7 @@ def databuild_graph(name, jobs, lookup = None, default_partitions = [], resource
         storage: Kinds of object stores that builds may use: `abfs` (Azure, also for `az://`), `gs`, `s3`. The one of `log_store` need not be
             listed.
         previews: True for previews of Parquet, CSV and JSON lines in the dashboard. The service then has DuckDB. See docs/dashboard.md.
-        notify: URLs that get notifications of builds, unless a build or service has `--notify`. See docs/operating.md.
+        notify: URLs that get notifications of builds, unless a build or service has `--notify`. See docs/integrations.md.
         notify_on: Occasions of notifications: `end` of a build, `failure`, `first_failure` after a success, `check` that did not pass, `wait` of a build that makes no progress.
             The default is `failure` and `check`.
         exporters: Exporters of the events of builds, unless a build or service has `--exporter`: `otlp:`, which sends traces, metrics and

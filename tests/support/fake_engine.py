@@ -137,7 +137,7 @@ class FakeRemoteExecutor:
         try:
             result = await asyncio.shield(run.end)
         except asyncio.CancelledError:
-            if not (self.left or run.spec.goes_on()):
+            if not (self.left or run.spec.is_detached()):
                 run.cancelled = True
                 if not self.engine.confirms:
                     raise UnconfirmedCancellationError from None

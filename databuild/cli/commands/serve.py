@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import signal
+from collections.abc import Sequence
 
 from databuild.cli.backend.build_settings import build_settings
 from databuild.cli.backend.engines import chosen_executor, engines
@@ -65,27 +66,12 @@ async def _serve(call: Invocation, options: ServerOptions) -> None:
         return executors[-1]
 
     stop, force_stop = asyncio.Event(), asyncio.Event()
-
-    def on_signal() -> None:
-        if stop.is_set():
-            force_stop.set()
-            for executor in executors:
-                executor.grace_seconds = min(executor.grace_seconds, FORCED_GRACE_SECONDS)
-            call.err.line("databuild: stopping now")
-        else:
-            stop.set()
-            call.err.line("databuild: stopping when running builds have ended; a second signal stops now")
-        call.err.flush()
-
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup starts programs with SIGHUP ignored
-            loop.add_signal_handler(number, on_signal)
+    _handle_signals(call, executors, stop, force_stop)
     exporters = open_exporters(call, call.environment)
     event_log = call.open_event_log()
     exports = start_exports(call, event_log, exporters)
     environments = call.environment_logs()
-    beside = environment_exports(call) if exports is not None and environments is not None else None
+    of_environments = environment_exports(call) if exports is not None and environments is not None else None
 
     def started(addresses: Addresses) -> None:
         # All objects so far live as long as the service. A collection of garbage would visit them, for 30 ms at once.
@@ -114,11 +100,33 @@ async def _serve(call: Invocation, options: ServerOptions) -> None:
         engines=engines(call),
         storages=storages(call),
         environments=environments,
-        environment_exports=beside,
+        environment_exports=of_environments,
     )
     if exports is not None:
-        left = beside.leave() if beside is not None else ()
+        left = of_environments.leave() if of_environments is not None else ()
         await asyncio.to_thread(exports.stop, call.flags["exporter_seconds"], left)
+
+
+def _handle_signals(
+    call: Invocation, executors: Sequence[LocalExecutor], stop: asyncio.Event, force_stop: asyncio.Event
+) -> None:
+    """Sets `stop` after the first signal, and `force_stop` after the second."""
+
+    def on_signal() -> None:
+        if stop.is_set():
+            force_stop.set()
+            for executor in executors:
+                executor.grace_seconds = min(executor.grace_seconds, FORCED_GRACE_SECONDS)
+            call.err.line("databuild: stopping now")
+        else:
+            stop.set()
+            call.err.line("databuild: stopping when running builds have ended; a second signal stops now")
+        call.err.flush()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup starts programs with SIGHUP ignored
+            loop.add_signal_handler(number, on_signal)
 
 
 def _options(call: Invocation) -> ServerOptions:

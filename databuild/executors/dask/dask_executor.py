@@ -199,7 +199,7 @@ class DaskExecutor:
             message = run.ended.result()
             return run.result(message, await self._reader.finish(run, message))
         except asyncio.CancelledError:
-            if not (self._left or run.spec.goes_on()):
+            if not (self._left or run.spec.is_detached()):
                 await self._cancel(run)
             raise
         finally:

@@ -93,9 +93,9 @@ class RemoteRun:
         self._stage: int | None = None
         self._deadline: asyncio.Timeout | None = None
 
-    def _goes_on(self) -> bool:
+    def _is_detached(self) -> bool:
         """Returns True if the process continues when the awaiting task is cancelled."""
-        return self._connection.leaves_runs or self._spec.goes_on()
+        return self._connection.leaves_runs or self._spec.is_detached()
 
     async def end(self, operation: str = "") -> api.ExecuteResponse:
         """Returns the end of a process that has run to its end.
@@ -122,7 +122,7 @@ class RemoteRun:
         except asyncio.CancelledError:
             if not _is_cancelled():
                 raise LostError("the executor was closed while the process ran") from None
-            if self._goes_on():
+            if self._is_detached():
                 raise
             if self._submitted and await ignoring_cancellation(self._cancel()) is None:
                 raise UnconfirmedCancellationError from None
@@ -222,7 +222,7 @@ class RemoteRun:
         try:
             return await asyncio.shield(reading)
         except asyncio.CancelledError:
-            if not _is_cancelled() or self._goes_on():
+            if not _is_cancelled() or self._is_detached():
                 raise
             await ignoring_cancellation(asyncio.wait((reading,), timeout=self._limits.cancel))
             if reading.done() and reading.exception() is None and reading.result() is not grpc.aio.EOF:

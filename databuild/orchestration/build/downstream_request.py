@@ -16,7 +16,7 @@ from databuild.graph.patterns import MAX_REFS
 from databuild.model.records import PartitionState
 from databuild.tuples import NamedTuple
 
-_READ_TOGETHER: Final = 1000
+_PAGE: Final = 1000
 _SHOWN: Final = 3
 """The number of partitions without a producer that the warning names."""
 
@@ -88,7 +88,7 @@ def partitions_to_taint(reader: LineageReads, refs: Sequence[str], limit: int = 
 def _states(reader: LineageReads, refs: Iterable[str]) -> Iterator[PartitionState]:
     """Yields the states of those partitions that have a record, in order."""
     remaining = iter(refs)
-    while chunk := list(islice(remaining, _READ_TOGETHER)):
+    while chunk := list(islice(remaining, _PAGE)):
         states = reader.partition_states(chunk)
         yield from (states[ref] for ref in chunk if ref in states)
 

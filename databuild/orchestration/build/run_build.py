@@ -466,7 +466,7 @@ class _Build:
             token=self._recorder.tokens.__getitem__,
             tasks=tasks,
             running=self._recorder.running,
-            goes_on=lambda: self._coordination.lost or self._orchestrator.failed,
+            is_detached=lambda: self._coordination.lost or self._orchestrator.failed,
             orchestrator=self._orchestrator,
             trace=self._trace,
             jobs=jobs,

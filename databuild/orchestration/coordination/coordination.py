@@ -29,7 +29,7 @@ from databuild.v1 import partition_pb2 as pt
 
 _RENEWALS_PER_LEASE: Final = 3  # so that one slow renewal does not cost the lease
 _POLLS_PER_DEAD_BUILD_CHECK: Final = 10
-_PAGE_SIZE: Final = 10_000
+_PAGE: Final = 10_000
 
 
 class Coordination:
@@ -209,13 +209,13 @@ class Coordination:
             lambda after, limit: self._reader.job_runs(build, after=after, limit=limit),
             key=lambda run: run.number,
             start=0,
-            size=_PAGE_SIZE,
+            size=_PAGE,
         )
         partitions = read_rows(
             lambda after, limit: self._reader.build_partitions(build, after=after, limit=limit),
             key=lambda partition: partition.ref,
             start="",
-            size=_PAGE_SIZE,
+            size=_PAGE,
         )
         return BuildState.from_records(
             build,

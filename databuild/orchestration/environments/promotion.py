@@ -22,7 +22,7 @@ from databuild.model.paging import read_rows
 from databuild.model.records import UNRECORDED, Manifest, PartitionRecord, PartitionState
 from databuild.tuples import NamedTuple
 
-_READ: Final = 5000
+_PAGE: Final = 5000
 """Number of partitions read by one query."""
 
 
@@ -86,7 +86,7 @@ class _Base(NamedTuple):
 
     def look_up(self, refs: Iterator[str]) -> None:
         unknown = list(dict.fromkeys(ref for ref in refs if ref not in self.versions))
-        for part in slices(unknown, _READ):
+        for part in slices(unknown, _PAGE):
             states: Mapping[str, PartitionState] = self.reader.partition_states(part)
             for ref in part:
                 state = states.get(ref)
@@ -132,7 +132,7 @@ class _Candidates:
         same = [ref for ref, record in self.records.items() if self._base.versions[ref] == record.version]
         return [
             ref
-            for part in slices(same, _READ)
+            for part in slices(same, _PAGE)
             for ref, record in self._base.reader.partition_records(part).items()
             if record.manifest == self.records[ref].manifest
         ]
@@ -200,5 +200,5 @@ def _own_records(reader: OverlayReader, refs: Sequence[str]) -> Iterator[dict[st
             start="",
         )
     ]
-    for part in slices(own, _READ):
+    for part in slices(own, _PAGE):
         yield {ref: record for ref, record in reader.own.partition_records(part).items() if record.available}

@@ -88,7 +88,7 @@ class JobRunner:
         token: Callable[[str], int],
         tasks: TaskAccess,
         running: Mapping[str, tuple[Task, pt.Manifest]],
-        goes_on: Callable[[], bool],
+        is_detached: Callable[[], bool],
         trace: TraceContext,
         jobs: int,
         queue_room: Callable[[int, int], int | None],
@@ -109,7 +109,7 @@ class JobRunner:
             token: Returns the fencing token of a job run that is about to start.
             tasks: Lets job runs read their task descriptions.
             running: The task and the manifest of each job run that is running, by its id.
-            goes_on: Returns True if job runs on the engine are left to another process when they are cancelled here.
+            is_detached: Returns True to let job runs on the engine continue when they are cancelled here.
             trace: The trace of the build.
             jobs: The number of job runs that run at once.
             queue_room: Returns the number of runs that the executor lets wait; see `ProcessExecutor.queue_room`.
@@ -128,7 +128,7 @@ class JobRunner:
         self._token = token
         self._tasks = tasks
         self._running = running
-        self._goes_on = goes_on
+        self._is_detached = is_detached
         self._trace = trace
         self._jobs = jobs
         self._queue_room = queue_room
@@ -205,7 +205,7 @@ class JobRunner:
                 task=description,
                 properties=properties_for(engine.uri, {**self._catalog.exec_properties, **job.exec_properties}),
                 resources=job.resources,
-                goes_on=self._goes_on,
+                is_detached=self._is_detached,
             )
             try:
                 if job_run_id in self._handles:

@@ -24,7 +24,7 @@ from databuild.tuples import NamedTuple
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
-_REFS_PER_READ: Final = 1000
+_PAGE: Final = 1000
 
 
 class RunReads(MetadataReads, ReportReads, StoredDataReads, Protocol):
@@ -112,7 +112,7 @@ def describe(run: RecordedRun, reader: RunReads, job: Job | None) -> Reproductio
 
 
 def _inputs(reader: RunReads, inputs: Sequence[pt.InputVersion]) -> Iterator[ReproductionInput]:
-    for part in slices(inputs, _REFS_PER_READ):
+    for part in slices(inputs, _PAGE):
         refs = [used.ref for used in part]
         states = reader.partition_states(refs)
         places = {data.ref: data.location for data in reader.stored_data_of(refs)}

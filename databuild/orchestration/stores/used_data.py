@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from databuild.orchestration.stores.unrecorded import UnrecordedChange
     from databuild.storage.storages import Storages
 
-_PART: Final = 5000
+_PAGE: Final = 5000
 """The number of partitions that are looked for at once. Reading their places blocks the event loop."""
 
 _MAX_NAMED: Final = 3
@@ -121,7 +121,7 @@ class UsedData:
             miss it.
         """
         data = [one for one in self._inputs.values() if one.location is not None]
-        for some in slices(data, _PART):
+        for some in slices(data, _PAGE):
             planned = [one._replace(location=self._planned.get(one.ref, one.location)) for one in some]
             look = await asyncio.to_thread(self._look_at, planned)
             changed = self._changed_by_hand(some, look)
@@ -156,7 +156,7 @@ class UsedData:
         unseen = [ref for ref in self._used_by(plan) if ref not in self._seen]
         self._seen.update(unseen)
         missing: dict[str, str] = {}
-        for refs in slices(unseen, _PART):
+        for refs in slices(unseen, _PAGE):
             now = self._clock()
             data = self._with_place(self._reader.stored_data_of(refs))
             if data:

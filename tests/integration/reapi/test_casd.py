@@ -50,7 +50,7 @@ def casd() -> Iterator[Casd]:
 async def test_a_run_outlives_a_killed_client(casd: Casd, runs: Runs) -> None:
     seconds = long_sleep().replace("1000", "1", 1)
     spec = runs.reporting(f'echo out; echo line >> "$DATABUILD_REPORT"; sleep {seconds}; exit 9')
-    options = {name: value for name, value in spec._asdict().items() if name not in {"task", "goes_on"}}
+    options = {name: value for name, value in spec._asdict().items() if name not in {"task", "is_detached"}}
     client = await asyncio.create_subprocess_exec(
         *child.command("-c", CLIENT, casd.uri, json.dumps(options)), stdout=asyncio.subprocess.PIPE
     )
