@@ -11,6 +11,7 @@ import pytest
 from databuild.event_log import liveness
 from databuild.executors.process_group import living_members
 from tests.support.script_graph import ScriptGraph
+from tools.python import child
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -30,6 +31,23 @@ def test_an_interrupted_build_ends_in_order_and_leaves_no_process(graph: ScriptG
     assert list(living_members(pid)) == []
     (graph.folder / "hang-c").unlink()
     assert graph("retry")[0] == 0
+
+
+def test_an_interruption_while_the_program_is_loaded_prints_no_traceback() -> None:
+    program = """
+import runpy, sys
+
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == "databuild.cli.main":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupt())
+runpy.run_module("databuild.cli", run_name="__main__")
+"""
+    done = subprocess.run(child.command("-c", program), capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (130, "databuild: interrupted\n")
 
 
 def test_a_build_is_cancelled_from_elsewhere(graph: ScriptGraph) -> None:
