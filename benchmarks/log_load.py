@@ -60,6 +60,9 @@ class _InstantExecutor:
     def guarded(self, _build_request_id: str) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext()
 
+    def expect_runs(self, slots: int, count: int) -> None:
+        pass
+
     def queue_room(self, _slots: int, _waiting: int) -> int | None:
         return None
 
