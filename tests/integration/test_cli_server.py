@@ -168,7 +168,7 @@ SCENARIO = (
 
 
 class Asked:
-    """Runs commands, and masks values that differ between runs: ids, times, sizes, folders and addresses."""
+    """Runs commands, and masks what differs between runs: ids, times, sizes, folders, addresses and the event log."""
 
     def __init__(self, graph: ScriptGraph, *flags: str) -> None:
         self.graph = graph
@@ -182,6 +182,7 @@ class Asked:
         for flag in self.flags:
             text = text.replace(f" {flag}", "")
         text = text.replace(str(self.graph.folder), "FOLDER")
+        text = re.sub(r" in the event log \S+; choose another event log with --state_dir or --event_log", "", text)
         text = re.sub(r"\d{8}T\d{6}Z-\w{6}", "BUILD", text)
         text = re.sub(r"\d{4}-\d\d-\d\d(T| )\d\d:\d\d:\d\d(\.\d+Z)?", "TIME", text)
         text = re.sub(r"\d\d:\d\d:\d\d\.\d{3}", "TIME", text)

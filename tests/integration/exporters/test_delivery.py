@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -87,7 +88,9 @@ def test_a_failure_to_send_decides_the_exit_code_only_if_a_flag_says_so(
     assert (len(any_receiver.ended()), any_receiver.repeated()) == (5, 0)
     any_receiver.refuse()
     code, _, err = graph.run("build", *flags, **environ)
-    assert (code, f"refused a request, which is left out: {any_receiver.refusal}" in err) == (0, True)
+    # Some receivers get more than one request.
+    refused = rf"refused (a request, which is|\d requests, which are) left out: {re.escape(any_receiver.refusal)}"
+    assert (code, len(re.findall(refused, err))) == (0, 1)
     assert graph.run("build", *flags, *strict, **environ)[0] == 3
     any_receiver.recover()
     assert graph.run("build", "--force", *any_receiver.flags, *strict, **environ)[0] == 0

@@ -127,7 +127,7 @@ def test_the_next_process_stores_what_a_killed_one_has_left(
 ) -> None:
     (graph.folder / "wait-a").touch()
     build = graph.start("build", "number/a", f"--log_store={store.uri}", **store.environ)
-    wait_until(lambda: len(unstored(graph)) == 2)
+    wait_until(lambda: len(unstored(graph)) == 2 and "RUNNING" in graph("events", "latest", *elsewhere)[1])
     build.send_signal(signal.SIGKILL)
     build.wait()
     killed = graph.json("status", *elsewhere)[1]["build_request_id"]
