@@ -166,7 +166,7 @@ class _Server:
                 waiting += len(queue.waiting) + len(queue.following)
                 if not queue.running:
                     del self._queues[name]
-            # The next of a chain has started, and runs meanwhile.
+            # After the starts, so that the next run of a chain does not wait for it.
             for run in self._ended:
                 self._read_rest(run)
             self._ended.clear()
@@ -305,6 +305,7 @@ class _Server:
             run.queue.ended(run.number)
 
     def _make_room(self, run: _Run) -> None:
+        """Frees the slot of a run that has ended, or that the client has given up."""
         if not run.polled:
             self._unread.remove(run)
         run.queue.running -= 1

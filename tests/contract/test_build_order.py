@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 import pytest
 
@@ -16,6 +15,7 @@ from databuild.event_log.verify import verify
 from databuild.model.results import Failed, Success
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.v1 import partition_pb2 as pt
+from tests.support.environment_logs import logs_of
 from tests.support.present import present
 from tests.support.step_builds import begin, produce
 from tests.support.stores import Store
@@ -160,18 +160,6 @@ async def test_builds_in_one_place_are_on_one_page_each(store: Store) -> None:
         second = ids(reader, before=first[-1], limit=2)
         assert [*first, *second, *ids(reader, before=second[-1])] == sorted(IDS, reverse=True)
         assert ids(reader, status="FAILED", before=first[-1], limit=2) == second
-
-
-@asynccontextmanager
-async def logs_of(store: Store) -> AsyncIterator[tuple[EventLog, EventLog]]:
-    """Opens the log of a base, and that of its environment `a`."""
-    base = open_event_log(store.uri)
-    environment = open_event_log(store.uri, environment="a")
-    try:
-        yield base, environment
-    finally:
-        await environment.close()
-        await base.close()
 
 
 async def test_runs_of_an_environment_and_of_its_base_are_merged_by_time(store: Store) -> None:

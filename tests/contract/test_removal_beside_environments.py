@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import cast
 
 from databuild.event_log import liveness
 from databuild.event_log.log import EventLog
-from databuild.event_log.open import EnvironmentLogs, open_event_log
+from databuild.event_log.open import EnvironmentLogs
 from databuild.executors.executor import ProcessExecutor
 from databuild.graph.catalog import Job, JobCatalog
 from databuild.job.locations import ENVIRONMENTS_FOLDER, file_uri, size_and_version
@@ -22,21 +21,10 @@ from databuild.storage.storages import Storages
 from databuild.v1 import job_pb2, plan_pb2
 from databuild.v1 import partition_pb2 as pt
 from tests.contract.placed_data import place, records
+from tests.support.environment_logs import logs_of
 from tests.support.fake_executor import NoProcesses
 from tests.support.step_builds import begin, taint
 from tests.support.stores import Store
-
-
-@asynccontextmanager
-async def logs_of(store: Store) -> AsyncIterator[tuple[EventLog, EventLog]]:
-    """Opens the log of a base, and that of its environment `a`."""
-    base = open_event_log(store.uri)
-    environment = open_event_log(store.uri, environment="a")
-    try:
-        yield base, environment
-    finally:
-        await environment.close()
-        await base.close()
 
 
 async def no_wait(_seconds: float) -> None:

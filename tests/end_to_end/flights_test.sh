@@ -47,6 +47,6 @@ says out "built 2 partitions in 2 job runs"
 rm data/daily_flights/date=2013-01-03/data.parquet
 run 0 build daily_delays/date=2013-01-03 --force --verify=none
 run 0 events latest
-says out "the input 'daily_flights/date=2013-01-03' is missing; next attempt when it was rebuilt"
+says out "the input 'daily_flights/date=2013-01-03' is missing; next attempt when the input has been rebuilt"
 run 0 events verify
 echo "flights_test: passed"

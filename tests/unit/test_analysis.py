@@ -80,7 +80,7 @@ async def test_records_are_read_while_jobs_answer() -> None:
 
     await plan(["clean/1"], Read(), Asked())
 
-    # That of the request is read before, to predict what will be asked.
+    # The record of the requested partition is read first, to predict which jobs will be asked.
     assert told == [
         "clean/1",
         f"asked {CLEAN}",

@@ -385,7 +385,7 @@ class BuildRecorder:
             event.retried = True
             seconds = ended.retry_in_seconds
             unit = "second" if seconds == 1 else "seconds"
-            when = "when it was rebuilt" if ended.recovering else f"in {seconds:g} {unit}"
+            when = "when the input has been rebuilt" if ended.recovering else f"in {seconds:g} {unit}"
             failure.message += f"; next attempt {when}"
             statuses = self._orchestrator.state.partitions
             payloads += [

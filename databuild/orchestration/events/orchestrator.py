@@ -332,7 +332,7 @@ class BuildOrchestrator:
             if number == earlier and earlier:
                 stamp = _timestamp(now)
             sequence += 1
-            # Faster than messages as arguments.
+            # To copy messages into the event takes less time than to pass them to its constructor.
             event = ev.BuildEvent(event_id=f"{build}/{sequence}", build_request_id=build, sequence=sequence)
             event.time.CopyFrom(stamp)
             getattr(event, kind).CopyFrom(message)

@@ -51,7 +51,7 @@ def test_a_reported_input_is_made_and_the_task_runs_again(graph: ScriptGraph, ex
     assert (graph.folder / "data" / "sum-bb_ccc").read_text() == "5\n"
     assert "built 3 partitions" in out
     events = graph("events")[1]
-    assert "MISSING_DATA: the input 'number/bb' is missing; next attempt when it was rebuilt" in events
+    assert "MISSING_DATA: the input 'number/bb' is missing; next attempt when the input has been rebuilt" in events
     assert "SCHEDULED  number/bb  (LOST)" in events
     assert graph("events", "verify")[0] == 0
     assert "(up to date)" in graph("explain", "sum/bb_ccc")[1]
